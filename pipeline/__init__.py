@@ -1,0 +1,1 @@
+"""Wireroom's domain: feeds in, searchable news out. Read `flow.py` first."""

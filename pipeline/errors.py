@@ -1,0 +1,38 @@
+"""The errors that a caller may expect.
+
+WireroomError                one line for a person; exit 1
+├── UsageError               the command or its input is wrong; exit 2
+│   ├── SettingsError        a setting is unknown, malformed or contradicts another
+│   └── QueryError           a search query that does not parse; names the place and the fix
+├── StoreVersionError        the store was written by another version
+├── AlreadyRunningError      another `up` holds this home
+└── IndexBusyError           another process is writing the embedded index
+"""
+
+
+class WireroomError(Exception):
+    """Carry one line that tells a person what is wrong and what to do."""
+
+
+class UsageError(WireroomError):
+    """Say that the command or its input is wrong."""
+
+
+class SettingsError(UsageError):
+    """Say which setting is wrong and what it should look like."""
+
+
+class QueryError(UsageError):
+    """Say where a search query is wrong and how to mend it."""
+
+
+class StoreVersionError(WireroomError):
+    """Say that the store was written by another version of Wireroom."""
+
+
+class AlreadyRunningError(WireroomError):
+    """Say that another `up` runs on the same home."""
+
+
+class IndexBusyError(WireroomError):
+    """Say that another process is writing the embedded index; claims must be given back."""

@@ -1,0 +1,1 @@
+"""Transport: how the stages run as Celery workers. Knows no news."""
