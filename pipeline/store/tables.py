@@ -1,0 +1,197 @@
+"""The tables. Times are seconds since the epoch, UTC, by the store's own clock."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    false,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
+"""Row numbers of what grows without end; SQLite counts by itself only in INTEGER PRIMARY KEY."""
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("url", Text, nullable=False, unique=True),
+    Column("host", Text, nullable=False),
+    Column("site", Text),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("language", Text),
+    Column("tags", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("added_at", Double, nullable=False),
+    Column("state_since", Double, nullable=False),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("body_hash", Text),
+    Column("next_poll_at", Double, nullable=False),
+    Column("interval_s", Double, nullable=False),
+    Column("min_interval_s", Double),
+    Column("why", Text, nullable=False, server_default=""),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("last_polled_at", Double),
+    Column("last_status", Integer),
+    Column("last_success_at", Double),
+    Column("last_error", Text),
+    Column("last_error_detail", Text),
+    # Of the newest document that parsed: every entry is a sighting, a repeat inside the feed, or has no link.
+    Column("entries", Integer, nullable=False, server_default="0"),
+    Column("entries_repeated", Integer, nullable=False, server_default="0"),
+    Column("entries_without_link", Integer, nullable=False, server_default="0"),
+    Column("lease_owner", Text),
+    Column("lease_until", Double),
+    Index(None, "state", "next_poll_at"),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("next_request_at", Double, nullable=False, server_default="0"),
+    Column("delay_s", Double),
+    Column("robots_status", Integer),
+    Column("robots_body", LargeBinary),
+    Column("robots_fetched_at", Double),
+    Column("paused_until", Double),
+    Column("lease_owner", Text),
+    Column("lease_until", Double),
+)
+
+articles = Table(
+    "articles",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    # What is to be done next and from when on; NULL: nothing. A re-run leaves the state as it is.
+    Column("stage", Text),
+    Column("due_at", Double),
+    Column("lease_owner", Text),
+    Column("lease_until", Double),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("touched", Boolean, nullable=False, server_default=false()),
+    Column("refetch_at", Double),
+    Column("refetches", Integer, nullable=False, server_default="0"),
+    Column("next_url", Text),
+    Column("hops", Integer, nullable=False, server_default="0"),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("partial", Text),
+    Column("duplicate_of", Text),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("news_at", Double, nullable=False),
+    Column("first_seen_at", Double, nullable=False),
+    Column("month", Text, nullable=False),
+    Column("indexed_at", Double),
+    Index(None, "stage", "attempts", "news_at"),
+    Index(None, "host", "stage", "due_at"),
+    Index(None, "state"),
+)
+
+urls = Table(
+    "urls",
+    metadata,
+    Column("url_key", Text, primary_key=True),
+    Column("article_id", Text, ForeignKey("articles.id"), nullable=False),
+    Column("how", Text, nullable=False),
+    Column("rules", Integer, nullable=False),
+    Index(None, "article_id"),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    # No foreign key: removing a feed keeps its articles and what it said of them.
+    Column("feed_id", Integer, primary_key=True),
+    Column("article_id", Text, ForeignKey("articles.id"), primary_key=True),
+    Column("guid", Text),
+    Column("entry", LargeBinary, nullable=False),
+    Column("entry_hash", Text, nullable=False),
+    Column("feed_url", Text, nullable=False),
+    Column("published_at", Double),
+    Column("seen_at", Double, nullable=False),
+    Index(None, "article_id"),
+    Index(None, "feed_id", "guid"),
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("article_id", Text, ForeignKey("articles.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("fetched_at", Double, nullable=False),
+    Index(None, "article_id"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("article_id", Text, ForeignKey("articles.id"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("extractor", Text, nullable=False),
+    Column("model", Text),
+    Column("rules", Integer, nullable=False),
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+projections = Table(
+    "projections",
+    metadata,
+    Column("generation", Text, ForeignKey("generations.name"), primary_key=True),
+    Column("article_id", Text, ForeignKey("articles.id"), primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("article_id", Text),
+    Column("feed_id", Integer),
+    Column("stage", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("slug", Text),
+    Column("detail", Text),
+    Index(None, "article_id"),
+    Index(None, "feed_id"),
+    Index(None, "at"),
+)
