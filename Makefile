@@ -1,0 +1,40 @@
+PYTHON ?= python3
+BIN := .venv/bin
+# The locks are complete, so nothing is resolved; byte code comes with first use, which saves a third of the wait.
+PIP := $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-compile
+UV := build/uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check corpus bench kill-storm lock
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+install: .venv/installed ## make .venv with all that Wireroom needs, as locked
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Wireroom needs Python 3.11+: make PYTHON=… install")'
+	@echo "Installing into .venv: about a minute"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation -e .
+	@touch $@
+.venv/installed-dev: .venv/installed requirements-dev.lock
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+demo: install ## feeds in, searchable news out: offline, in half a minute
+	@$(BIN)/wireroom demo
+test: check ## the checks and the tests; see .ci/run for the servers that the full suite needs
+	@$(BIN)/python -m pytest -q -n auto -m "not heavy"
+check: .venv/installed-dev ## style, types and who imports whom
+	@$(BIN)/ruff check -q . && $(BIN)/ruff format --check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+corpus: install ## 200 real feeds, end to end, with every entry accounted for
+	@$(BIN)/python -m bench.real_feeds
+bench: install ## articles per second beside a bare loop over the same libraries
+	@$(BIN)/python -m bench.throughput
+kill-storm: install ## kill -9 at 30 random moments, then count what was lost or doubled
+	@$(BIN)/python -m bench.kill_storm
+lock: ## write both lock files anew from pyproject.toml
+	@test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/pip install -q uv; }
+	@$(UV) --group build pyproject.toml -o requirements.lock
+	@$(UV) --group build --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
