@@ -1,0 +1,118 @@
+"""Read pages back from the archive, and erase them."""
+
+import io
+import os
+from pathlib import Path
+
+from fastwarc.stream_io import GzipReader
+from fastwarc.warc import WarcRecord, WarcRecordType
+
+from pipeline.archive.errors import ArchiveError
+from pipeline.archive.records import erased, payload_digest
+from pipeline.archive.warc import OPEN_SUFFIX, sidecar_of
+from pipeline.model import ArchivePosition, Page
+
+_HEAD_LIMIT = 16 * 1024**2  # bytes of HTTP headers; more than the fetcher ever lets in
+
+
+def read(folder: Path, position: ArchivePosition) -> Page:
+    """Read one page. Raises ArchiveError when its record is missing, torn, erased or not what was written."""
+    member = _member(_path(folder, position.file), position)
+    try:
+        record = _record(member)
+        is_response = record.record_type == WarcRecordType.response
+        page = _page(record) if is_response else None
+    except Exception as error:  # FastWARC raises what the damage makes it raise
+        raise ArchiveError(f"the record at {_place(position)} is torn: {error}") from error
+    if page is None:
+        raise ArchiveError(f"the record at {_place(position)} was removed")
+    if payload_digest(page.body) != position.digest:
+        raise ArchiveError(f"the record at {_place(position)} is not the one that was written")
+    return page
+
+
+def erase(folder: Path, position: ArchivePosition) -> None:
+    """Overwrite a page in place with a record of the same length that says so; the rest stays readable.
+
+    Does nothing when it is erased already. Raises ArchiveError when the record is missing or another.
+    """
+    path = _path(folder, position.file)
+    if _is_erased(_member(path, position)):
+        return
+    read(folder, position)
+    with path.open("r+b") as file:
+        file.seek(position.offset)
+        file.write(erased(position.length))
+        file.flush()
+        os.fsync(file.fileno())
+    _blank_index_line(sidecar_of(folder, position.file), position)
+
+
+def _path(folder: Path, name: str) -> Path:
+    if Path(name).name != name:
+        raise ArchiveError(f"{name!r} is no file of the archive")
+    final = folder / name
+    # The final name is asked twice, since the writer may close the file in between.
+    for path in (final, folder / (name + OPEN_SUFFIX), final):
+        if path.exists():
+            return path
+    raise ArchiveError(f"the archive {folder} has no file {name}")
+
+
+def _member(path: Path, position: ArchivePosition) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(position.offset)
+            member = file.read(position.length)
+    except FileNotFoundError:
+        return _member(_path(path.parent, position.file), position)
+    if len(member) != position.length:
+        raise ArchiveError(f"the record at {_place(position)} is cut short")
+    return member
+
+
+def _record(member: bytes) -> WarcRecord:
+    return WarcRecord.from_reader(GzipReader(io.BytesIO(member)))
+
+
+def _page(record: WarcRecord) -> Page:
+    record.parse_http(max_header_len=_HEAD_LIMIT)
+    return Page(
+        url=record.headers["WARC-Target-URI"],
+        status=record.http_headers.status_code or 0,
+        headers=tuple((_text(name), _text(value)) for name, value in record.http_headers.items_bytes()),
+        body=record.reader.read(),
+        fetched_at=record.record_date.timestamp(),
+    )
+
+
+def _text(octets: bytes) -> str:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
+
+
+def _is_erased(member: bytes) -> bool:
+    try:
+        return bool(_record(member).record_type == WarcRecordType.metadata)
+    except Exception:  # torn: `read` will say how
+        return False
+
+
+def _blank_index_line(sidecar: Path, position: ArchivePosition) -> None:
+    """Turn the record's line into a comment of the same length, so that a writer's position stays right."""
+    mark = f'"offset": "{position.offset}"'.encode()
+    if not sidecar.exists():
+        return
+    with sidecar.open("r+b") as file:
+        start = 0
+        for line in file.read().splitlines(keepends=True):
+            if mark in line:
+                file.seek(start)
+                file.write(b"!erased".ljust(len(line) - 1))
+            start += len(line)
+
+
+def _place(position: ArchivePosition) -> str:
+    return f"{position.file}:{position.offset}"
