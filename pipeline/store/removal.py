@@ -1,0 +1,150 @@
+"""Removal: an article's words go from the store, its pages from the archive, its document from the index. Its
+URL stays, so that it never comes back.
+
+Three steps, each repeatable: the store forgets the text and fences off whoever works on the article; the
+archive's records are overwritten; then the pages' rows go. Until they are gone a further `remove` goes on.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from pipeline.model import ArchivePosition, Entry, Stage, State
+from pipeline.outcomes import Reason
+from pipeline.store.codec import pack_entry
+from pipeline.store.events import Happening, record
+from pipeline.store.store import Store
+from pipeline.store.tables import articles, documents, events, pages, sightings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Count what goes, or would go, with an article and its duplicates."""
+
+    id: str
+    url: str
+    articles: int
+    documents: int
+    entries: int
+    pages: int
+
+
+def plan_removal(store: Store, id: str) -> Removal:
+    """Count what the removal of an article would erase."""
+    with store.read() as connection:
+        return _count(connection, _family(connection, id))
+
+
+def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePosition], None]) -> Removal:
+    """Erase an article and its duplicates and leave its URL, so that it never comes back.
+
+    `erase` overwrites one record of the archive; when it raises, a further call goes on there.
+    """
+    with store.write() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(
+                "PRAGMA secure_delete=ON"
+            )  # else the text stays in free pages of the file
+        family = _family(connection, id)
+        removal = _count(connection, family)
+        _forget_text(connection, family)
+        connection.execute(update(articles).where(articles.c.id.in_(family)).values(_removed(store, reason)))
+        told = [
+            Happening(stage="remove", outcome="removed", slug=Reason.REMOVED, detail=reason, article_id=each)
+            for each in family
+        ]
+        record(connection, store.now(), told)
+    _erase_pages(store, family, erase)
+    _truncate_log(store)
+    return removal
+
+
+def _family(connection: Connection, id: str) -> list[str]:
+    """List an article, what it is a duplicate of, and every duplicate of these: they tell the same."""
+    family, fresh = {id}, {id}
+    while fresh:
+        up = select(articles.c.duplicate_of).where(
+            articles.c.id.in_(fresh), articles.c.duplicate_of.is_not(None)
+        )
+        down = select(articles.c.id).where(articles.c.duplicate_of.in_(fresh))
+        fresh = {found for query in (up, down) for (found,) in connection.execute(query)} - family
+        family |= fresh
+    return [id, *sorted(family - {id})]
+
+
+def _count(connection: Connection, family: Sequence[str]) -> Removal:
+    def count(column: Any) -> int:
+        return connection.execute(select(func.count()).where(column.in_(family))).scalar_one()
+
+    url = connection.execute(select(articles.c.url).where(articles.c.id == family[0])).scalar_one()
+    return Removal(
+        id=family[0],
+        url=url,
+        articles=len(family),
+        documents=count(documents.c.article_id),
+        entries=count(sightings.c.article_id),
+        pages=count(pages.c.article_id),
+    )
+
+
+def _forget_text(connection: Connection, family: Sequence[str]) -> None:
+    connection.execute(delete(documents).where(documents.c.article_id.in_(family)))
+    links = select(articles.c.id, articles.c.url).where(articles.c.id.in_(family))
+    for id, url in connection.execute(links).all():
+        mine = sightings.c.article_id == id
+        # `entry_hash` stays: the feed will show the entry again, and unchanged entries are not written anew.
+        connection.execute(update(sightings).where(mine).values(entry=pack_entry(_bare(url)), guid=None))
+    connection.execute(update(events).where(events.c.article_id.in_(family)).values(detail=None))
+
+
+def _bare(url: str) -> Entry:
+    return Entry(
+        link=url,
+        guid=None,
+        title="",
+        summary="",
+        content="",
+        authors=(),
+        tags=(),
+        published_text=None,
+        published_at=None,
+        language=None,
+    )
+
+
+def _removed(store: Store, reason: str) -> dict[str, Any]:
+    return {
+        "state": State.DROPPED,
+        "reason": Reason.REMOVED,
+        "detail": reason,
+        "partial": None,
+        # The index has one writer: its stage removes what is dropped, up to this version.
+        "stage": Stage.INDEX,
+        "due_at": store.now(),
+        "version": articles.c.version + 1,
+        "attempts": 0,
+        "touched": False,
+        "refetch_at": None,
+        "next_url": None,
+        "lease_owner": None,  # whoever works on it will find that it is not theirs any more
+        "lease_until": None,
+    }
+
+
+def _erase_pages(store: Store, family: Sequence[str], erase: Callable[[ArchivePosition], None]) -> None:
+    with store.read() as connection:
+        rows = connection.execute(select(pages).where(pages.c.article_id.in_(family))).all()
+    for row in rows:
+        erase(ArchivePosition(file=row.file, offset=row.offset, length=row.length, digest=row.digest))
+        with store.write() as connection:
+            connection.execute(delete(pages).where(pages.c.id == row.id))
+
+
+def _truncate_log(store: Store) -> None:
+    """Empty SQLite's write-ahead log, which holds the text as it was; a reader may keep it for a while."""
+    if store.engine.dialect.name == "sqlite":
+        with closing(store.engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()

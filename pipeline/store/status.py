@@ -1,0 +1,282 @@
+"""How it stands: counts that add up, what is late, and what a person should do about it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+
+from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from pipeline.model import FeedState, Stage, State
+from pipeline.store.claims import due_article, due_feed, free
+from pipeline.store.indexed import LIVE
+from pipeline.store.store import Store
+from pipeline.store.tables import articles, events, feeds, generations, projections, sightings
+
+FAILING_AFTER = 3
+"""Failures in a row that make a feed a problem: one bad answer is weather, three are an outage."""
+
+LATE_S = 3_600.0
+"""Due longer than this is a problem: a host with 500 new pages is done in 42 minutes at 5 s a page."""
+
+LAG_OF = 500
+"""Newest indexings over which the lag is taken."""
+
+LAG_WITHIN_S = 86_400.0
+"""How long ago those may be: an older figure says nothing of today."""
+
+
+class PartState(StrEnum):
+    """Say how one of the four parts is."""
+
+    OK = "ok"
+    ABSENT = "absent"  # not created yet
+    STOPPED = "stopped"  # embedded, and no `up` runs it
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Hold how the four parts are, and how many documents the index holds (`None`: it cannot say)."""
+
+    store: PartState
+    broker: PartState
+    index: PartState
+    archive: PartState
+    documents: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedCounts:
+    """Count feeds by state; `failing` are those of the active whose last poll failed."""
+
+    active: int = 0
+    paused: int = 0
+    gone: int = 0
+    failing: int = 0
+    outages: int = 0  # failing for FAILING_AFTER polls or more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """Count what waits to be done now, how long the oldest has waited, and what is to be tried later."""
+
+    poll: int = 0
+    fetch: int = 0
+    enrich: int = 0
+    index: int = 0
+    oldest_s: float | None = None
+    later: int = 0
+    next_retry_at: float | None = None
+
+    @property
+    def now(self) -> int:
+        """Count everything that is due."""
+        return self.poll + self.fetch + self.enrich + self.index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Hold what the store counts, on one snapshot."""
+
+    feeds: FeedCounts
+    entries_without_link: int
+    articles: Mapping[State, int]
+    partial: Mapping[str, int]  # of the indexed
+    dropped: Mapping[str, int]
+    quarantined: Mapping[str, int]
+    projected: int  # documents that the live index should hold
+    lag_s: float | None  # from first sight to the index: the median of the newest
+    due: Due
+
+    @property
+    def total(self) -> int:
+        """Count the articles."""
+        return sum(self.articles.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Say what is wrong and which command helps."""
+
+    slug: str
+    text: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funnel:
+    """Hold what became of every feed entry. While no entry has left its feed's document:
+
+    entries = without_link + repeated + sightings, and articles = indexed + dropped + quarantined + waiting.
+    """
+
+    entries: int
+    without_link: int
+    repeated: int  # the same link again in the same feed
+    sightings: int
+    articles: int
+    whole: int
+    partial: Mapping[str, int]
+    dropped: Mapping[str, int]
+    quarantined: Mapping[str, int]
+    waiting: int
+
+
+NO_COUNTS = Counts(
+    feeds=FeedCounts(),
+    entries_without_link=0,
+    articles=dict.fromkeys(State, 0),
+    partial={},
+    dropped={},
+    quarantined={},
+    projected=0,
+    lag_s=None,
+    due=Due(),
+)
+"""What a store that is not there counts."""
+
+
+def read_counts(store: Store) -> Counts:
+    """Count feeds, articles by state and slug, and what is due."""
+    with store.read() as connection:
+        now = store.now()
+        without_link = select(func.coalesce(func.sum(feeds.c.entries_without_link), 0))
+        live = select(generations.c.name).where(generations.c.state == LIVE).scalar_subquery()
+        projected = select(func.count()).where(projections.c.generation == live)
+        return Counts(
+            feeds=_feeds(connection),
+            entries_without_link=connection.execute(without_link).scalar_one(),
+            articles=_articles(connection),
+            partial=_slugs(connection, State.INDEXED, articles.c.partial),
+            dropped=_slugs(connection, State.DROPPED, articles.c.reason),
+            quarantined=_slugs(connection, State.QUARANTINED, articles.c.reason),
+            projected=connection.execute(projected).scalar_one(),
+            lag_s=_lag(connection, now),
+            due=_due(connection, now),
+        )
+
+
+def read_funnel(store: Store) -> Funnel:
+    """Count what became of every entry of the feeds' newest documents."""
+    counts = read_counts(store)
+    with store.read() as connection:
+        told = select(
+            func.coalesce(func.sum(feeds.c.entries), 0), func.coalesce(func.sum(feeds.c.entries_repeated), 0)
+        )
+        entries, repeated = connection.execute(told).one()
+        shown = connection.execute(select(func.count()).select_from(sightings)).scalar_one()
+    partial = sum(counts.partial.values())
+    return Funnel(
+        entries=entries,
+        without_link=counts.entries_without_link,
+        repeated=repeated,
+        sightings=shown,
+        articles=counts.total,
+        whole=counts.articles[State.INDEXED] - partial,
+        partial=counts.partial,
+        dropped=counts.dropped,
+        quarantined=counts.quarantined,
+        waiting=sum(counts.articles[state] for state in (State.FOUND, State.FETCHED, State.ENRICHED)),
+    )
+
+
+def find_problems(counts: Counts, parts: Parts) -> tuple[Problem, ...]:
+    """Say what is wrong, worst first, and which command helps."""
+    return (*_part_problems(counts, parts), *_work_problems(counts))
+
+
+def _part_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
+    if parts.store is PartState.UNREACHABLE:
+        yield Problem("store-unreachable", "the store cannot be opened", "wireroom doctor")
+    if parts.broker is PartState.UNREACHABLE:
+        yield Problem("broker-unreachable", "the broker does not answer", "wireroom doctor")
+    if parts.index is PartState.UNREACHABLE:
+        yield Problem("index-unreadable", "the index cannot be opened", "wireroom doctor")
+    if parts.index is PartState.ABSENT and counts.projected:
+        text = f"the index is gone; the store can fill a new one with {counts.projected:,} documents"
+        yield Problem("index-absent", text, "wireroom up")
+    if parts.documents is not None and not counts.due.index and parts.documents != counts.projected:
+        text = f"the index holds {parts.documents:,} documents, it should hold {counts.projected:,}"
+        yield Problem("index-differs", text, "delete the index folder, then: wireroom up")
+    if parts.broker is PartState.STOPPED and counts.due.now:
+        yield Problem("not-running", f"{counts.due.now:,} things are due and nothing runs", "wireroom up")
+    if parts.store is PartState.ABSENT or not (counts.feeds.active or counts.total):
+        yield Problem("no-feeds", "no feed is watched yet", "wireroom add URL")
+
+
+def _work_problems(counts: Counts) -> Iterator[Problem]:
+    if waiting := counts.articles[State.QUARANTINED]:
+        text = f"{waiting:,} {'article waits' if waiting == 1 else 'articles wait'} in quarantine"
+        yield Problem("quarantined", text, "wireroom quarantine list")
+    if (counts.due.oldest_s or 0) > LATE_S:
+        text = f"something has been due for {(counts.due.oldest_s or 0) / 3600:.1f} hours"
+        yield Problem("late", text, "wireroom doctor")
+    if outages := counts.feeds.outages:
+        text = (
+            f"{outages:,} {'feed has' if outages == 1 else 'feeds have'} failed {FAILING_AFTER} times or more"
+        )
+        yield Problem("feeds-failing", text, "wireroom feeds list --failing")
+
+
+def _feeds(connection: Connection) -> FeedCounts:
+    failing = and_(feeds.c.state == FeedState.ACTIVE, feeds.c.last_error.is_not(None))
+    out = and_(failing, feeds.c.failures >= FAILING_AFTER)
+    states = (feeds.c.state == state for state in FeedState)
+    row = connection.execute(select(*(_count(condition) for condition in (*states, failing, out)))).one()
+    active, paused, gone, failing_count, outages = tuple(row)
+    return FeedCounts(active=active, paused=paused, gone=gone, failing=failing_count, outages=outages)
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+
+def _articles(connection: Connection) -> dict[State, int]:
+    query = select(articles.c.state, func.count()).group_by(articles.c.state)
+    counted = {State(state): count for state, count in connection.execute(query)}
+    return {state: counted.get(state, 0) for state in State}
+
+
+def _slugs(connection: Connection, state: State, slug: ColumnElement[str | None]) -> dict[str, int]:
+    query = select(slug, func.count()).where(articles.c.state == state, slug.is_not(None)).group_by(slug)
+    counted = [(str(name), int(count)) for name, count in connection.execute(query)]
+    return dict(sorted(counted, key=lambda pair: (-pair[1], pair[0])))
+
+
+def _lag(connection: Connection, now: ColumnElement[float]) -> float | None:
+    indexed = (events.c.stage == Stage.INDEX, events.c.outcome == "indexed")
+    newest = select(events.c.article_id).where(events.c.at > now - LAG_WITHIN_S, *indexed)
+    ids = newest.order_by(events.c.at.desc()).limit(LAG_OF).subquery()
+    query = select((articles.c.indexed_at - articles.c.first_seen_at).label("lag")).where(
+        articles.c.id.in_(select(ids.c.article_id)), articles.c.indexed_at > now - LAG_WITHIN_S
+    )
+    lags: Sequence[float] = connection.execute(query).scalars().all()
+    return median(lags) if lags else None
+
+
+def _due(connection: Connection, now: ColumnElement[float]) -> Due:
+    polls, oldest_poll = connection.execute(
+        select(func.count(), func.min(feeds.c.next_poll_at)).where(due_feed(now))
+    ).one()
+    waiting = dict.fromkeys(Stage, 0)
+    oldest = [oldest_poll] if oldest_poll is not None else []
+    for stage in (Stage.FETCH, Stage.ENRICH, Stage.INDEX):
+        query = select(func.count(), func.min(articles.c.due_at)).where(due_article(stage, now))
+        waiting[stage], since = connection.execute(query).one()
+        oldest += [since] if since is not None else []
+    later = (articles.c.stage.is_not(None), articles.c.due_at > now, free(articles, now))
+    retries, next_retry_at = connection.execute(
+        select(func.count(), func.min(articles.c.due_at)).where(*later)
+    ).one()
+    at = connection.execute(select(now)).scalar_one()
+    return Due(
+        poll=polls,
+        fetch=waiting[Stage.FETCH],
+        enrich=waiting[Stage.ENRICH],
+        index=waiting[Stage.INDEX],
+        oldest_s=max(0.0, at - min(oldest)) if oldest else None,
+        later=retries,
+        next_retry_at=next_retry_at,
+    )

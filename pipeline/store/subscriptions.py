@@ -1,0 +1,267 @@
+"""Feeds as people manage them: add, list, change, pause, remove. Their articles are never touched here."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from pipeline.errors import WireroomError
+from pipeline.identity import host_of, url_key
+from pipeline.model import FeedState
+from pipeline.store.events import Happening, record
+from pipeline.store.polled import insert_new
+from pipeline.store.store import Store
+from pipeline.store.tables import feeds, hosts, sightings
+
+AT_ONCE = 1_000
+"""Feeds of one list whose first poll is due at once: a thousand answers are a few minutes' work."""
+
+SPREAD_S = 0.05
+"""Seconds between the first polls of further feeds, so that a huge list does not stay one lump for ever."""
+
+MANY = 500
+"""Keys in one IN list."""
+
+Key = TypeVar("Key", str, int)
+
+FREQUENCY_WEEKS = 4
+WEEK_S = 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFeed:
+    """Hold a feed that is to be watched."""
+
+    url: str
+    title: str = ""
+    site: str | None = None
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Hold a feed as people see it. Times are seconds since the epoch."""
+
+    url: str
+    site: str | None
+    title: str
+    language: str | None
+    tags: tuple[str, ...]
+    state: FeedState
+    next_poll_at: float | None  # None: it is not polled
+    interval_s: float
+    why: str
+    last_polled_at: float | None
+    last_status: int | None
+    last_success_at: float | None
+    failures: int
+    last_error: str | None
+    entries_per_week: float  # over the last four weeks, by publication date
+    entries_without_link: int
+    added_at: float
+    state_since: float
+    min_interval_s: float | None
+    last_error_detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedChange:
+    """Hold what is to be changed of a feed. `None` leaves a fact alone; no language is "", no interval is 0."""
+
+    add_tags: tuple[str, ...] = ()
+    drop_tags: tuple[str, ...] = ()
+    language: str | None = None
+    min_interval_s: float | None = None
+
+
+def add_feeds(store: Store, wanted: Sequence[NewFeed], *, interval_s: float) -> tuple[str, ...]:
+    """Watch feeds from now on; return the addresses that were not watched yet, in order.
+
+    `http` and `https`, and other spellings of one address, are one feed. Raises ValueError for what is no
+    http(s) URL.
+    """
+    with store.write() as connection:
+        known = set(_by_key(connection, [feed.url for feed in wanted]))
+        fresh: dict[str, NewFeed] = {}
+        for feed in wanted:
+            key = _key(feed.url)
+            if key not in known:
+                fresh.setdefault(key, feed)
+        at = connection.execute(select(store.now())).scalar_one()
+        insert_new(connection, hosts, [{"host": host_of(feed.url)} for feed in fresh.values()])
+        rows = [_row(feed, at, interval_s, place) for place, feed in enumerate(fresh.values())]
+        insert_new(connection, feeds, rows)
+    return tuple(feed.url for feed in fresh.values())
+
+
+def list_feeds(store: Store) -> tuple[Subscription, ...]:
+    """List all feeds by address."""
+    with store.read() as connection:
+        return _subscriptions(
+            connection, store, connection.execute(select(feeds).order_by(feeds.c.url)).all()
+        )
+
+
+def find_feeds(store: Store, urls: Sequence[str]) -> tuple[Subscription, ...]:
+    """Read the feeds of given addresses, in order. Raises WireroomError when one is not watched."""
+    with store.read() as connection:
+        rows = _require(connection, urls)
+        return _subscriptions(connection, store, rows)
+
+
+def change_feeds(store: Store, urls: Sequence[str], change: FeedChange) -> tuple[str, ...]:
+    """Change feeds, all or none; return their addresses. Raises as `find_feeds` does."""
+    with store.write() as connection:
+        rows = _require(connection, urls)
+        for row in rows:
+            mine = feeds.c.id == row.id
+            connection.execute(update(feeds).where(mine).values(_changed(row, change)))
+    return tuple(row.url for row in rows)
+
+
+def poll_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
+    """Make feeds due now; return their addresses. Raises WireroomError when one is not polled at all."""
+    with store.write() as connection:
+        rows = _require(connection, urls)
+        for row in rows:
+            if row.state != FeedState.ACTIVE:
+                raise WireroomError(
+                    f"{row.url} is {row.state}: `wireroom feeds resume {row.url}` polls it again"
+                )
+        ids = [row.id for row in rows]
+        connection.execute(update(feeds).where(feeds.c.id.in_(ids)).values(next_poll_at=store.now()))
+    return tuple(row.url for row in rows)
+
+
+def pause_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
+    """Poll feeds no more until they are resumed; return the addresses of those that were not paused."""
+    return _set_state(store, urls, FeedState.PAUSED, {})
+
+
+def resume_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
+    """Poll paused or gone feeds again, from now on; return the addresses of those that were."""
+    return _set_state(store, urls, FeedState.ACTIVE, {"next_poll_at": store.now(), "failures": 0})
+
+
+def remove_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
+    """Forget feeds; their articles stay, and what they said of them. Return their addresses."""
+    with store.write() as connection:
+        rows = _require(connection, urls)
+        connection.execute(delete(feeds).where(feeds.c.id.in_([row.id for row in rows])))
+        record(connection, store.now(), [_happening(row, "removed") for row in rows])
+    return tuple(row.url for row in rows)
+
+
+def _key(url: str) -> str:
+    key = url_key(url)
+    if key is None:
+        raise ValueError(f"{url!r} is no http(s) URL")
+    return key
+
+
+def _spellings(url: str) -> set[str]:
+    key = _key(url)
+    return {url, key, "http" + key.removeprefix("https")}
+
+
+def _by_key(connection: Connection, urls: Sequence[str]) -> dict[str, Row[Any]]:
+    spellings = sorted({spelling for url in urls for spelling in _spellings(url)})
+    found: dict[str, Row[Any]] = {}
+    for portion in _portions(spellings):
+        for row in connection.execute(select(feeds).where(feeds.c.url.in_(portion))):
+            found[_key(row.url)] = row
+    return found
+
+
+def _require(connection: Connection, urls: Sequence[str]) -> list[Row[Any]]:
+    for url in urls:
+        if url_key(url) is None:
+            raise WireroomError(f"{url} is no http(s) URL")
+    found = _by_key(connection, urls)
+    for url in urls:
+        if _key(url) not in found:
+            raise WireroomError(f"{url} is not among the feeds; `wireroom feeds list` shows them")
+    return [found[key] for key in dict.fromkeys(_key(url) for url in urls)]
+
+
+def _row(feed: NewFeed, at: float, interval_s: float, place: int) -> dict[str, Any]:
+    return {
+        "url": feed.url,
+        "host": host_of(feed.url),
+        "title": feed.title,
+        "site": feed.site,
+        "language": feed.language,
+        "tags": list(dict.fromkeys(feed.tags)),
+        "state": FeedState.ACTIVE,
+        "added_at": at,
+        "state_since": at,
+        "next_poll_at": at + max(0, place - AT_ONCE + 1) * SPREAD_S,
+        "interval_s": interval_s,
+        "why": "not polled yet",
+    }
+
+
+def _changed(row: Row[Any], change: FeedChange) -> dict[str, Any]:
+    tags = dict.fromkeys([*row.tags, *change.add_tags])
+    values: dict[str, Any] = {"tags": [tag for tag in tags if tag not in change.drop_tags]}
+    if change.language is not None:
+        values["language"] = change.language or None
+    if change.min_interval_s is not None:
+        values["min_interval_s"] = change.min_interval_s or None
+    return values
+
+
+def _set_state(
+    store: Store, urls: Sequence[str], state: FeedState, values: Mapping[str, Any]
+) -> tuple[str, ...]:
+    with store.write() as connection:
+        rows = [row for row in _require(connection, urls) if row.state != state]
+        since = {"state": state, "state_since": store.now()}
+        ids = [row.id for row in rows]
+        connection.execute(update(feeds).where(feeds.c.id.in_(ids)).values({**since, **values}))
+        record(connection, store.now(), [_happening(row, state) for row in rows])
+    return tuple(row.url for row in rows)
+
+
+def _happening(row: Row[Any], outcome: str) -> Happening:
+    return Happening(stage="feeds", outcome=outcome, detail=row.url, feed_id=row.id)
+
+
+def _subscriptions(
+    connection: Connection, store: Store, rows: Sequence[Row[Any]]
+) -> tuple[Subscription, ...]:
+    weekly = _entries_per_week(connection, store.now(), [row.id for row in rows])
+    return tuple(_subscription(row, weekly.get(row.id, 0.0)) for row in rows)
+
+
+def _subscription(row: Row[Any], entries_per_week: float) -> Subscription:
+    told = {name: getattr(row, name) for name in Subscription.__dataclass_fields__ if name in feeds.c}
+    is_polled = row.state == FeedState.ACTIVE
+    changed = {
+        "tags": tuple(row.tags),
+        "state": FeedState(row.state),
+        "next_poll_at": row.next_poll_at if is_polled else None,
+    }
+    return Subscription(**{**told, **changed}, entries_per_week=entries_per_week)
+
+
+def _entries_per_week(
+    connection: Connection, now: ColumnElement[float], ids: Sequence[int]
+) -> dict[int, float]:
+    """Count by publication date, as a first poll brings entries of many weeks; undated ones by sighting."""
+    at = func.coalesce(sightings.c.published_at, sightings.c.seen_at)
+    recent = at.between(now - FREQUENCY_WEEKS * WEEK_S, now)
+    query = select(sightings.c.feed_id, func.count()).where(recent).group_by(sightings.c.feed_id)
+    counted = [
+        row
+        for portion in _portions(ids)
+        for row in connection.execute(query.where(sightings.c.feed_id.in_(portion)))
+    ]
+    return {feed_id: count / FREQUENCY_WEEKS for feed_id, count in counted}
+
+
+def _portions(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    return (keys[start : start + MANY] for start in range(0, len(keys), MANY))
