@@ -27,7 +27,7 @@ test: check ## the checks and the tests; see .ci/run for the servers that the fu
 check: .venv/installed-dev ## style, types and who imports whom
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-logo --no-cache
 corpus: install ## 200 real feeds, end to end, with every entry accounted for
 	@$(BIN)/python -m bench.real_feeds
 bench: install ## articles per second beside a bare loop over the same libraries
