@@ -84,7 +84,7 @@ def erased(length: int) -> bytes:
         raise ValueError(f"{length} bytes are too few for a record")
     content = head.format(room).encode() + _ERASED.ljust(room) + b"\r\n\r\n"
     trailer = struct.pack("<II", zlib.crc32(content), len(content))
-    return b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + b"".join(_stored_blocks(content)) + trailer
+    return b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + b"".join(_stored_blocks(content, blocks)) + trailer
 
 
 def payload_digest(body: bytes) -> str:
@@ -168,9 +168,7 @@ def _line(text: str) -> str:
     return _LINE_BREAKS.sub(" ", text)
 
 
-def _stored_blocks(content: bytes) -> Iterator[bytes]:
-    starts = range(0, len(content), _STORED_BLOCK)
-    for start in starts:
-        block = content[start : start + _STORED_BLOCK]
-        is_last = start == starts[-1]
-        yield struct.pack("<BHH", is_last, len(block), len(block) ^ 0xFFFF) + block
+def _stored_blocks(content: bytes, count: int) -> Iterator[bytes]:
+    for number in range(count):  # the last may be empty
+        block = content[number * _STORED_BLOCK : (number + 1) * _STORED_BLOCK]
+        yield struct.pack("<BHH", number == count - 1, len(block), len(block) ^ 0xFFFF) + block

@@ -127,6 +127,8 @@ class _OpenFile:
 def _begin_file(folder: Path) -> _OpenFile:
     folder.mkdir(parents=True, exist_ok=True)
     for name in _names():
+        if sidecar_of(folder, name).exists():
+            continue  # a file of this second that is closed already
         try:
             descriptor = os.open(folder / (name + OPEN_SUFFIX), _NEW_FILE, 0o644)
         except FileExistsError:

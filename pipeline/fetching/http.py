@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -231,7 +230,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _detail(error: BaseException) -> str:
-    causes: tuple[Any, ...] = tuple(_causes(error))
-    refused = [cause for cause in causes if isinstance(cause, AddressRefused)]
-    text = " ".join(str(refused[0] if refused else error).split())
-    return text[:_DETAIL_LIMIT] or type(error).__name__
+    refused = [cause for cause in _causes(error) if isinstance(cause, AddressRefused)]
+    if isinstance(error, aiohttp.ClientResponseError):
+        text = error.message
+    elif isinstance(error, TimeoutError):
+        text = str(error) or "no whole answer in time"
+    else:
+        text = str(refused[0] if refused else error)
+    return " ".join(text.split())[:_DETAIL_LIMIT] or type(error).__name__
