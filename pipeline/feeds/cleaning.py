@@ -72,13 +72,18 @@ def plain_text(markup: str) -> str:
     anything else in angle brackets is text. Such text comes back in ‹angle quotes›, so that a
     title stays harmless where somebody forgets to escape it.
     """
-    text = _UNPRINTABLE.sub("", markup[:_MARKUP_LIMIT])
+    text = printable(markup[:_MARKUP_LIMIT])
     if _MARKUP.search(text):
         text = _BREAK.sub(" <", _NOT_MARKUP.sub("&lt;", text))
         text = nh3.clean(text, tags=set(), clean_content_tags=_CONTENT_DROPPED)
-    text = _UNPRINTABLE.sub("", html.unescape(text))
+    text = printable(html.unescape(text))
     text = _TAG_OPENING.sub("‹", _TAG_LIKE.sub(r"‹\1›", text))
     return " ".join(text.split())[:TEXT_LIMIT].rstrip()
+
+
+def printable(text: str) -> str:
+    """Remove control characters and all else that XML and terminals should not get; keep white space."""
+    return _UNPRINTABLE.sub("", text)
 
 
 def bounded_html(markup: str) -> str:
