@@ -1,7 +1,8 @@
 """How a step can end. Every slug that a person may read in `trace`, `status` or a facet is listed here.
 
-An article ends `indexed`, or `dropped` for a reason of `Reason`, or waits `quarantined` for a cause of `Cause`.
-A page that cannot be had loses no article: it is indexed from its feed entry and marked with a slug of `Partial`.
+An article ends `indexed`, or `dropped` for a reason of `Reason`, or waits `quarantined` for a cause of
+`Cause`. A page that cannot be had loses no article: it is indexed from its feed entry and marked with a slug
+of `Partial`.
 """
 
 from enum import StrEnum

@@ -94,9 +94,9 @@ class Settings(BaseModel):
 
     @field_validator("proxy", "user_agent_url")
     @classmethod
-    def check_http_url(cls, url: str | None) -> str | None:
+    def check_http_url(cls, url: str) -> str:
         """Accept http(s) URLs only."""
-        if url is not None and urlsplit(url).scheme not in ("http", "https"):
+        if url and urlsplit(url).scheme not in ("http", "https"):
             raise ValueError("write an http:// or https:// URL")
         return url
 
@@ -129,6 +129,11 @@ class Settings(BaseModel):
         if self.store_url == EMBEDDED:
             return f"sqlite:///{self.home / 'wireroom.db'}"
         return re.sub(r"^postgresql://", "postgresql+psycopg://", self.store_url)
+
+    def as_environ(self) -> dict[str, str]:
+        """Write the settings as environment variables, for child processes that must have just these."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {f"{PREFIX}{name.upper()}": _written(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,20 +225,27 @@ def origins(settings: Settings, environ: Mapping[str, str]) -> tuple[Origin, ...
         return FILE_NAME if name in in_file else "default"
 
     return tuple(
-        Origin(f"{PREFIX}{name.upper()}", _shown(getattr(settings, name)), source(name))
+        Origin(f"{PREFIX}{name.upper()}", masked(_written(getattr(settings, name))), source(name))
         for name in Settings.model_fields
     )
 
 
-def _shown(value: object) -> str:
+def _written(value: object) -> str:
     match value:
         case None:
-            return "none"
+            return "forever"
         case dict():
             return ",".join(f"{key}={each}" for key, each in value.items())
         case tuple():
             return ",".join(str(each) for each in value)
         case float():
-            return f"{value:g}"
+            return _duration(value)
         case _:
-            return masked(str(value))
+            return str(value)
+
+
+def _duration(seconds_: float) -> str:
+    for unit in ("d", "h", "m"):
+        if seconds_ >= UNITS_S[unit] and seconds_ % UNITS_S[unit] == 0:
+            return f"{seconds_ / UNITS_S[unit]:g}{unit}"
+    return f"{seconds_:g}"

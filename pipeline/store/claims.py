@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Table, and_, bindparam, case, exists, fu
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import FeedState, Stage, State
+from pipeline.store.events import Happening, record
 from pipeline.store.store import Store, claimable
 from pipeline.store.tables import articles, feeds, hosts
 
@@ -40,7 +41,7 @@ class FeedClaim:
     body_hash: str | None
     interval_s: float
     min_interval_s: float | None
-    failures: int
+    failures: float
     owner: str
 
 
@@ -69,7 +70,6 @@ class HostTurn:
     """Hold one host for one worker: its rules and the pages it is to be asked for, newest first."""
 
     host: str
-    delay_s: float | None
     robots_status: int | None
     robots_body: bytes | None
     robots_age_s: float | None  # None: never asked
@@ -143,9 +143,10 @@ def claim_hosts(
         newest = select(subquery.c.id).where(subquery.c.rank <= pages)
         rows = connection.execute(claimable(select(articles).where(articles.c.id.in_(newest)))).all()
         _lease(connection, articles, articles.c.id, [row.id for row in rows], owner, now)
-        found = connection.execute(
-            select(hosts, (now - hosts.c.robots_fetched_at).label("age")).where(hosts.c.host.in_(taken))
-        )
+        asked = sorted({row.host for row in rows})
+        _give_hosts_back(connection, set(taken) - set(asked), owner)
+        age = (now - hosts.c.robots_fetched_at).label("age")
+        found = connection.execute(select(hosts, age).where(hosts.c.host.in_(asked)))
         turns = [_host_turn(row, rows, owner) for row in found]
     return tuple(turns)
 
@@ -183,6 +184,18 @@ def release(store: Store, claims: Sequence[ArticleClaim], *, delay_s: float = 0.
         connection.execute(
             statement,
             [{"row_id": each.id, "owner": each.owner, "was_touched": each.touched} for each in claims],
+        )
+
+
+def blame(store: Store, claim: ArticleClaim, stage: Stage, *, detail: str) -> None:
+    """Give an article back after a failed attempt: it is tried again, alone, after a back-off."""
+    with store.write() as connection:
+        now = store.now()
+        mine = (articles.c.id == claim.id, articles.c.lease_owner == claim.owner)
+        values = {"lease_owner": None, "lease_until": None, "due_at": now + BACK_OFF_S * claim.attempts**2}
+        connection.execute(update(articles).where(*mine).values(**values))
+        record(
+            connection, now, [Happening(stage=stage, outcome="failed", detail=detail, article_id=claim.id)]
         )
 
 
@@ -328,7 +341,6 @@ def _host_turn(row: Row[Any, Any], rows: Sequence[Row[Any, Any]], owner: str) ->
     mine = sorted((each for each in rows if each.host == row.host), key=lambda each: -each.news_at)
     return HostTurn(
         host=row.host,
-        delay_s=row.delay_s,
         robots_status=row.robots_status,
         robots_body=row.robots_body,
         robots_age_s=row.age,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection, and_, delete, select, update
 
@@ -108,10 +109,12 @@ def record_document(
     document: Document,
     *,
     aliases: Sequence[Alias],
-    partial: str | None,
     detail: str,
+    retry_in_s: float | None,
 ) -> bool:
-    """Write an article's new document and hand it to index; False when the lease was no longer ours."""
+    """Write an article's new document and hand it to index; with `retry_in_s`, its page is asked for again.
+
+    False when the lease was no longer ours."""
     packed, digest = pack_document(document)
     row = {
         "article_id": claim.id,
@@ -124,14 +127,16 @@ def record_document(
         "rules": document.stamps.rules,
     }
     with store.write() as connection:
-        values = {
+        values: dict[str, Any] = {
             "state": State.INDEXED if claim.state is State.INDEXED else State.ENRICHED,
             "stage": Stage.INDEX,
             "due_at": store.now(),
-            "partial": partial,
+            "partial": document.partial,
             "revision": document.revision,
             "version": document.version,
         }
+        if retry_in_s is not None:
+            values |= {"refetch_at": store.now() + retry_in_s, "refetches": claim.refetches + 1}
         if not finish(connection, claim, values):
             return False
         connection.execute(delete(documents).where(documents.c.article_id == claim.id))
@@ -146,7 +151,7 @@ def record_document(
             ],
         )
         done = Happening(
-            stage=Stage.ENRICH, outcome="enriched", slug=partial, detail=detail, article_id=claim.id
+            stage=Stage.ENRICH, outcome="enriched", slug=document.partial, detail=detail, article_id=claim.id
         )
         record(connection, store.now(), [done])
     return True

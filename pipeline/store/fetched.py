@@ -85,7 +85,6 @@ def record_turn(
     *,
     delay_s: float,
     robots: RobotsAnswer | None,
-    crawl_delay_s: float | None,
 ) -> int:
     """Write a turn's results and free its articles and the host; return how many were still ours."""
     with store.write() as connection:
@@ -101,7 +100,6 @@ def record_turn(
                 "robots_body": robots.body,
                 "robots_fetched_at": store.now(),
             }
-            values["delay_s"] = crawl_delay_s
         mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
         connection.execute(update(hosts).where(*mine).values(**values))
         record(connection, store.now(), [_event(result) for result in ours])

@@ -57,6 +57,19 @@ def record_indexed(store: Store, generation: str, results: Sequence[Indexed]) ->
     return len(ours)
 
 
+def record_removed(store: Store, generation: str, claims: Sequence[ArticleClaim]) -> None:
+    """Write that a generation holds removed articles no more."""
+    if not claims:
+        return
+    with store.write() as connection:
+        ours = [claim for claim in claims if finish(connection, claim, {"stage": None, "due_at": None})]
+        ids = [claim.id for claim in ours]
+        mine = (projections.c.generation == generation, projections.c.article_id.in_(ids))
+        connection.execute(delete(projections).where(*mine))
+        done = [Happening(stage=Stage.INDEX, outcome="removed", article_id=claim.id) for claim in ours]
+        record(connection, store.now(), done)
+
+
 def live_generation(store: Store) -> str | None:
     """Name the generation of the index that is searched."""
     with store.read() as connection:

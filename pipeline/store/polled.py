@@ -48,7 +48,7 @@ class Polled:
     state: FeedState
     wait_s: float
     interval_s: float
-    failures: int
+    failures: float
     why: str
     etag: str | None = None
     last_modified: str | None = None
@@ -71,10 +71,19 @@ class PollCounts:
     edited: int = 0
 
 
-def known_articles(store: Store, found: Sequence[FoundEntry]) -> frozenset[str]:
-    """Tell which of the entries' URL keys are known already."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Say which URL keys have an article, and what time it is in the store."""
+
+    url_keys: frozenset[str]
+    at: float
+
+
+def known_articles(store: Store, url_keys: Sequence[str]) -> Known:
+    """Tell which URL keys are known already."""
     with store.read() as connection:
-        return frozenset(_owners(connection, [each.url_key for each in found]))
+        at = connection.execute(select(store.now())).scalar_one()
+        return Known(frozenset(_owners(connection, url_keys)), at)
 
 
 def record_poll(store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s: float) -> PollCounts | None:

@@ -9,8 +9,6 @@ from typing import Any
 from sqlalchemy import Connection, Double, Engine, Select, cast, create_engine, event, extract, func, literal
 from sqlalchemy.sql.elements import ColumnElement
 
-from pipeline.errors import WireroomError
-
 SQLITE_BUSY_MS = 30_000
 """SQLite's own back-off is unfair: with four writers one waits half a second now and then, never 30 s."""
 
@@ -70,9 +68,3 @@ def _begin_sqlite(connection: Connection) -> None:
 def claimable(query: Select[Any]) -> Select[Any]:
     """Lock the rows of a claim and pass over those that others hold (SQLite holds one lock for all)."""
     return query.with_for_update(skip_locked=True)
-
-
-def refuse_unreachable(error: Exception, shown_url: str) -> WireroomError:
-    """Make one line of a store that cannot be opened."""
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return WireroomError(f"the store {shown_url} cannot be opened: {cause}")

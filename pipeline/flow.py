@@ -1,0 +1,64 @@
+"""The flow, whole: four stages, each fed by the one before, each a claim on the store.
+
+                 a tick every second or so
+                             │
+    feeds ──► poll ──► found ──► fetch ──► fetched ──► enrich ──► enriched ──► index ──► search
+                │                  │                      │                      │
+                └────────┬─────────┴───────────┬──────────┴───────────┬──────────┘
+                         ▼                     ▼                      ▼
+                the store (SQL): every feed, article, document, attempt, outcome
+                       └─ the archive (WARC): every answer as it was served
+
+A ring names a stage and nothing else: "there is work for you". Whoever hears it claims due rows from the
+store under a lease, works, and ends in one transaction: results, next state, event, freed lease. So a ring
+may be lost or doubled, a worker may die at any moment, and the store still says what is to be done.
+
+`indexed`, `dropped` and `quarantined` are the ends. A page that cannot be had is no end: its article is
+indexed from what its feed said, marked `partial`, and the page is asked for again later.
+"""
+
+from collections.abc import Callable
+from typing import assert_never
+
+from pipeline.model import Stage
+from pipeline.services import Services
+from pipeline.stages.shift import Shift
+from pipeline.store.claims import sweep
+from pipeline.store.due import due_stages
+from pipeline.store.store import Store
+
+
+def run_stage(stage: Stage, services: Services, shift: Shift) -> None:
+    """Do a stage's due work until none is left or the shift is over; ring again when some is left."""
+    if _work(stage)(services, shift) and not shift.stopping.is_set():
+        shift.ring(stage)
+
+
+def tick(store: Store, ring: Callable[[Stage], None]) -> None:
+    """Free what the dead held, then ring for every stage that has due work: so a lost ring is mended."""
+    sweep(store)
+    for stage in due_stages(store):
+        ring(stage)
+
+
+def _work(stage: Stage) -> Callable[[Services, Shift], bool]:
+    # Imported one by one: a process that only fetches must not carry the libraries that enrich.
+    match stage:
+        case Stage.POLL:
+            from pipeline.stages.poll import poll
+
+            return poll
+        case Stage.FETCH:
+            from pipeline.stages.fetch import fetch
+
+            return fetch
+        case Stage.ENRICH:
+            from pipeline.stages.enrich import enrich
+
+            return enrich
+        case Stage.INDEX:
+            from pipeline.stages.index import index
+
+            return index
+        case _:
+            assert_never(stage)

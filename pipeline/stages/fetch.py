@@ -1,0 +1,222 @@
+"""fetch: one event loop over many hosts, one connection a host; every answer goes into the archive first.
+
+A host's turn is one lease: some pages, a pause between two requests, one transaction at its end. A redirect
+to another host gives the article to that host's turn.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from pipeline.fetching.classify import failure_meaning, page_problem, retry_after
+from pipeline.fetching.http import Http, next_hop, open_http
+from pipeline.fetching.robots import Robots, read_robots
+from pipeline.identity import host_of
+from pipeline.model import ArchivePosition, Exchange, FetchFailure, Stage, header
+from pipeline.outcomes import Cause, FetchSlug, Partial, Reason
+from pipeline.services import Services
+from pipeline.stages.retrying import retry_in
+from pipeline.stages.shift import Shift, keep_busy
+from pipeline.store.claims import ArticleClaim, HostTurn, claim_hosts, new_owner, release, release_host
+from pipeline.store.fetched import (
+    Dropped,
+    FetchResult,
+    GotPage,
+    Moved,
+    NoPage,
+    Quarantined,
+    RobotsAnswer,
+    record_turn,
+)
+
+HOSTS_AT_ONCE = 32
+"""Connections of one worker; each may hold a page of 10 MiB, so memory stays below some 300 MiB at worst."""
+
+TURN_S = 2.0
+"""How long a host's turn goes on beginning requests; the host's feeds and other workers wait meanwhile."""
+
+PAGES_A_TURN = 16
+HOPS = 5
+"""Redirects followed for one page, as the Fetch standard's 20 is far above what news sites need."""
+
+ATTEMPTS = 10
+"""Workers that may die while they hold an article in fetch; each death blames the whole turn."""
+
+ROBOTS_AGE_S = 86_400.0
+"""RFC 9309 §2.4: no longer than 24 hours."""
+
+ROBOTS_RETRY_S = 3_600.0
+"""A robots.txt that could not be had is asked for again after an hour."""
+
+ROBOTS_LIMIT = 1024 * 1024
+NO_ANSWER = 0
+"""Kept as a host's robots status when it did not answer at all."""
+
+ACCEPT = (("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.5"),)
+
+LONGEST_PAUSE_S = 7 * 86_400.0
+"""A Retry-After beyond this is a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What a host asks of us in this turn."""
+
+    robots: Robots
+    answer: RobotsAnswer | None  # None: what the store has is fresh enough
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What became of one page, and how long its host asked to be left alone."""
+
+    result: FetchResult
+    pause_s: float = 0.0
+
+
+def fetch(services: Services, shift: Shift) -> bool:
+    """Fetch due pages until none is left or the shift is over; True when some may be left."""
+    return asyncio.run(_fetch(services, shift))
+
+
+async def _fetch(services: Services, shift: Shift) -> bool:
+    owner = new_owner(Stage.FETCH)
+    pages = pages_a_turn(services.settings.host_delay)
+    async with open_http(services.http_options()) as http:
+        return await keep_busy(
+            shift,
+            slots=HOSTS_AT_ONCE,
+            claim=lambda free: claim_hosts(services.store, owner=owner, limit=free, pages=pages),
+            do=lambda turn: _take_turn(services, shift, http, turn),
+        )
+
+
+def pages_a_turn(delay_s: float) -> int:
+    """Tell how many pages fit into a turn with a pause between them."""
+    return PAGES_A_TURN if delay_s == 0 else max(1, min(PAGES_A_TURN, int(TURN_S / delay_s)))
+
+
+async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTurn) -> None:
+    fetched: list[_Fetched] = []
+    recorded = False
+    try:
+        rules = await _rules(services, http, turn)
+        ends_at = time.monotonic() + TURN_S
+        for claim in turn.claims:
+            if fetched and (time.monotonic() >= ends_at or shift.stopping.is_set()):
+                break
+            if fetched or rules.answer:
+                await asyncio.sleep(rules.delay_s)
+            fetched.append(await _fetch_page(services, http, claim, rules))
+        await asyncio.to_thread(_end_turn, services, turn, fetched, rules)
+        recorded = True
+    finally:
+        # Cancelled, or a fault of ours: what is archived stays so, and the rows are done again.
+        if not recorded:
+            release_host(services.store, turn, delay_s=services.settings.host_delay)
+        release(services.store, turn.claims[len(fetched) if recorded else 0 :])
+    shift.ring(Stage.ENRICH)
+
+
+def _end_turn(services: Services, turn: HostTurn, fetched: Sequence[_Fetched], rules: _Rules) -> None:
+    pause_s = max((each.pause_s for each in fetched), default=0.0)
+    record_turn(
+        services.store,
+        turn,
+        [each.result for each in fetched],
+        delay_s=max(rules.delay_s, min(pause_s, LONGEST_PAUSE_S)),
+        robots=rules.answer,
+    )
+
+
+async def _rules(services: Services, http: Http, turn: HostTurn) -> _Rules:
+    status, body, answer = turn.robots_status, turn.robots_body or b"", None
+    fresh_s = ROBOTS_AGE_S if 0 < (status or 0) < 500 else ROBOTS_RETRY_S
+    if turn.robots_age_s is None or turn.robots_age_s >= fresh_s:
+        answer = await _ask_robots(services, http, turn.claims[0])
+        status, body = answer.status, answer.body
+    robots = read_robots(body, status or None)
+    return _Rules(robots, answer, max(services.settings.host_delay, robots.crawl_delay or 0.0))
+
+
+async def _ask_robots(services: Services, http: Http, claim: ArticleClaim) -> RobotsAnswer:
+    url: str | None = urljoin(claim.next_url or claim.url, "/robots.txt")
+    for _ in range(HOPS + 1):
+        answer = await http.get(url or "", limit=ROBOTS_LIMIT)
+        if isinstance(answer, FetchFailure):
+            too_large = answer.slug == FetchSlug.TOO_LARGE
+            return RobotsAnswer(status=404 if too_large else NO_ANSWER, body=b"")
+        url = next_hop(answer)
+        if url is None:
+            return RobotsAnswer(status=answer.status, body=answer.body)
+    return RobotsAnswer(status=404, body=b"")  # RFC 9309 §2.3.1.2: more than five redirects
+
+
+async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules: _Rules) -> _Fetched:
+    if claim.attempts > ATTEMPTS:
+        detail = f"{ATTEMPTS} workers died while they fetched it"
+        return _Fetched(Quarantined(claim=claim, stage=Stage.FETCH, cause=Cause.STAGE_CRASHED, detail=detail))
+    url, hops = claim.next_url or claim.url, claim.hops
+    while True:
+        if not rules.robots.allows(url):
+            return _no_page(services, claim, *_robots_refusal(rules))
+        answer = await http.get(url, headers=ACCEPT)
+        if isinstance(answer, FetchFailure):
+            return _failed(services, claim, answer)
+        position = await asyncio.to_thread(services.archive.write, answer)
+        target = next_hop(answer)
+        if target is None:
+            return _judge(services, claim, answer, position)
+        hops += 1
+        if hops > HOPS:
+            return _no_page(
+                services, claim, Partial.FETCH_FAILED, f"more than {HOPS} redirects, the last to {target}"
+            )
+        if host_of(target) != claim.host:
+            return _Fetched(Moved(claim=claim, next_url=target, host=host_of(target), hops=hops))
+        url = target
+        await asyncio.sleep(rules.delay_s)
+
+
+def _judge(services: Services, claim: ArticleClaim, answer: Exchange, position: ArchivePosition) -> _Fetched:
+    essence = (header(answer.headers, "Content-Type") or "no type").partition(";")[0].strip()
+    detail = f"HTTP {answer.status}, {essence}, {len(answer.body):,} bytes from {answer.url}"
+    problem = page_problem(answer)
+    if problem is not None:
+        return _no_page(services, claim, problem, detail, asked_s=retry_after(answer))
+    page = GotPage(
+        claim=claim,
+        url=answer.url,
+        status=answer.status,
+        position=position,
+        fetched_at=answer.fetched_at,
+        detail=detail,
+    )
+    return _Fetched(page)
+
+
+def _failed(services: Services, claim: ArticleClaim, failure: FetchFailure) -> _Fetched:
+    meaning = failure_meaning(failure)
+    detail = f"{failure.slug}: {failure.detail} ({failure.url})"
+    if isinstance(meaning, Reason):
+        return _Fetched(Dropped(claim=claim, reason=meaning, detail=detail))
+    return _no_page(services, claim, meaning, detail)
+
+
+def _no_page(
+    services: Services, claim: ArticleClaim, partial: Partial, detail: str, *, asked_s: float | None = None
+) -> _Fetched:
+    again = retry_in(claim.refetches, first_delay_s=services.settings.retry_delay, asked_s=asked_s)
+    return _Fetched(NoPage(claim=claim, partial=partial, detail=detail, retry_in_s=again), asked_s or 0.0)
+
+
+def _robots_refusal(rules: _Rules) -> tuple[Partial, str]:
+    if rules.robots.rules is None:
+        return (
+            Partial.FETCH_FAILED,
+            "robots.txt cannot be had just now, so nothing may be asked for (RFC 9309)",
+        )
+    return Partial.ROBOTS, "robots.txt does not allow it"

@@ -1,0 +1,180 @@
+"""poll: ask due feeds whether they have news, conditionally, one request a host at a time."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.feeds.admission import refusal
+from pipeline.feeds.parsing import FeedError
+from pipeline.feeds.schedule import Decision, Limits, decide
+from pipeline.feeds.schedule import Polled as Outcome
+from pipeline.fetching.classify import retry_after
+from pipeline.fetching.http import Http, next_hop, open_http
+from pipeline.identity import article_id, host_of, url_key
+from pipeline.model import Exchange, FeedState, FetchFailure, ParsedFeed, Stage, header
+from pipeline.outcomes import FetchSlug
+from pipeline.services import Services
+from pipeline.stages.shift import Shift, keep_busy
+from pipeline.store.claims import FeedClaim, claim_feeds, new_owner, release_feed
+from pipeline.store.polled import FoundEntry, Polled, known_articles, record_poll
+
+FEEDS_AT_ONCE = 16
+"""Connections of one worker; each may hold a body of 10 MiB."""
+
+HOPS = 5
+NOT_MODIFIED = 304
+ACCEPT = (
+    "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml;q=0.9, "
+    "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.1"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What came of asking: the last answer, or why there was none."""
+
+    status: int | None
+    failure: str | None
+    detail: str | None
+    exchange: Exchange | None  # the last hop, whatever its status
+    parsed: ParsedFeed | None  # None: unchanged, or no feed
+
+
+def poll(services: Services, shift: Shift) -> bool:
+    """Poll due feeds until none is left or the shift is over; True when some may be left."""
+    return asyncio.run(_poll(services, shift))
+
+
+async def _poll(services: Services, shift: Shift) -> bool:
+    owner = new_owner(Stage.POLL)
+    async with open_http(services.http_options()) as http:
+        return await keep_busy(
+            shift,
+            slots=FEEDS_AT_ONCE,
+            claim=lambda free: claim_feeds(services.store, owner=owner, limit=free),
+            do=lambda claim: _poll_feed(services, shift, http, claim),
+        )
+
+
+async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
+    recorded = False
+    try:
+        answer = await _ask(services, http, claim)
+        await asyncio.to_thread(_record, services, claim, answer)
+        recorded = True
+    finally:
+        if not recorded:  # cancelled, or a fault of ours: the feed is due still
+            release_feed(services.store, claim)
+    shift.ring(Stage.FETCH)
+
+
+async def _ask(services: Services, http: Http, claim: FeedClaim) -> _Answer:
+    url, answer = claim.url, None
+    for _ in range(HOPS + 1):
+        answer = await http.get(url, headers=_request_headers(claim))
+        if isinstance(answer, FetchFailure):
+            return _failed(answer.slug, answer.detail)
+        target = next_hop(answer)
+        if target is None:
+            return await asyncio.to_thread(_read, services, claim, answer)
+        url = target
+    return _failed(FetchSlug.TOO_MANY_REDIRECTS, f"more than {HOPS} redirects, the last to {url}")
+
+
+def _request_headers(claim: FeedClaim) -> tuple[tuple[str, str], ...]:
+    # Validators are opaque, byte for byte (RFC 9110 §13.1). Every hop gets them: the one that gave them knows.
+    given = (("If-None-Match", claim.etag), ("If-Modified-Since", claim.last_modified))
+    return (("Accept", ACCEPT), *((name, value) for name, value in given if value))
+
+
+def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> _Answer:
+    """Parse and archive an answer that is new to us."""
+    same = exchange.status == NOT_MODIFIED or body_hash(exchange) == claim.body_hash
+    if same or exchange.status >= 300:
+        failure = None if same else f"http-{exchange.status}"
+        return _Answer(status=exchange.status, failure=failure, detail=None, exchange=exchange, parsed=None)
+    services.archive.write(exchange)
+    try:
+        parsed = services.feed_parser.parse(exchange.body, url=exchange.url, headers=exchange.headers)
+    except FeedError as error:
+        return _Answer(
+            status=exchange.status, failure=error.slug, detail=error.detail, exchange=exchange, parsed=None
+        )
+    return _Answer(status=exchange.status, failure=None, detail=None, exchange=exchange, parsed=parsed)
+
+
+def _failed(slug: str, detail: str) -> _Answer:
+    return _Answer(status=None, failure=slug, detail=detail, exchange=None, parsed=None)
+
+
+def _record(services: Services, claim: FeedClaim, answer: _Answer) -> None:
+    entries = answer.parsed.entries if answer.parsed else ()
+    keyed = {key: entry for entry in reversed(entries) if (key := url_key(entry.link))}
+    known = known_articles(services.store, list(keyed))
+    found = [
+        FoundEntry(
+            entry=entry,
+            url_key=key,
+            article_id=article_id(key),
+            host=host_of(entry.link),
+            refused=refusal(entry, now=known.at, max_age_s=services.settings.max_age),
+        )
+        for key, entry in keyed.items()
+    ]
+    decision = _decide(services, claim, answer, new_entries=len(keyed.keys() - known.url_keys))
+    polled = _polled(answer, decision, found)
+    record_poll(services.store, claim, polled, host_delay_s=services.settings.host_delay)
+
+
+def _decide(services: Services, claim: FeedClaim, answer: _Answer, *, new_entries: int) -> Decision:
+    settings = services.settings
+    outcome = Outcome(
+        url=claim.url,
+        state=FeedState.ACTIVE,
+        interval_s=claim.interval_s,
+        failures=claim.failures,
+        status=answer.status,
+        failure=answer.failure,
+        changed=answer.parsed is not None,
+        new_entries=new_entries,
+        retry_after_s=retry_after(answer.exchange) if answer.exchange else None,
+    )
+    shortest = max(settings.poll_min, claim.min_interval_s or 0.0)
+    return decide(outcome, Limits(shortest=shortest, longest=max(shortest, settings.poll_max)))
+
+
+def _polled(answer: _Answer, decision: Decision, found: Sequence[FoundEntry]) -> Polled:
+    exchange, parsed = answer.exchange, answer.parsed
+    told = Polled(
+        status=answer.status,
+        error=answer.failure,
+        detail=answer.detail,
+        state=decision.state,
+        wait_s=decision.wait_s,
+        interval_s=decision.interval_s,
+        failures=decision.failures,
+        why=decision.why,
+    )
+    if exchange is None or parsed is None:
+        return told
+    without_key = sum(url_key(entry.link) is None for entry in parsed.entries)
+    without_link = parsed.entries_without_link + without_key
+    return replace(
+        told,
+        etag=header(exchange.headers, "ETag"),
+        last_modified=header(exchange.headers, "Last-Modified"),
+        body_hash=body_hash(exchange),
+        title=parsed.title,
+        site=parsed.site,
+        language=parsed.language,
+        entries=len(parsed.entries) + parsed.entries_without_link,
+        entries_repeated=len(parsed.entries) - without_key - len(found),
+        entries_without_link=without_link,
+        found=tuple(found),
+    )
+
+
+def body_hash(exchange: Exchange) -> str:
+    """Hash a feed's body, to notice one that is as it was under other validators, or none."""
+    return hashlib.sha256(exchange.body).hexdigest()[:32]

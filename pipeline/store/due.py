@@ -1,0 +1,66 @@
+"""What is due: for ticks, for `up --until-idle` and for progress."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import exists, func, or_, select
+
+from pipeline.model import Stage, State
+from pipeline.store.claims import due_article, due_feed, free_host
+from pipeline.store.store import Store
+from pipeline.store.tables import articles, feeds, hosts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Say what keeps the store from being idle, and what will be due later (seconds from now, or None)."""
+
+    leases: int
+    feeds_due: int
+    due: int  # articles and feeds that are due now, whether or not their host is free
+    next_retry_s: float | None  # until the first page is asked for again
+    retries: int  # pages that will be asked for again
+
+
+def due_stages(store: Store) -> tuple[Stage, ...]:
+    """Name the stages that have work which somebody could begin now."""
+    with store.read() as connection:
+        now = store.now()
+        host_of_feed = exists().where(hosts.c.host == feeds.c.host, free_host(now))
+        host_of_page = exists().where(hosts.c.host == articles.c.host, free_host(now))
+        begun = {
+            Stage.POLL: select(feeds.c.id).where(due_feed(now), host_of_feed),
+            Stage.FETCH: select(articles.c.id).where(due_article(Stage.FETCH, now), host_of_page),
+            Stage.ENRICH: select(articles.c.id).where(due_article(Stage.ENRICH, now)),
+            Stage.INDEX: select(articles.c.id).where(due_article(Stage.INDEX, now)),
+        }
+        return tuple(stage for stage, query in begun.items() if connection.execute(query.limit(1)).first())
+
+
+def waiting(store: Store) -> Waiting:
+    """Say what is under way, what is due and what comes later."""
+    with store.read() as connection:
+        now = store.now()
+        leased = sum(
+            connection.execute(select(func.count()).where(table.c.lease_owner.is_not(None))).scalar_one()
+            for table in (feeds, articles)
+        )
+        feeds_due = connection.execute(select(func.count()).where(due_feed(now))).scalar_one()
+        due = feeds_due
+        for stage in (Stage.FETCH, Stage.ENRICH, Stage.INDEX):
+            due += connection.execute(select(func.count()).where(due_article(stage, now))).scalar_one()
+        later = (articles.c.stage.is_not(None), articles.c.due_at > now)
+        first, retries = connection.execute(
+            select(func.min(articles.c.due_at) - now, func.count()).where(*later)
+        ).one()
+        # Back-off after a crash and waits for a twin are part of the work at hand, not retries of pages.
+        soon = (*later, or_(articles.c.stage != Stage.FETCH, articles.c.state == State.FOUND))
+        due += connection.execute(select(func.count()).where(*soon)).scalar_one()
+    return Waiting(leases=leased, feeds_due=feeds_due, due=due, next_retry_s=first, retries=retries)
+
+
+def article_counts(store: Store) -> dict[State, int]:
+    """Count the articles by state; states without any are 0."""
+    with store.read() as connection:
+        query = select(articles.c.state, func.count()).group_by(articles.c.state)
+        found = {row[0]: row[1] for row in connection.execute(query)}
+    return {state: found.get(state, 0) for state in State}

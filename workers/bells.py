@@ -1,0 +1,64 @@
+"""Bells: how a stage is told that there is work. A ring is coalesced, and may be lost: a tick rings again."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from pipeline.model import Stage
+
+RUNG_S = 5
+"""A bell that was rung stays silent until somebody answers, or so long. A ring for every commit flooded the
+queues; their length does not tell, since prefetching empties them."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Bells:
+    """Ring for stages over the broker."""
+
+    app: Celery
+    redis: "Redis"
+
+    def ring(self, stage: Stage) -> None:
+        """Queue one message for a stage, unless one is waiting; a broker that is away is no error."""
+        try:
+            if self.redis.set(_key(stage), 1, nx=True, ex=RUNG_S):
+                self.app.send_task(task_name(stage), queue=stage.value, retry=False, ignore_result=True)
+        except (RedisError, OperationalError, OSError) as error:
+            log.warning("ring lost stage=%s error=%s", stage, error)
+
+    def answer(self, stage: Stage) -> None:
+        """Say that somebody is at work, so that the next ring is queued."""
+        try:
+            self.redis.delete(_key(stage))
+        except RedisError as error:
+            log.warning("bell stays rung stage=%s error=%s", stage, error)
+
+
+def open_bells(app: Celery) -> Bells:
+    """Open the bells on an app's broker."""
+    url = app.conf.broker_url.replace("redis+socket://", "unix://").split("?virtual_host")[0]
+    return Bells(
+        app, Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT_S, socket_connect_timeout=SOCKET_TIMEOUT_S)
+    )
+
+
+SOCKET_TIMEOUT_S = 5.0
+
+
+def task_name(stage: Stage) -> str:
+    """Name the task of a stage."""
+    return f"wireroom.{stage}"
+
+
+def _key(stage: Stage) -> str:
+    return f"wireroom:bell:{stage}"
+
+
+Ring = Callable[[Stage], None]

@@ -1,0 +1,114 @@
+"""The tasks: one a stage, each a shift of some seconds, and the tick. Transport only."""
+
+import gc
+import logging
+import multiprocessing
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from celery import Celery, signals
+
+from pipeline.flow import run_stage, tick
+from pipeline.model import Stage
+from pipeline.services import Services, open_services
+from pipeline.settings import Settings
+from pipeline.stages.limits import limit_memory
+from pipeline.stages.shift import begin_shift
+from workers.bells import Bells, open_bells, task_name
+from workers.orphans import die_with_parent
+
+log = logging.getLogger(__name__)
+
+
+class Bench:
+    """Hold what one worker process works with: opened on first use, anew in each forked child."""
+
+    def __init__(self, app: Celery, settings: Settings) -> None:
+        """Remember how to open the parts; open none."""
+        self._app = app
+        self._settings = settings
+        self._opening = Lock()
+        self._services: Services | None = None
+        self._bells: Bells | None = None
+        # Shared with forked children, which Celery's worker_shutting_down signal does not reach.
+        self.stopping = multiprocessing.get_context("fork").Event()
+        # The threads of one process share its event loop per stage, its index writer and its connections.
+        self.at_work = {stage: Lock() for stage in Stage}
+
+    def services(self) -> Services:
+        """Give the parts, opening them once."""
+        with self._opening:
+            if self._services is None:
+                self._services = open_services(self._settings)
+            return self._services
+
+    def bells(self) -> Bells:
+        """Give the bells, opening them once."""
+        with self._opening:
+            if self._bells is None:
+                self._bells = open_bells(self._app)
+            return self._bells
+
+    def forked(self) -> None:
+        """Forget connections that belong to the parent; what it only read (models) stays shared."""
+        self._opening = Lock()
+        self._bells = None
+        if self._services is not None:
+            self._services.store.engine.dispose(close=False)
+
+
+def register(app: Celery, settings: Settings) -> None:
+    """Add the tasks to an app and prepare its worker processes."""
+    bench = Bench(app, settings)
+    for stage in Stage:
+        app.task(name=task_name(stage))(_shift_task(bench, stage))
+    app.task(name="wireroom.tick")(_tick_task(bench))
+    _prepare_processes(app, bench)
+
+
+def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
+    def work() -> None:
+        if not bench.at_work[stage].acquire(blocking=False):
+            return  # this process is at it already, and claims until nothing is due
+        try:
+            bench.bells().answer(stage)
+            run_stage(stage, bench.services(), begin_shift(bench.bells().ring, bench.stopping))
+        except Exception:
+            log.exception("shift failed stage=%s", stage)  # its claims are back; the next tick rings again
+        finally:
+            bench.at_work[stage].release()
+
+    return work
+
+
+def _tick_task(bench: Bench) -> Callable[[], None]:
+    def work() -> None:
+        tick(bench.services().store, bench.bells().ring)
+
+    return work
+
+
+def _prepare_processes(app: Celery, bench: Bench) -> None:
+    """Preload before the fork, open anew after it, stop early. The handlers live as long as the app."""
+
+    def preload(sender: Any, **_: object) -> None:
+        if sender.app is app and sender.pool_cls.__module__.endswith("prefork"):
+            if Stage.ENRICH in sender.app.amqp.queues.consume_from:
+                import pipeline.stages.enrich  # noqa: F401 -- what enrich imports is shared by all children
+
+                bench.services().preload()
+            gc.collect()
+            gc.freeze()
+
+    def begin_child(**_: object) -> None:
+        die_with_parent()
+        limit_memory()
+        bench.forked()
+
+    def stop(**_: object) -> None:
+        bench.stopping.set()
+
+    signals.worker_init.connect(preload, weak=False)
+    signals.worker_process_init.connect(begin_child, weak=False)
+    signals.worker_shutting_down.connect(stop, weak=False)
