@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
 from urllib.parse import unquote_to_bytes
 
 import idna
@@ -106,6 +105,8 @@ def outlet_of(url: str) -> str:
 
 def suffix_list_version() -> str:
     """Return the release of the public suffix list that `outlet_of` reads."""
+    from importlib.metadata import version  # loads an e-mail parser, which most commands never need
+
     return version("publicsuffixlist")
 
 
