@@ -12,7 +12,7 @@ from hashlib import sha256
 from urllib.parse import unquote_to_bytes
 
 import idna
-from publicsuffixlist import PublicSuffixList
+import publicsuffixlist
 
 RULES_VERSION = 1  # grows when a rule below changes; keys of old rows stay as they are
 
@@ -105,14 +105,12 @@ def outlet_of(url: str) -> str:
 
 def suffix_list_version() -> str:
     """Return the release of the public suffix list that `outlet_of` reads."""
-    from importlib.metadata import version  # loads an e-mail parser, which most commands never need
-
-    return version("publicsuffixlist")
+    return str(publicsuffixlist.__version__)
 
 
 @cache
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
+def _suffixes() -> publicsuffixlist.PublicSuffixList:
+    return publicsuffixlist.PublicSuffixList()
 
 
 def _require(url: str) -> _Address:
