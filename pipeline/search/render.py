@@ -1,0 +1,57 @@
+"""Write results in the `--json` shape that the command line promises."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.model import Label
+from pipeline.search.request import Facet, Hit, Results
+
+
+def results_json(results: Results) -> dict[str, Any]:
+    """Render one page of `wireroom search --json`."""
+    return {
+        "total": results.total,
+        "took_ms": results.took_ms,
+        "next": results.next,
+        "hits": [hit_json(hit) for hit in results.hits],
+        "facets": {facet.name.value: _buckets_json(facet) for facet in results.facets},
+        "facets_info": {
+            facet.name.value: {
+                "other": facet.other,
+                "missing": facet.missing,
+                "error_bound": facet.error_bound,
+            }
+            for facet in results.facets
+        },
+    }
+
+
+def hit_json(hit: Hit) -> dict[str, Any]:
+    """Render one hit; `story` stays null until articles are grouped."""
+    names = dict(hit.entities)
+    return {
+        "id": hit.id,
+        "url": hit.url,
+        "title": hit.title,
+        "outlet": hit.outlet,
+        "published_at": None if hit.published is None else moment(hit.published.at),
+        "published_source": None if hit.published is None else hit.published.source,
+        "published_precision": None if hit.published is None else hit.published.precision,
+        "first_seen_at": moment(hit.first_seen_at),
+        "language": hit.language,
+        "score": hit.score,
+        "text_source": hit.text_source.value,
+        "partial": hit.partial,
+        "highlights": list(hit.highlights),
+        "entities": {label.value: list(names.get(label, ())) for label in Label},
+        "story": None,
+    }
+
+
+def moment(at: float) -> str:
+    """Write a time as RFC 3339 in UTC, to the second: 2026-01-31T18:00:00Z."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _buckets_json(facet: Facet) -> list[dict[str, Any]]:
+    return [{"value": each.value, "key": each.key, "count": each.count} for each in facet.buckets]

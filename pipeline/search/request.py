@@ -1,0 +1,215 @@
+"""What a search asks and what it answers: records that every back-end takes and gives."""
+
+import difflib
+import hashlib
+import zoneinfo
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from enum import StrEnum
+
+from pipeline.errors import QueryError
+from pipeline.model import Label, Published, TextSource
+from pipeline.search.cursor import Cursor, Position, decode
+from pipeline.search.cursor import encode as encode_cursor
+from pipeline.search.dates import FORMS, read_period
+from pipeline.search.parser import parse
+from pipeline.search.query import Clock, DateRange, Keyword, KeywordField, Name, NameField, Or, Query, ranks
+
+DEFAULT_SIZE = 10  # hits a page
+LARGEST_SIZE = 1_000  # hits a page; a page is held in memory as a whole
+FACET_SIZE = 10  # values shown of each facet
+MOST_DAYS = 366  # newest days shown of the day facet
+MARKS = ("«", "»")
+
+
+class Sort(StrEnum):
+    """Name the orders of hits."""
+
+    RELEVANCE = "relevance"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+class FacetName(StrEnum):
+    """Name what hits can be counted by."""
+
+    PERSON = "person"
+    ORGANIZATION = "organization"
+    PLACE = "place"
+    OUTLET = "outlet"
+    LANGUAGE = "language"
+    TAG = "tag"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """Hold a whole search. `filters` narrow the hits and never change their scores."""
+
+    query: Query
+    filters: tuple[Query, ...]
+    by: Clock  # the time that sorts, and that the day facet counts
+    sort: Sort
+    size: int
+    position: Position | None  # where the page begins; None: at the first hit
+    facets: tuple[FacetName, ...]
+    zone: tzinfo
+    now: float
+    marks: tuple[str, str]  # put around matched words in highlights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """Hold what the index alone knows of an article. Highlights are plain text, never HTML: escape them
+    before they are shown in a page."""
+
+    id: str
+    version: int
+    url: str
+    title: str
+    outlet: str
+    outlet_name: str
+    published: Published | None
+    first_seen_at: float
+    language: str | None
+    text_source: TextSource
+    partial: str | None
+    entities: tuple[tuple[Label, tuple[str, ...]], ...]  # display names by label, most mentioned first
+    score: float | None = None  # None when the hits are sorted by date
+    highlights: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Hold one value of a facet: as shown, as filtered by, and how many articles have it."""
+
+    value: str
+    key: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facet:
+    """Hold the most frequent values of a field (of the day facet: the days in order), counting all hits."""
+
+    name: FacetName
+    buckets: tuple[Bucket, ...]
+    other: int  # counted values that are not among the buckets
+    missing: int  # articles without any value
+    error_bound: int  # how far any count may be too low; 0 means exact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Hold one page of hits, the exact total, and where the next page begins (None after the last)."""
+
+    total: int
+    took_ms: int
+    hits: tuple[Hit, ...]
+    next: str | None
+    facets: tuple[Facet, ...]
+
+
+def read_request(
+    text: str,
+    *,
+    now: float,
+    since: str | None = None,
+    until: str | None = None,
+    by: Clock = Clock.FIRST_SEEN,
+    language: Sequence[str] = (),
+    outlet: Sequence[str] = (),
+    entity: Sequence[str] = (),
+    tag: Sequence[str] = (),
+    sort: Sort = Sort.RELEVANCE,
+    size: int = DEFAULT_SIZE,
+    after: str | None = None,
+    facets: Sequence[str] = (),
+    tz: str = "UTC",
+    marks: tuple[str, str] = MARKS,
+) -> SearchRequest:
+    """Read a search as a person or a program wrote it. Several values of one filter mean any of them; entity,
+    outlet and tag are whole names. Without words to rank by, relevance means newest.
+
+    Raises QueryError, one line with the fix.
+    """
+    if not 0 <= size <= LARGEST_SIZE:
+        raise QueryError(f"size is {size}; it must be between 0 and {LARGEST_SIZE}")
+    cursor = None if after is None else decode(after)
+    now = now if cursor is None else cursor.now
+    zone = _zone(tz)
+    query = parse(text, now=now, zone=zone)
+    names = [
+        Or(tuple(Name(field, value, whole=True) for value in values))
+        for field, values in ((NameField.OUTLET, outlet), (NameField.ENTITY, entity), (NameField.TAG, tag))
+        if values
+    ]
+    languages = (
+        [Or(tuple(Keyword(KeywordField.LANGUAGE, value.lower()) for value in language))] if language else []
+    )
+    request = SearchRequest(
+        query=query,
+        filters=(*_dates(since, until, by=by, now=now, zone=zone), *languages, *names),
+        by=by,
+        sort=sort if sort is not Sort.RELEVANCE or ranks(query) else Sort.NEWEST,
+        size=size,
+        position=None if cursor is None else cursor.position,
+        facets=tuple(_facet(name) for name in facets),
+        zone=zone,
+        now=now,
+        marks=marks,
+    )
+    if cursor is not None and cursor.search != _digest(request):
+        raise QueryError("this cursor belongs to another search; repeat its query, filters, dates and sort")
+    return request
+
+
+def next_cursor(request: SearchRequest, position: Position) -> str:
+    """Write the cursor by which the same search goes on at a back-end's position."""
+    return encode_cursor(Cursor(_digest(request), request.now, position))
+
+
+def _digest(request: SearchRequest) -> str:
+    """Digest what decides which hits there are, in which order; size and facets may change between pages."""
+    decisive = repr((request.query, request.filters, request.by, request.sort))
+    return hashlib.blake2b(decisive.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
+
+
+def _zone(name: str) -> tzinfo:
+    if name.upper() in ("UTC", "Z"):
+        return UTC  # known even where the system has no time zone database
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise QueryError(f"there is no time zone {name!r}; write it like Europe/Berlin") from None
+
+
+def _dates(
+    since: str | None, until: str | None, *, by: Clock, now: float, zone: tzinfo
+) -> tuple[DateRange, ...]:
+    if since is None and until is None:
+        return ()
+    start, end = (
+        None if text is None else _start(text, option=option, now=now, zone=zone)
+        for text, option in ((since, "since"), (until, "until"))
+    )
+    if start is not None and end is not None and end <= start:
+        raise QueryError(f"until ({until}) must be after since ({since}); it is the first moment left out")
+    return (DateRange(by, start, end),)
+
+
+def _start(text: str, *, option: str, now: float, zone: tzinfo) -> float:
+    period = read_period(text, now=now, zone=zone)
+    if period is None:
+        raise QueryError(f"{option}: {text!r} is no date; write {FORMS}")
+    return period.start
+
+
+def _facet(name: str) -> FacetName:
+    known = [each.value for each in FacetName]
+    if name in known:
+        return FacetName(name)
+    near = difflib.get_close_matches(name, known, n=1)
+    fix = f"did you mean {near[0]}?" if near else f"facets are {', '.join(known)}"
+    raise QueryError(f"there is no facet {name!r}; {fix}")

@@ -1,0 +1,112 @@
+"""Search the embedded index."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import tantivy
+
+from pipeline.indexing import tantivy_schema as fields
+from pipeline.indexing.tantivy_folder import open_for_reading
+from pipeline.model import Label, Published, TextSource
+from pipeline.search.highlight import fragments, mark
+from pipeline.search.query import TextField
+from pipeline.search.request import Hit, Results, SearchRequest, Sort, next_cursor
+from pipeline.search.tantivy_facets import facets
+from pipeline.search.tantivy_matches import Needle, matches, needles
+from pipeline.search.tantivy_pages import Found, dated_page, ranked_page
+from pipeline.search.tantivy_query import documents, narrowed, request_query
+
+
+def open_searcher(folder: Path) -> "TantivySearcher":
+    """Open a folder for searching; any number of processes may, while another one writes.
+
+    Raises WireroomError when there is no index, or one of another schema.
+    """
+    return TantivySearcher(open_for_reading(folder))
+
+
+class TantivySearcher:
+    """Keep the promises of `indexing.index.Searcher` in a tantivy folder."""
+
+    def __init__(self, index: tantivy.Index) -> None:
+        self._index = index
+
+    def search(self, request: SearchRequest) -> Results:
+        started = time.monotonic()
+        searcher = self._current()
+        query = request_query(request)
+        total = int(searcher.search(query, limit=1).count)  # type: ignore[attr-defined]  # missing in the stubs
+        ranked = request.sort is Sort.RELEVANCE
+        page = (ranked_page if ranked else dated_page)(searcher, query, request)
+        sought = needles(request.query)
+        return Results(
+            total=total,
+            hits=tuple(_hit(searcher, found, sought, request.marks) for found in page.found),
+            next=None if page.position is None else next_cursor(request, page.position),
+            facets=facets(searcher, query, request, total=total),
+            took_ms=round((time.monotonic() - started) * 1000),
+        )
+
+    def get(self, id: str) -> Hit | None:
+        searcher = self._current()
+        query = narrowed(documents(), to=tantivy.Query.term_query(fields.schema(), "id", id))
+        places = [place for _, place in searcher.search(query, limit=1).hits]
+        return _stored_hit(_stored(searcher, places[0])) if places else None
+
+    def _current(self) -> tantivy.Searcher:
+        """See what other processes have committed since."""
+        self._index.reload()
+        return self._index.searcher()
+
+
+def _hit(searcher: tantivy.Searcher, found: Found, sought: Sequence[Needle], marks: tuple[str, str]) -> Hit:
+    stored = _stored(searcher, found.place)
+    return replace(_stored_hit(stored), score=found.score, highlights=_highlights(stored, sought, marks))
+
+
+def _highlights(stored: dict[str, Any], sought: Sequence[Needle], marks: tuple[str, str]) -> tuple[str, ...]:
+    """Show the passages of the text that match; when none does, the title."""
+    spans = {
+        field: matches(
+            [each for each in sought if each.field in (None, field)],
+            stored[field],
+            language=stored["language"],
+        )
+        for field in TextField
+    }
+    if spans[TextField.TEXT]:
+        return fragments(stored["text"], spans[TextField.TEXT], marks=marks)
+    return (mark(stored["title"], spans[TextField.TITLE], marks=marks),) if spans[TextField.TITLE] else ()
+
+
+def _stored(searcher: tantivy.Searcher, place: tantivy.DocAddress) -> dict[str, Any]:
+    stored: dict[str, Any] = orjson.loads(searcher.doc(place)["stored"][0])
+    return stored
+
+
+def _stored_hit(stored: dict[str, Any]) -> Hit:
+    return Hit(
+        id=stored["id"],
+        version=stored["version"],
+        url=stored["url"],
+        title=stored["title"],
+        outlet=stored["outlet"],
+        outlet_name=stored["outlet_name"],
+        published=_published(stored["published"]),
+        first_seen_at=stored["first_seen_at"],
+        language=stored["language"],
+        text_source=TextSource(stored["text_source"]),
+        partial=stored["partial"],
+        entities=tuple((label, tuple(stored["entities"][label.value])) for label in Label),
+    )
+
+
+def _published(stored: list[Any] | None) -> Published | None:
+    if stored is None:
+        return None
+    at, source, precision = stored
+    return Published(at=at, source=source, precision=precision)
