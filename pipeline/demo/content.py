@@ -13,7 +13,7 @@ FIRST_NUMBER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """Hold what an edit can change. `text` is paragraphs separated by blank lines; `## ` starts a subheading."""
+    """Hold what an edit can change. `text` is paragraphs apart by blank lines; `## ` starts a subheading."""
 
     title: str
     summary: str
@@ -22,7 +22,7 @@ class Wording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """Hold one article: its wording now and after its edit, and how its page and its feed entry are served."""
+    """Hold one article: its wording now and after its edit, and how its page and feed entry are served."""
 
     number: int
     path: str
@@ -44,7 +44,7 @@ class Article:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Hold a feed entry that is no article of its outlet: an advert, a dead link, a second address of a page."""
+    """Hold a feed entry that is no article of its outlet: an advert, a dead link, a second address."""
 
     feed: str  # the feed's path
     title: str
@@ -137,11 +137,9 @@ def _outlet(slug: str, toml: Mapping[str, Any], wire: Mapping[str, Any]) -> Outl
 def _article(
     article: Mapping[str, Any], facts: Mapping[str, Any], wire: Mapping[str, Any], number: int
 ) -> Article:
-    path = article.get("path") or facts["path"].format(
-        section=article["section"], slug=article["slug"], number=number
-    )
+    path = article.get("path") or facts["path"].format(**article, number=number)
     copy = wire.get(article.get("wire", ""))
-    text = article["text"].strip() + (f"\n\n{copy['text'].strip()}" if copy else "")
+    text = article["text"] + (f"\n{copy['text']}" if copy else "")
     return Article(
         number=number,
         path=path,

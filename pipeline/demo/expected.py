@@ -8,6 +8,8 @@ from typing import Any
 
 from pipeline.demo.rendering import Site
 
+Url = Callable[[Sequence[str]], str]  # from an outlet's slug and a path to an absolute address
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedFeed:
@@ -79,7 +81,7 @@ def read_expected(root: Traversable, sites: Sequence[Site]) -> Expected:
     return _expected(toml, url)
 
 
-def _expected(toml: Mapping[str, Any], url: Callable[[Sequence[str]], str]) -> Expected:
+def _expected(toml: Mapping[str, Any], url: Url) -> Expected:
     return Expected(
         entries=toml["entries"],
         entries_without_link=toml["entries_without_link"],
@@ -89,31 +91,36 @@ def _expected(toml: Mapping[str, Any], url: Callable[[Sequence[str]], str]) -> E
         indexed=toml["indexed"],
         indexed_whole=toml["indexed_whole"],
         languages=toml["languages"],
-        feeds=tuple(
-            ExpectedFeed(
-                url=url((feed["outlet"], feed["path"])),
-                entries=feed["entries"],
-                entries_without_link=feed.get("entries_without_link", 0),
-            )
-            for feed in toml["feeds"]
-        ),
-        partial=tuple(
-            ExpectedPartial(url=url(each["page"]), slug=each["slug"], status=each["status"])
-            for each in toml["partial"]
-        ),
-        duplicate_pages=tuple(
-            ExpectedDuplicate(urls=tuple(map(url, each["pages"])), how=each["how"])
-            for each in toml["duplicate"]
-        ),
+        feeds=tuple(_expected_feed(feed, url) for feed in toml["feeds"]),
+        partial=tuple(_expected_partial(each, url) for each in toml["partial"]),
+        duplicate_pages=tuple(_expected_duplicate(each, url) for each in toml["duplicate"]),
         moved_from=url(toml["moved"]["from"]),
         moved_to=url(toml["moved"]["to"]),
-        edited=ExpectedEdit(
-            url=url(toml["edited"]["page"]),
-            title_before=toml["edited"]["title_before"],
-            title_after=toml["edited"]["title_after"],
-        ),
+        edited=_expected_edit(toml["edited"], url),
         script_in_title=url(toml["script_in_title"]["page"]),
         wire=tuple(map(url, toml["wire"]["pages"])),
         story=tuple(map(url, toml["story"]["pages"])),
         charsets={name: url(page) for name, page in toml["charsets"].items()},
+    )
+
+
+def _expected_feed(feed: Mapping[str, Any], url: Url) -> ExpectedFeed:
+    return ExpectedFeed(
+        url=url((feed["outlet"], feed["path"])),
+        entries=feed["entries"],
+        entries_without_link=feed.get("entries_without_link", 0),
+    )
+
+
+def _expected_partial(each: Mapping[str, Any], url: Url) -> ExpectedPartial:
+    return ExpectedPartial(url=url(each["page"]), slug=each["slug"], status=each["status"])
+
+
+def _expected_duplicate(each: Mapping[str, Any], url: Url) -> ExpectedDuplicate:
+    return ExpectedDuplicate(urls=tuple(map(url, each["pages"])), how=each["how"])
+
+
+def _expected_edit(edit: Mapping[str, Any], url: Url) -> ExpectedEdit:
+    return ExpectedEdit(
+        url=url(edit["page"]), title_before=edit["title_before"], title_after=edit["title_after"]
     )

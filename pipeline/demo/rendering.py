@@ -1,6 +1,5 @@
-"""Render the sample news web's pages and feeds from their templates, with dates relative to a starting time."""
+"""Render the sample news web's pages and feeds from templates, with dates relative to a starting time."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -14,14 +13,10 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from pipeline.demo.content import Article, Feed, Notice, Outlet, Wording
 
 RELATED = 4  # links below an article
-MONTHS: Mapping[str, tuple[str, ...]] = {
-    "en": tuple(
-        "January February March April May June July August September October November December".split()
-    ),
-    "fr": tuple(
-        "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
-    ),
-    "de": tuple("Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()),
+MONTHS = {
+    "en": "January February March April May June July August September October November December",
+    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
 }
 
 
@@ -79,7 +74,7 @@ class Site:
 
 
 def open_templates(root: Traversable) -> Environment:
-    """Return the Jinja environment of the templates in the folder `root`; each is compiled when first used."""
+    """Return the Jinja environment of the templates in the folder `root`, compiled when first used."""
 
     def load(name: str) -> str:
         return (root / name).read_text(encoding="utf-8")
@@ -181,7 +176,7 @@ def dateline(moment: datetime, language: str) -> str:
     """Write a date and time as a newspaper in that language does."""
     if language == "ja":
         return f"{moment.year}年{moment.month}月{moment.day}日 {moment:%H時%M分}"
-    month = MONTHS[language][moment.month - 1]
+    month = MONTHS[language].split()[moment.month - 1]
     if language == "fr":
         return f"{moment.day} {month} {moment.year} à {moment:%Hh%M}"
     if language == "de":
