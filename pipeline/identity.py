@@ -44,6 +44,8 @@ _LONGEST_PORT = 5  # digits
 _HIGHEST_PORT = 0xFFFF
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ESCAPE_OR_CHARACTER = re.compile(r"%([0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?]")
+_LONGEST_KEY = 1_000  # characters; PostgreSQL indexes at most 2,704 bytes of a text, and a key is ASCII
+_CUT_ESCAPE = re.compile(r"%[0-9A-F]?$")
 _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]")
 
 
@@ -74,7 +76,15 @@ def url_key(url: str) -> str | None:
         part for part in _normalized(address.query).split("&") if part and not _is_tracking(part)
     )
     fragment = _normalized(address.fragment) if address.fragment.startswith("!") else ""
-    return f"https://{address.host}{port}{path}{query and '?' + query}{fragment and '#' + fragment}"
+    return _bounded(f"https://{address.host}{port}{path}{query and '?' + query}{fragment and '#' + fragment}")
+
+
+def _bounded(key: str) -> str:
+    if len(key) <= _LONGEST_KEY:
+        return key
+    digest = sha256(key.encode()).hexdigest()
+    kept = _CUT_ESCAPE.sub("", key[: _LONGEST_KEY - len(digest) - 1])
+    return f"{kept}~{digest}"
 
 
 def article_id(key: str) -> str:

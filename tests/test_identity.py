@@ -215,3 +215,18 @@ def test_rubbish_has_neither_host_nor_outlet(rubbish: str) -> None:
 
 def test_the_suffix_list_is_stamped_with_a_date() -> None:
     assert re.search(r"\d{8}$", suffix_list_version())
+
+
+def test_a_key_is_short_enough_for_an_index_and_still_tells_long_urls_apart() -> None:
+    first, second = (url_key("https://news.example/?q=" + "a" * 5_000 + end) for end in "xy")
+    assert first is not None
+    assert len(first) <= 1_000
+    assert first != second
+    assert url_key(first) == first
+
+
+@pytest.mark.parametrize("padding", range(3))
+def test_a_long_key_is_never_cut_inside_an_escape(padding: int) -> None:
+    key = url_key("https://news.example/" + "a" * padding + "é" * 1_000)
+    assert key is not None
+    assert url_key(key) == key

@@ -17,8 +17,9 @@ from pipeline.identity import host_of
 from pipeline.model import ArchivePosition, Exchange, FetchFailure, Stage, header
 from pipeline.outcomes import Cause, FetchSlug, Partial, Reason
 from pipeline.services import Services
+from pipeline.settings import masked
 from pipeline.stages.retrying import retry_in
-from pipeline.stages.shift import Shift, keep_busy
+from pipeline.stages.shift import Shift, keep_busy, run_loop
 from pipeline.store.claims import ArticleClaim, HostTurn, claim_hosts, new_owner, release, release_host
 from pipeline.store.fetched import (
     Dropped,
@@ -79,7 +80,7 @@ class _Fetched:
 
 def fetch(services: Services, shift: Shift) -> bool:
     """Fetch due pages until none is left or the shift is over; True when some may be left."""
-    return asyncio.run(_fetch(services, shift))
+    return run_loop(_fetch(services, shift), threads=2 * HOSTS_AT_ONCE)
 
 
 async def _fetch(services: Services, shift: Shift) -> bool:
@@ -200,7 +201,7 @@ def _judge(services: Services, claim: ArticleClaim, answer: Exchange, position: 
 
 def _failed(services: Services, claim: ArticleClaim, failure: FetchFailure) -> _Fetched:
     meaning = failure_meaning(failure)
-    detail = f"{failure.slug}: {failure.detail} ({failure.url})"
+    detail = f"{failure.slug}: {failure.detail} ({masked(failure.url)})"
     if isinstance(meaning, Reason):
         return _Fetched(Dropped(claim=claim, reason=meaning, detail=detail))
     return _no_page(services, claim, meaning, detail)

@@ -15,7 +15,7 @@ from pipeline.identity import article_id, host_of, url_key
 from pipeline.model import Exchange, FeedState, FetchFailure, ParsedFeed, Stage, header
 from pipeline.outcomes import FetchSlug
 from pipeline.services import Services
-from pipeline.stages.shift import Shift, keep_busy
+from pipeline.stages.shift import Shift, keep_busy, run_loop
 from pipeline.store.claims import FeedClaim, claim_feeds, new_owner, release_feed
 from pipeline.store.polled import FoundEntry, Polled, known_articles, record_poll
 
@@ -43,7 +43,7 @@ class _Answer:
 
 def poll(services: Services, shift: Shift) -> bool:
     """Poll due feeds until none is left or the shift is over; True when some may be left."""
-    return asyncio.run(_poll(services, shift))
+    return run_loop(_poll(services, shift), threads=2 * FEEDS_AT_ONCE)
 
 
 async def _poll(services: Services, shift: Shift) -> bool:
@@ -134,6 +134,7 @@ def _decide(services: Services, claim: FeedClaim, answer: _Answer, *, new_entrie
         state=FeedState.ACTIVE,
         interval_s=claim.interval_s,
         failures=claim.failures,
+        now=0.0,
         status=answer.status,
         failure=answer.failure,
         changed=answer.parsed is not None,
@@ -151,7 +152,7 @@ def _polled(answer: _Answer, decision: Decision, found: Sequence[FoundEntry]) ->
         error=answer.failure,
         detail=answer.detail,
         state=decision.state,
-        wait_s=decision.wait_s,
+        wait_s=decision.next_poll_at,
         interval_s=decision.interval_s,
         failures=decision.failures,
         why=decision.why,

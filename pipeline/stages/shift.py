@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -47,6 +48,19 @@ class Shift:
 def begin_shift(ring: Callable[[Stage], None], stopping: Stop, *, budget_s: float = BUDGET_S) -> Shift:
     """Begin a shift now."""
     return Shift(ends_at=time.monotonic() + budget_s, ring=ring, stopping=stopping)
+
+
+def run_loop(work: Coroutine[None, None, bool], *, threads: int) -> bool:
+    """Run a coroutine on an event loop with so many threads for names, SQL and files.
+
+    asyncio's own number is six on two cores: as many slow name servers would hold up every host.
+    """
+
+    async def main() -> bool:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, "stage"))
+        return await work
+
+    return asyncio.run(main())
 
 
 async def keep_busy(

@@ -1,0 +1,113 @@
+"""What the stages decide, without a network or a store."""
+
+import asyncio
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from pipeline.feeds.admission import refusal
+from pipeline.model import Entry
+from pipeline.outcomes import Reason
+from pipeline.stages.fetch import pages_a_turn
+from pipeline.stages.retrying import retry_in
+from pipeline.stages.shift import Shift, begin_shift, keep_busy
+
+ENTRY = Entry(
+    link="https://news.example/2026/a",
+    guid=None,
+    title="A title",
+    summary="",
+    content="",
+    authors=(),
+    tags=(),
+    published_text=None,
+    published_at=1_000.0,
+    language=None,
+)
+
+
+@pytest.mark.parametrize(("retries", "wait"), [(0, 900.0), (1, 3_600.0), (2, 14_400.0), (3, None)])
+def test_a_page_is_retried_three_times_ever_later(retries: int, wait: float | None) -> None:
+    assert retry_in(retries, first_delay_s=900.0) == wait
+
+
+def test_a_server_may_ask_for_a_longer_wait_but_not_for_a_shorter_one() -> None:
+    assert retry_in(0, first_delay_s=900.0, asked_s=7_200.0) == 7_200.0
+    assert retry_in(0, first_delay_s=900.0, asked_s=1.0) == 900.0
+
+
+@pytest.mark.parametrize(("delay_s", "pages"), [(0, 16), (0.02, 16), (0.5, 4), (5, 1)])
+def test_a_turn_holds_as_many_pages_as_fit_with_their_pauses(delay_s: float, pages: int) -> None:
+    assert pages_a_turn(delay_s) == pages
+
+
+def test_an_ordinary_entry_is_an_article() -> None:
+    assert refusal(ENTRY, now=2_000.0, max_age_s=None) is None
+
+
+def test_an_old_entry_is_refused_only_when_a_limit_is_set() -> None:
+    assert refusal(ENTRY, now=2_000.0, max_age_s=500.0) is Reason.TOO_OLD
+    assert refusal(ENTRY, now=2_000.0, max_age_s=1_500.0) is None
+
+
+def test_a_bare_link_to_the_front_page_is_no_article() -> None:
+    bare = replace(ENTRY, link="https://news.example/")
+    assert refusal(bare, now=2_000.0, max_age_s=None) is Reason.NOT_AN_ARTICLE
+
+
+def test_a_front_page_link_with_a_text_is_an_article() -> None:
+    ticker = replace(ENTRY, link="https://news.example/", summary="Trains run again.")
+    assert refusal(ticker, now=2_000.0, max_age_s=None) is None
+
+
+def shift(budget_s: float = 5.0) -> Shift:
+    return begin_shift(lambda stage: None, threading.Event(), budget_s=budget_s)
+
+
+async def test_work_goes_on_until_nothing_is_due() -> None:
+    due, done = list(range(10)), []
+
+    async def do(work: int) -> None:
+        await asyncio.sleep(0)
+        done.append(work)
+
+    left = await keep_busy(shift(), slots=3, claim=lambda free: [due.pop() for _ in due[:free]], do=do)
+    assert (left, sorted(done)) == (False, list(range(10)))
+
+
+async def test_no_more_is_claimed_than_there_are_slots() -> None:
+    under_way, most = set(), []
+
+    async def do(work: int) -> None:
+        under_way.add(work)
+        most.append(len(under_way))
+        await asyncio.sleep(0)
+        under_way.discard(work)
+
+    due = list(range(20))
+    await keep_busy(shift(), slots=4, claim=lambda free: [due.pop() for _ in due[:free]], do=do)
+    assert max(most) <= 4
+
+
+async def test_a_shift_that_is_over_claims_nothing_and_says_that_work_may_be_left() -> None:
+    async def do(work: int) -> None:
+        raise AssertionError(work)
+
+    assert await keep_busy(shift(budget_s=0.0), slots=1, claim=lambda free: [1], do=do) is True
+
+
+async def test_a_stop_cancels_what_is_under_way() -> None:
+    stopping, cancelled, due = threading.Event(), [], ["work"]
+    running = Shift(ends_at=time.monotonic() + 60, ring=lambda stage: None, stopping=stopping)
+
+    async def do(work: str) -> None:
+        stopping.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(work)
+
+    await keep_busy(running, slots=1, claim=lambda free: [due.pop()] if due else [], do=do)
+    assert cancelled == ["work"]
