@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from html import escape
 from importlib.resources.abc import Traversable
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment
 
@@ -85,18 +85,18 @@ def meet_conditions(found: Answer, request_headers: Mapping[str, str]) -> tuple[
 def _is_fresh(etag: str, last_modified: datetime, request_headers: Mapping[str, str]) -> bool:
     """Compare weakly; If-Modified-Since counts only without If-None-Match (RFC 9110 §13.1.3)."""
     if "If-None-Match" in request_headers:
-        return etag in (tag.strip() for tag in request_headers["If-None-Match"].split(","))
+        return bool({etag, "*"} & {tag.strip() for tag in request_headers["If-None-Match"].split(",")})
     try:
         since = parsedate_to_datetime(request_headers.get("If-Modified-Since", ""))
     except ValueError:
         return False
-    return last_modified.replace(microsecond=0) <= since
+    return last_modified.timestamp() // 1 <= since.timestamp()
 
 
 def _without_tracking(target: str) -> tuple[str, str]:
-    parts = urlsplit(target)
-    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not pair[0].startswith("utm_")]
-    return parts.path, urlencode(kept)
+    path, _, query = target.partition("?")
+    kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if not pair[0].startswith("utm_")]
+    return path, urlencode(kept)
 
 
 def _named_page(source: Source, site: Site, name: str) -> bytes:
