@@ -42,7 +42,7 @@ class NewFeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
+class WatchedFeed:
     """Hold a feed as people see it. Times are seconds since the epoch."""
 
     url: str
@@ -69,7 +69,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedChange:
-    """Hold what is to be changed of a feed. `None` leaves a fact alone; no language is "", no interval is 0."""
+    """Hold what is to be changed of a feed. `None`: nothing; no language is "", no interval is 0."""
 
     add_tags: tuple[str, ...] = ()
     drop_tags: tuple[str, ...] = ()
@@ -97,19 +97,19 @@ def add_feeds(store: Store, wanted: Sequence[NewFeed], *, interval_s: float) -> 
     return tuple(feed.url for feed in fresh.values())
 
 
-def list_feeds(store: Store) -> tuple[Subscription, ...]:
+def list_feeds(store: Store) -> tuple[WatchedFeed, ...]:
     """List all feeds by address."""
     with store.read() as connection:
-        return _subscriptions(
+        return _watched_feeds(
             connection, store, connection.execute(select(feeds).order_by(feeds.c.url)).all()
         )
 
 
-def find_feeds(store: Store, urls: Sequence[str]) -> tuple[Subscription, ...]:
+def find_feeds(store: Store, urls: Sequence[str]) -> tuple[WatchedFeed, ...]:
     """Read the feeds of given addresses, in order. Raises WireroomError when one is not watched."""
     with store.read() as connection:
         rows = _require(connection, urls)
-        return _subscriptions(connection, store, rows)
+        return _watched_feeds(connection, store, rows)
 
 
 def change_feeds(store: Store, urls: Sequence[str], change: FeedChange) -> tuple[str, ...]:
@@ -230,22 +230,20 @@ def _happening(row: Row[Any], outcome: str) -> Happening:
     return Happening(stage="feeds", outcome=outcome, detail=row.url, feed_id=row.id)
 
 
-def _subscriptions(
-    connection: Connection, store: Store, rows: Sequence[Row[Any]]
-) -> tuple[Subscription, ...]:
+def _watched_feeds(connection: Connection, store: Store, rows: Sequence[Row[Any]]) -> tuple[WatchedFeed, ...]:
     weekly = _entries_per_week(connection, store.now(), [row.id for row in rows])
-    return tuple(_subscription(row, weekly.get(row.id, 0.0)) for row in rows)
+    return tuple(_watched_feed(row, weekly.get(row.id, 0.0)) for row in rows)
 
 
-def _subscription(row: Row[Any], entries_per_week: float) -> Subscription:
-    told = {name: getattr(row, name) for name in Subscription.__dataclass_fields__ if name in feeds.c}
+def _watched_feed(row: Row[Any], entries_per_week: float) -> WatchedFeed:
+    told = {name: getattr(row, name) for name in WatchedFeed.__dataclass_fields__ if name in feeds.c}
     is_polled = row.state == FeedState.ACTIVE
     changed = {
         "tags": tuple(row.tags),
         "state": FeedState(row.state),
         "next_poll_at": row.next_poll_at if is_polled else None,
     }
-    return Subscription(**{**told, **changed}, entries_per_week=entries_per_week)
+    return WatchedFeed(**{**told, **changed}, entries_per_week=entries_per_week)
 
 
 def _entries_per_week(

@@ -1,0 +1,95 @@
+"""`wireroom add`: watch a feed, or the feeds of a site."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.opening import made_store, make_home, settings
+from pipeline.cli.options import Json, Urls
+from pipeline.cli.printing import can_ask, counted, json_line, note, one_line, show
+
+if TYPE_CHECKING:
+    from pipeline.cli.finding import FoundFeed, NotFound
+    from pipeline.settings import Settings
+
+
+def add(
+    urls: Urls,
+    tag: Annotated[list[str], typer.Option("--tag", help="A tag for them; may be repeated.")] = [],  # noqa: B006
+    take_all: Annotated[bool, typer.Option("--all", help="All feeds of a site, not just the best.")] = False,
+    json: Json = False,
+) -> None:
+    """Watch a feed, or a site whose feeds are discovered."""
+    from pipeline.cli.finding import NotFound
+    from pipeline.store.subscriptions import NewFeed, add_feeds
+
+    chosen = settings()
+    make_home(chosen)
+    answers = asyncio.run(_find_all(chosen, urls))
+    wanted: list[FoundFeed] = []
+    for written, answer in zip(urls, answers, strict=True):
+        if isinstance(answer, NotFound):
+            note(answer.why)
+        else:
+            wanted += answer if take_all else _choose(written, answer)
+    if wanted:
+        new = [
+            NewFeed(url=feed.url, title=feed.title, site=feed.site, language=feed.language, tags=tuple(tag))
+            for feed in wanted
+        ]
+        with made_store(chosen) as store:
+            added = add_feeds(store, new, interval_s=chosen.poll_min)
+        _tell(wanted, added, json=json)
+    if any(isinstance(answer, NotFound) for answer in answers):
+        raise typer.Exit(1)
+
+
+async def _find_all(settings: "Settings", urls: Sequence[str]) -> "list[tuple[FoundFeed, ...] | NotFound]":
+    from pipeline.cli.finding import find_feeds
+    from pipeline.feeds.child import FeedParser
+    from pipeline.fetching.http import HttpOptions, open_http, user_agent
+
+    options = HttpOptions(
+        user_agent=user_agent(settings.user_agent_url), allowed=settings.allow_addresses, proxy=settings.proxy
+    )
+    with FeedParser() as parser:
+        async with open_http(options) as http:
+            return [await find_feeds(http, parser, url) for url in urls]
+
+
+def _choose(written: str, found: "Sequence[FoundFeed]") -> "Sequence[FoundFeed]":
+    if len(found) == 1 or not can_ask():
+        return found[:1]
+    typer.echo(f"{one_line(written)} has {counted(len(found), 'feed')}:", err=True)
+    for number, feed in enumerate(found, start=1):
+        typer.echo(f"  {number}  {one_line(feed.title or feed.url)}  {feed.entries:,} entries", err=True)
+        typer.echo(f"     {one_line(feed.url)}", err=True)
+    while True:
+        answer = typer.prompt("Which? Numbers, all or none", default="1", err=True)
+        places = chosen_places(answer, len(found))
+        if places is not None:
+            return [found[place] for place in places]
+
+
+def chosen_places(answer: str, count: int) -> Sequence[int] | None:
+    """Read `1,3`, `all` or `none` as places from 0; None when it is something else."""
+    if answer.strip().lower() in ("all", "none"):
+        return range(count) if answer.strip().lower() == "all" else ()
+    numbers = answer.replace(",", " ").split()
+    if not all(number.isdecimal() and 1 <= int(number) <= count for number in numbers):
+        return None
+    return [int(number) - 1 for number in numbers]
+
+
+def _tell(wanted: "Sequence[FoundFeed]", added: Sequence[str], *, json: bool) -> None:
+    for feed in wanted:
+        is_new = feed.url in added
+        if json:
+            json_line({"url": feed.url, "title": feed.title, "entries": feed.entries, "added": is_new})
+        else:
+            said = "added" if is_new else "watched already"
+            show(f"{said}: {one_line(feed.title) or '(no title)'}, {feed.entries:,} entries, {feed.url}")
+    if added:
+        note("`wireroom up` polls it" if len(added) == 1 else "`wireroom up` polls them")

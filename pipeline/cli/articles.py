@@ -1,0 +1,225 @@
+"""`wireroom show`, `trace` and `remove`: single articles."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.opening import existing_store, settings
+from pipeline.cli.options import Json, Targets, Urls
+from pipeline.cli.printing import (
+    as_json,
+    columns,
+    counted,
+    json_line,
+    lasting,
+    local,
+    note,
+    one_line,
+    rfc3339,
+    show,
+)
+from pipeline.cli.wording import MEANING, step_in_words
+from pipeline.errors import WireroomError
+from pipeline.model import Label, names
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from pipeline.model import Document
+    from pipeline.store.removal import Removal
+    from pipeline.store.store import Store
+    from pipeline.store.tracing import Trace
+
+
+def show_articles(targets: Targets, json: Json = False) -> None:
+    """Show articles: text, entities, where they were seen."""
+
+    def tell(store: "Store", target: str) -> None:
+        document = find_document(store, target)
+        if json:
+            json_line(document_json(document))
+        else:
+            show(*document_screen(document))
+
+    _for_each(targets, tell)
+
+
+def trace_articles(
+    urls: Annotated[list[str], typer.Argument(metavar="URL…", show_default=False)], json: Json = False
+) -> None:
+    """Tell what happened to articles, step by step."""
+
+    def tell(store: "Store", target: str) -> None:
+        found = find_trace(store, target)
+        if json:
+            json_line(as_json(found))
+        else:
+            show(*trace_screen(found))
+
+    _for_each(urls, tell)
+
+
+def remove_articles(
+    urls: Urls,
+    reason: Annotated[str, typer.Option(help="Why; `trace` tells it.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Erase articles for good; their addresses never come back."""
+    from pipeline.archive.reading import erase
+    from pipeline.store.removal import plan_removal, remove
+
+    folder = settings().archive_folder
+
+    def tell(store: "Store", target: str) -> None:
+        id = require_article(store, target)
+        if dry_run:
+            show(f"would remove: {_removal_line(plan_removal(store, id))}")
+        else:
+            removal = remove(store, id, reason=reason, erase=lambda position: erase(folder, position))
+            show(f"removed: {_removal_line(removal)}")
+
+    _for_each(urls, tell)
+    if not dry_run:
+        note("the index lets go of them while `wireroom up` runs")
+
+
+def require_article(store: "Store", target: str) -> str:
+    """Find an article's id. Raises WireroomError when it was never seen."""
+    from pipeline.store.tracing import find_article, is_feed
+
+    if id := find_article(store, target):
+        return id
+    if is_feed(store, target):
+        raise WireroomError(f"{target} is a feed: `wireroom feeds show {target}` tells of it")
+    raise WireroomError(f"{target} was never seen in any feed")
+
+
+def find_trace(store: "Store", target: str) -> "Trace":
+    """Trace an article. Raises WireroomError when it was never seen."""
+    from pipeline.store.tracing import trace
+
+    found = trace(store, require_article(store, target))
+    assert found is not None
+    return found
+
+
+def find_document(store: "Store", target: str) -> "Document":
+    """Read the document of an article, or of its twin. Raises WireroomError when there is none."""
+    from pipeline.store.enriched import read_document
+    from pipeline.store.tracing import standing_for, trace
+
+    id = require_article(store, target)
+    standing = standing_for(store, id)
+    if document := read_document(store, standing):
+        if standing != id:
+            note(f"{target} is another address of {document.url}")
+        return document
+    found = trace(store, standing)
+    said = f"{found.state}: {found.reason}" if found and found.reason else "not read yet"
+    raise WireroomError(f"{target} has no text here ({said}); `wireroom trace {target}` tells more")
+
+
+def document_json(document: "Document") -> dict[str, Any]:
+    """Render the flat shape that the command line promises."""
+    published = document.published
+    same = ("id", "url", "title", "outlet", "outlet_name", "language", "text_source", "partial")
+    also = ("authors", "tags", "text", "revision", "version")
+    return {
+        **{name: as_json(getattr(document, name)) for name in same},
+        "published_at": rfc3339(published.at) if published else None,
+        "published_source": published.source if published else None,
+        "published_precision": published.precision if published else None,
+        "first_seen_at": rfc3339(document.first_seen_at),
+        "entities": {str(label): list(names(document.entities, label)) for label in Label},
+        "story": None,
+        **{name: as_json(getattr(document, name)) for name in also},
+        "stamps": as_json(document.stamps),
+        "sightings": as_json(document.sightings),
+    }
+
+
+def document_screen(document: "Document") -> "Sequence[RenderableType]":
+    """Lay out an article for reading."""
+    from rich.text import Text
+
+    published = (
+        local(document.published.at) if document.published else f"seen {local(document.first_seen_at)}"
+    )
+    facts = [document.outlet_name, published, document.language or "?", ", ".join(document.authors)]
+    found = [
+        (str(label), ", ".join(names(document.entities, label)))
+        for label in Label
+        if names(document.entities, label)
+    ]
+    marks = [("tags", ", ".join(document.tags))] if document.tags else []
+    source = f"{document.text_source}" + (f" ({MEANING[document.partial]})" if document.partial else "")
+    seen = [("text from", source), *(("seen in", each.feed) for each in document.sightings)]
+    paragraphs = [line for each in document.text.split("\n") for line in (Text(each), Text(""))]
+    return [
+        Text(one_line(document.title), "bold"),
+        Text(one_line(" · ".join(fact for fact in facts if fact)), "dim"),
+        Text(one_line(document.url), "dim"),
+        Text(""),
+        *paragraphs,
+        columns([*found, *marks, *seen, ("id", f"{document.id}, version {document.version}")]),
+        Text(""),
+    ]
+
+
+def trace_screen(found: "Trace") -> "Sequence[RenderableType]":
+    """Tell an article's story."""
+    from rich.text import Text
+
+    rows = []
+    before = None
+    for step in found.steps:
+        when = rfc3339(step.at) if before is None else f"+{lasting(step.at - before)}"
+        said = ": ".join(each for each in (MEANING.get(step.slug or "", step.slug), step.detail) if each)
+        rows.append((Text(when, "dim"), Text(step_in_words(step.stage, step.outcome)), said))
+        before = step.at
+    told: list[RenderableType] = [columns(rows)] if rows else [Text("its steps were trimmed by age", "dim")]
+    return [
+        Text(one_line(found.url), "bold"),
+        Text(f"id {found.id}", "dim"),
+        *told,
+        Text(standing_line(found)),
+        Text(""),
+    ]
+
+
+def standing_line(found: "Trace") -> str:
+    """Say in a sentence where an article is and what comes next."""
+    slug = found.reason or found.partial
+    why = f" ({slug}: {MEANING.get(slug, '')})" if slug else ""
+    twin = f", see {found.duplicate_of}" if found.duplicate_of else ""
+    following = ""
+    if found.stage and found.due_at is not None:
+        wait = found.due_at - time.time()
+        following = f"; next: {found.stage}" + (f" in {lasting(wait)}" if wait > 0 else ", due now")
+    return f"now {found.state}{why}{twin}{following}"
+
+
+def _removal_line(removal: "Removal") -> str:
+    parts = [
+        counted(removal.documents, "document"),
+        f"{removal.entries:,} feed {'entry' if removal.entries == 1 else 'entries'}",
+        counted(removal.pages, "archived page"),
+    ]
+    repeated = f"; with {counted(removal.articles - 1, 'duplicate')}" if removal.articles > 1 else ""
+    return f"{one_line(removal.url)}: {', '.join(parts)}{repeated}"
+
+
+def _for_each(targets: Sequence[str], tell: "Callable[[Store, str], None]") -> None:
+    """Do something for each target; one that cannot be had is said, and the others go on."""
+    failed = False
+    with existing_store(settings()) as store:
+        for target in targets:
+            try:
+                tell(store, target)
+            except WireroomError as error:
+                note(str(error))
+                failed = True
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,208 @@
+"""`wireroom demo`: the whole of it, offline, in half a minute."""
+
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.cli.opening import made_store, make_home, settings
+from pipeline.cli.printing import columns, counted, harmless, show
+from pipeline.cli.progress import showing_progress
+from pipeline.cli.wording import MEANING
+from pipeline.errors import AlreadyRunningError, WireroomError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from pipeline.demo.site import SampleWeb
+    from pipeline.settings import Settings
+    from pipeline.store.status import Funnel
+
+FOLDER = "demo"
+
+CHOSEN = {
+    "WIREROOM_ALLOW_ADDRESSES": "127.0.0.0/8",  # where the sample web is
+    "WIREROOM_HOST_DELAY": "0.02",  # our own server needs no manners
+    "WIREROOM_RETRY_DELAY": "6h",  # missing pages stay missing: their retries are shown, not waited for
+    "WIREROOM_CONCURRENCY": "2",
+}
+
+TIMEOUT_S = 120.0
+"""A run takes some ten seconds; on a machine that takes twelve times that, the demo says so and ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Hold a search to show: what it shows, and its words."""
+
+    what: str
+    query: str
+    facets: tuple[str, ...] = ()
+    size: int = 3
+
+
+EXAMPLES = (
+    Example("Words", "harbour bridge"),
+    Example("A phrase", '"central bank"'),
+    Example("An entity, with who and where else", "person:Okafor", ("person", "organization", "place"), 2),
+)
+
+
+def demo() -> None:
+    """See it all, offline: feeds, workers, searches."""
+    from pipeline.demo.site import open_sample_web
+    from pipeline.settings import read_settings
+
+    began_at = time.monotonic()
+    chosen = settings()
+    make_home(chosen)
+    home = chosen.home / FOLDER
+    with _holding(chosen.home / "demo.lock"), open_sample_web() as web:
+        _wipe(home)
+        sample = read_settings({"WIREROOM_HOME": str(home), **CHOSEN})
+        make_home(sample)
+        _name_outlets(home, web)
+        _say(f"A news web of {counted(len(web.outlets), 'outlet')} is served here, no network needed.")
+        _add(sample, web)
+        _run(sample, "Polling, fetching, reading and indexing it …")
+        web.publish_edits()
+        _make_due(sample, web)
+        _run(sample, "One article was edited meanwhile: polling again …")
+    _show_funnel(sample)
+    for example in EXAMPLES:
+        _show_search(sample, example)
+    _show_next(sample, time.monotonic() - began_at)
+
+
+@contextmanager
+def _holding(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRunningError("another `wireroom demo` runs: wait for it") from None
+        yield
+
+
+def _wipe(home: Path) -> None:
+    """Begin anew; a folder that no demo made is left alone."""
+    if home.exists() and any(home.iterdir()) and not (home / "outlets.toml").exists():
+        raise WireroomError(f"{home} holds something that is not the demo's: move it away")
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _name_outlets(home: Path, web: "SampleWeb") -> None:
+    from json import dumps  # its strings are TOML's too
+
+    tables = (
+        f"[{dumps(outlet.host)}]\nname = {dumps(outlet.name, ensure_ascii=False)}\n"
+        f"country = {dumps(outlet.country)}\n"
+        for outlet in web.outlets
+    )
+    (home / "outlets.toml").write_text("\n".join(tables), "utf-8")
+
+
+def _add(settings: "Settings", web: "SampleWeb") -> None:
+    from pipeline.store.subscriptions import NewFeed, add_feeds
+
+    with made_store(settings) as store:
+        added = add_feeds(store, [NewFeed(url=feed) for feed in web.feeds], interval_s=settings.poll_min)
+    _say(f"{counted(len(added), 'feed')} added.")
+
+
+def _make_due(settings: "Settings", web: "SampleWeb") -> None:
+    from pipeline.store.subscriptions import list_feeds, poll_feeds
+
+    with made_store(settings) as store:
+        poll_feeds(store, [feed.url for feed in list_feeds(store) if feed.state == "active"])
+
+
+def _run(settings: "Settings", said: str) -> None:
+    from workers.supervisor import Ending, supervise
+
+    _say(said)
+    with showing_progress(plain=True) as report:
+        ending = supervise(settings, until_idle=True, timeout_s=TIMEOUT_S, report=report)
+    if ending is Ending.STOPPED:
+        raise KeyboardInterrupt
+    if ending is Ending.TIMED_OUT:
+        raise WireroomError(
+            f"the demo was not done after {TIMEOUT_S:.0f} s; its logs are in {settings.home / 'log'}"
+        )
+
+
+def _show_funnel(settings: "Settings") -> None:
+    from pipeline.store.status import read_funnel
+
+    with made_store(settings) as store:
+        funnel = read_funnel(store)
+    show("", *funnel_screen(funnel))
+
+
+def funnel_screen(funnel: "Funnel") -> "list[RenderableType]":
+    """Lay out what became of every entry; the numbers of each step add up."""
+    from rich.text import Text
+
+    seen_again = funnel.sightings - funnel.articles
+    entries = [
+        (funnel.entries, "entries in all feeds", ""),
+        (-funnel.without_link, "without a link", "no article can be made of them; they are counted"),
+        (-funnel.repeated, "repeated in the same feed", ""),
+        (-seen_again, "seen in another feed already", "one article, several sightings"),
+    ]
+    ends = [
+        (funnel.articles, "articles", ""),
+        (funnel.whole, "indexed with their page's text", ""),
+        *_slug_rows("indexed from the feed", funnel.partial),
+        *_slug_rows("dropped", funnel.dropped),
+        *_slug_rows("quarantined", funnel.quarantined),
+        (funnel.waiting, "under way", ""),
+    ]
+    rows = [row for row in (*entries, *ends) if row[0]]
+    return [Text("What became of every entry", "bold"), columns(rows)]
+
+
+def _slug_rows(what: str, slugs: Mapping[str, int]) -> list[tuple[int, str, str]]:
+    return [(count, f"{what}: {slug}", MEANING.get(slug, "")) for slug, count in slugs.items()]
+
+
+def _show_search(settings: "Settings", example: Example) -> None:
+    from rich.text import Text
+
+    from pipeline.cli.search import COLOURED, results_screen
+    from pipeline.search.request import read_request
+    from pipeline.services import open_searcher
+
+    request = read_request(
+        example.query, now=time.time(), size=example.size, facets=example.facets, marks=COLOURED
+    )
+    results = open_searcher(settings).search(request)
+    flags = f" --facets {','.join(example.facets)}" if example.facets else ""
+    show(
+        "",
+        Text(example.what, "bold underline"),
+        Text(f"$ wireroom search '{example.query}'{flags}", "green"),
+        *results_screen(results, request),
+    )
+
+
+def _show_next(settings: "Settings", seconds: float) -> None:
+    from rich.text import Text
+
+    commands = (
+        ("wireroom status", "how it stands"),
+        ("wireroom search 'language:fr' --sort newest", "another search"),
+        ("wireroom feeds list", "the feeds"),
+        ("wireroom add https://your.favourite.site", "without WIREROOM_HOME: real news"),
+    )
+    show("", Text(f"Done in {seconds:.0f} s. Try next:", "bold"))
+    show(Text(f"export WIREROOM_HOME={settings.home}", "green"))
+    show(columns([(Text(command, "green"), what) for command, what in commands]))
+
+
+def _say(text: str) -> None:
+    show(harmless(text))

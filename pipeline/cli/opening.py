@@ -1,0 +1,86 @@
+"""Settings and store, as a command needs them. Here alone the command line reads the environment."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pipeline.errors import UsageError, WireroomError
+
+if TYPE_CHECKING:
+    from pipeline.settings import Origin, Settings
+    from pipeline.store.store import Store
+
+NOTHING_YET = "nothing here yet: run `wireroom add URL`, then `wireroom up`"
+
+
+def settings() -> "Settings":
+    """Read the settings. Raises SettingsError."""
+    from pipeline.settings import read_settings
+
+    return read_settings(os.environ)
+
+
+def setting_origins(settings: "Settings") -> "tuple[Origin, ...]":
+    """List every setting with where it came from."""
+    from pipeline.settings import origins
+
+    return origins(settings, os.environ)
+
+
+def home() -> Path:
+    """Tell where the home is, whatever else is wrong with the settings."""
+    from pipeline.settings import default_home
+
+    return default_home(os.environ)
+
+
+def make_home(settings: "Settings") -> None:
+    """Make the home, for its owner alone. Raises UsageError when it cannot be written."""
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        trial = settings.home / f".writable-{os.getpid()}"
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"WIREROOM_HOME={settings.home} cannot be written: {error.strerror}; name a folder of yours"
+        ) from None
+
+
+def is_store_absent(settings: "Settings") -> bool:
+    """Tell whether the store is a file that is not there yet."""
+    path = urlsplit(settings.sql_url).path.removeprefix("/") if settings.sql_url.startswith("sqlite:") else ""
+    return bool(path) and not Path(path).exists()
+
+
+@contextmanager
+def existing_store(settings: "Settings") -> "Iterator[Store]":
+    """Open the store. Raises WireroomError when there is none, or it is another version's."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from pipeline.services import open_services
+
+    if is_store_absent(settings):
+        raise WireroomError(NOTHING_YET)
+    services = open_services(settings)
+    try:
+        yield services.store
+    except SQLAlchemyError as error:
+        cause = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise WireroomError(f"the store failed: {cause}") from error
+    finally:
+        services.close()
+
+
+@contextmanager
+def made_store(settings: "Settings") -> "Iterator[Store]":
+    """Open the store, and create or migrate it first."""
+    from pipeline.services import set_up
+
+    make_home(settings)
+    set_up(settings)
+    with existing_store(settings) as store:
+        yield store

@@ -1,0 +1,89 @@
+"""All commands. What is heavy is imported by the command that needs it: `--help` costs 0.1 s."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.cli import add, articles, config, demo, doctor, feeds, quarantine, search, status, up
+from pipeline.cli.printing import show
+
+
+def make_app() -> typer.Typer:
+    """Put the commands together, in the order in which a newcomer needs them."""
+    app = _group("Feeds in, searchable news out.")
+    app.callback(invoke_without_command=False)(_root)
+    app.command("demo")(demo.demo)
+    app.command("add")(add.add)
+    app.command("up")(up.up)
+    app.command("search")(search.search)
+    app.command("show")(articles.show_articles)
+    app.command("trace")(articles.trace_articles)
+    app.command("status")(status.status)
+    app.add_typer(_feeds(), name="feeds")
+    app.add_typer(_quarantine(), name="quarantine")
+    app.command("remove")(articles.remove_articles)
+    app.command("setup")(config.setup)
+    app.command("doctor")(doctor.doctor)
+    app.add_typer(_config(), name="config")
+    return app
+
+
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=lambda wanted: _tell_version() if wanted else None, is_eager=True),
+    ] = False,
+) -> None:
+    """Feeds in, searchable news out."""
+
+
+def _tell_version() -> None:
+    from importlib.metadata import version
+
+    show(f"wireroom {version('wireroom')}")
+    raise typer.Exit
+
+
+def _feeds() -> typer.Typer:
+    group = _group("List, add, change, pause and remove feeds.")
+    group.command("list")(feeds.list_feeds)
+    group.command("show")(feeds.show_feeds)
+    group.command("set")(feeds.set_feeds)
+    group.command("poll")(feeds.poll_feeds)
+    group.command("import")(feeds.import_feeds)
+    group.command("export")(feeds.export_feeds)
+    group.command("pause")(feeds.pause_feeds)
+    group.command("resume")(feeds.resume_feeds)
+    group.command("remove")(feeds.remove_feeds)
+    return group
+
+
+def _quarantine() -> typer.Typer:
+    group = _group("See what should not have happened, and try it again.")
+    group.command("list")(quarantine.list_quarantine)
+    group.command("show")(quarantine.show_quarantine)
+    group.command("replay")(quarantine.replay_quarantine)
+    group.command("drop")(quarantine.drop_quarantine)
+    return group
+
+
+def _config() -> typer.Typer:
+    group = _group("See the settings.")
+    group.command("show")(config.show_config)
+    group.callback()(_no_more)  # else typer takes the only command for the group itself
+    return group
+
+
+def _no_more() -> None:
+    """See the settings."""
+
+
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    )

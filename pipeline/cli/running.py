@@ -1,0 +1,73 @@
+"""Run one command: errors become one line and an exit code."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from io import TextIOWrapper
+from pathlib import Path
+
+import typer
+
+from pipeline.cli.printing import note
+from pipeline.cli.root import make_app
+from pipeline.errors import UsageError, WireroomError
+
+FAILED = 1
+USAGE = 2
+TIMED_OUT = 3
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
+
+LAST_ERROR = "last-error.txt"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code: 0 ok, 1 failed, 2 usage, 3 `--timeout` reached."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets question marks, not a crash
+    try:
+        command = typer.main.get_command(make_app())
+        ended = command.main(args=list(arguments), prog_name="wireroom", standalone_mode=False)
+        return ended if isinstance(ended, int) else 0
+    except typer.TyperException as error:
+        return _misused(error)
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except WireroomError as error:
+        note(str(error))
+        return USAGE if isinstance(error, UsageError) else FAILED
+    except Exception as error:  # whatever it is, a person gets one line
+        return _unforeseen(error)
+
+
+def _misused(error: typer.TyperException) -> int:
+    said = error.format_message()
+    if "\n" in said:  # the help of a group that was called without a command
+        sys.stderr.write(said + "\n")
+        return USAGE
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "wireroom"
+    note(f"{said[:1].lower()}{said[1:].rstrip('.')}; `{path} --help` tells more")
+    return USAGE
+
+
+def _unforeseen(error: Exception) -> int:
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    kept = _keep_traceback(error)
+    hint = f"please report it with {kept}" if kept else "please report it"
+    note(f"this should not happen: {said}; {hint}")
+    return FAILED
+
+
+def _keep_traceback(error: Exception) -> Path | None:
+    from pipeline.cli.opening import home
+
+    try:
+        folder = home()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / LAST_ERROR
+        path.write_text("".join(traceback.format_exception(error)), "utf-8", "replace")
+        path.chmod(0o600)
+    except OSError:
+        return None
+    return path

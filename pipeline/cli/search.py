@@ -1,0 +1,148 @@
+"""`wireroom search`: find articles by words and by entity."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pipeline.cli.opening import NOTHING_YET, is_store_absent, settings
+from pipeline.cli.options import Json
+from pipeline.cli.printing import columns, counted, json_line, note, one_line, show
+from pipeline.errors import WireroomError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from pipeline.indexing.index import Searcher
+    from pipeline.search.request import Facet, Hit, Results, SearchRequest
+    from pipeline.settings import Settings
+
+COLOURED = ("\x02", "\x03")
+"""Around matched words until they are coloured: characters that no text shows."""
+
+NAMES_SHOWN = 6
+"""Entities shown of one hit."""
+
+SNIPPETS_SHOWN = 2
+
+Words = Annotated[str, typer.Argument(metavar="QUERY", help='Words, "phrases", person:merkel, AND OR NOT.')]
+Since = Annotated[str | None, typer.Option(help="From this date on: 2026-01-31, 7d, 24h.")]
+Until = Annotated[str | None, typer.Option(help="Before this date.")]
+By = Annotated[Literal["first_seen", "published"], typer.Option(help="The time that counts.")]
+Some = Annotated[list[str], typer.Option(help="Only this; may be repeated.", metavar="NAME")]
+Order = Annotated[Literal["relevance", "newest", "oldest"], typer.Option(help="What comes first.")]
+Size = Annotated[int, typer.Option(help="Articles a page.")]
+After = Annotated[str | None, typer.Option(help="The cursor of the page before.")]
+Facets = Annotated[str, typer.Option(help="person,organization,place,outlet,language,tag,day")]
+Zone = Annotated[str, typer.Option(help="Time zone of dates, as Europe/Berlin.")]
+NONE: list[str] = []
+
+
+def search(
+    query: Words = "",
+    since: Since = None,
+    until: Until = None,
+    by: By = "first_seen",
+    language: Some = NONE,
+    outlet: Some = NONE,
+    entity: Some = NONE,
+    tag: Some = NONE,
+    sort: Order = "relevance",
+    size: Size = 10,
+    after: After = None,
+    facets: Facets = "",
+    tz: Zone = "UTC",
+    json: Json = False,
+) -> None:
+    """Find articles by words and by entity."""
+    from pipeline.search.query import Clock
+    from pipeline.search.render import results_json
+    from pipeline.search.request import MARKS, Sort, read_request
+
+    request = read_request(
+        query, now=time.time(), since=since, until=until, by=Clock(by), language=language, outlet=outlet,
+        entity=entity, tag=tag, sort=Sort(sort), size=size, after=after, facets=_names(facets), tz=tz,
+        marks=MARKS if json else COLOURED,
+    )  # fmt: skip
+    results = searcher(settings()).search(request)
+    if json:
+        json_line(results_json(results))
+        return
+    show(*results_screen(results, request))
+    if results.next:
+        note(f"more: the same search with --after {results.next}")
+
+
+def _names(written: str) -> list[str]:
+    return [name.strip() for name in written.split(",") if name.strip()]
+
+
+def searcher(settings: "Settings") -> "Searcher":
+    """Open the index for searching. Raises WireroomError when there is none."""
+    from pipeline.services import open_searcher
+
+    if not settings.index_folder.is_dir():
+        raise WireroomError(
+            NOTHING_YET if is_store_absent(settings) else "nothing is indexed yet: run `wireroom up`"
+        )
+    return open_searcher(settings)
+
+
+def results_screen(results: "Results", request: "SearchRequest") -> "Sequence[RenderableType]":
+    """Lay out hits and facets."""
+    from rich.text import Text
+
+    sections: list[RenderableType] = [
+        Text(f"{counted(results.total, 'article')} in {results.took_ms} ms", "dim")
+    ]
+    for hit in results.hits:
+        sections += [Text(""), *hit_lines(hit, request)]
+    for facet in results.facets:
+        sections += [Text(""), *facet_table(facet)]
+    return sections
+
+
+def hit_lines(hit: "Hit", request: "SearchRequest") -> "list[RenderableType]":
+    """Lay out one hit: title, where and when, what matched, who and where is in it."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    at = hit.first_seen_at if hit.published is None else hit.published.at
+    when = datetime.fromtimestamp(at, request.zone).strftime("%Y-%m-%d %H:%M")
+    facts = [one_line(hit.outlet_name), when, hit.language or "?", *([hit.partial] if hit.partial else [])]
+    people = [name for _, names in hit.entities for name in names][:NAMES_SHOWN]
+    lines = [Text(" · ".join(facts), "dim"), *(_marked(text) for text in hit.highlights[:SNIPPETS_SHOWN])]
+    if people:
+        lines.append(Text(one_line(", ".join(people)), "cyan"))
+    lines.append(Text(one_line(hit.url), "dim"))
+    return [Text(one_line(hit.title), "bold"), *(Padding(line, (0, 0, 0, 2)) for line in lines)]
+
+
+def facet_table(facet: "Facet") -> "list[RenderableType]":
+    """Lay out one facet as a small table."""
+    from rich.text import Text
+
+    rows = [(bucket.count, one_line(bucket.value)) for bucket in facet.buckets]
+    rest = f"  and {facet.other:,} more" if facet.other else ""
+    return [Text.assemble((str(facet.name), "bold"), (rest, "dim")), columns(rows)]
+
+
+def _marked(highlight: str) -> "RenderableType":
+    from rich.text import Text
+
+    text = Text()
+    for number, piece in enumerate(" ".join(highlight.split(" ")).split(COLOURED[0])):
+        matched, _, rest = piece.partition(COLOURED[1]) if number else ("", "", piece)
+        text.append(one_line(matched), "bold yellow")
+        text.append(_kept_spaces(rest))
+    return text
+
+
+def _kept_spaces(text: str) -> str:
+    """Make one line, and leave the spaces at its ends, which stand between matched words."""
+    inner = one_line(text)
+    before = " " if text[:1].isspace() else ""
+    after = " " if text[-1:].isspace() and inner else ""
+    return before + inner + after

@@ -1,0 +1,64 @@
+"""`wireroom up`: run everything."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.opening import made_store, make_home, settings
+from pipeline.cli.printing import counted, local, note, show
+from pipeline.cli.progress import showing_progress
+from pipeline.model import State
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+    from pipeline.store.status import Counts
+
+EXIT_FAILED = 1
+EXIT_TIMED_OUT = 3
+
+
+def up(
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when nothing is left to do.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(help="End after so many seconds, with exit code 3.", min=0)
+    ] = None,
+) -> None:
+    """Run everything until Ctrl-C: broker, ticks and workers."""
+    from workers.supervisor import Ending, supervise
+
+    chosen = settings()
+    make_home(chosen)
+    if not _count(chosen).feeds.active:
+        note("no feed is watched yet: `wireroom add URL` beside this one, any time")
+    with showing_progress(is_endless=not until_idle) as report:
+        ending = supervise(chosen, until_idle=until_idle, timeout_s=timeout, report=report)
+    show(*ending_lines(_count(chosen)))
+    if ending is Ending.TIMED_OUT:
+        note(f"the time-out of {timeout:g} s was reached")
+        raise typer.Exit(EXIT_TIMED_OUT)
+    if ending is Ending.STOPPED and until_idle:
+        note("stopped before everything was done")
+        raise typer.Exit(EXIT_FAILED)
+
+
+def ending_lines(counts: "Counts") -> list[str]:
+    """Say where the articles are, and what is left for later."""
+    states = counts.articles
+    rests = ", ".join(
+        f"{states[state]:,} {state}" for state in (State.INDEXED, State.DROPPED, State.QUARANTINED)
+    )
+    left = counts.total - sum(states[state] for state in (State.INDEXED, State.DROPPED, State.QUARANTINED))
+    lines = [f"{counted(counts.total, 'article')}: {rests}" + (f", {left:,} under way" if left else "")]
+    due = counts.due
+    if due.later and due.next_retry_at is not None:
+        lines.append(
+            f"{counted(due.later, 'page')} will be tried again, the first at {local(due.next_retry_at)}"
+        )
+    return lines
+
+
+def _count(settings: "Settings") -> "Counts":
+    from pipeline.store.status import read_counts
+
+    with made_store(settings) as store:
+        return read_counts(store)

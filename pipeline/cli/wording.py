@@ -1,0 +1,72 @@
+"""Slugs in plain words."""
+
+from pipeline.outcomes import Cause, FeedSlug, FetchSlug, Partial, Reason
+
+PARTIAL: dict[str, str] = {
+    Partial.ROBOTS: "robots.txt does not let us fetch the page",
+    Partial.BLOCKED: "a paywall, a login or a bot wall stands before the page",
+    Partial.GONE: "the page is not there (any more)",
+    Partial.FETCH_FAILED: "the page's server gave no usable answer",
+    Partial.UNSUPPORTED_TYPE: "the link leads to something that is no web page",
+    Partial.EXTRACTION_EMPTY: "no article text was found in the page",
+    Partial.EXTRACTION_CRASHED: "reading the page hung or crashed",
+    Partial.TOO_LARGE: "the page is too large",
+}
+REASON: dict[str, str] = {
+    Reason.DUPLICATE: "another address of an article that is here",
+    Reason.REFUSED_ADDRESS: "its address is private or unusual",
+    Reason.NOT_AN_ARTICLE: "the link is no article",
+    Reason.TOO_OLD: "older than WIREROOM_MAX_AGE when first seen",
+    Reason.REMOVED: "removed by a person",
+}
+CAUSE: dict[str, str] = {
+    Cause.ENRICH_CRASHED: "reading it crashed every time",
+    Cause.INDEX_REJECTED: "the index refuses it",
+    Cause.STAGE_CRASHED: "a stage failed on it every time",
+}
+FEED: dict[str, str] = {
+    FetchSlug.DNS: "its host has no address",
+    FetchSlug.CONNECT: "its host does not take connections",
+    FetchSlug.TLS: "its certificate or encryption is wrong",
+    FetchSlug.TIMEOUT: "it did not answer in time",
+    FetchSlug.BAD_ANSWER: "its answer is broken",
+    FetchSlug.TOO_MANY_REDIRECTS: "it redirects without end",
+    FetchSlug.REFUSED_ADDRESS: "its address is private or unusual",
+    FeedSlug.NOT_A_FEED: "the answer is no feed",
+    FeedSlug.EMPTY: "the answer is empty",
+    FeedSlug.TOO_LARGE: "the answer is too large",
+    FeedSlug.TOO_DEEP: "the answer is nested too deeply",
+    FeedSlug.PARSE_TIMEOUT: "reading it took too long",
+    FeedSlug.PARSE_CRASHED: "reading it crashed",
+}
+
+MEANING: dict[str, str] = {
+    str(slug): text for table in (PARTIAL, REASON, CAUSE) for slug, text in table.items()
+}
+
+
+def step_in_words(stage: str, outcome: str) -> str:
+    """Say what a step of a trace did; a step without words of its own is named as it is."""
+    return _STEPS.get((stage, outcome), f"{stage}: {outcome}")
+
+
+_STEPS = {
+    ("poll", "found"): "found",
+    ("poll", "sighted"): "shown by one more feed",
+    ("poll", "edited"): "edited by its publisher",
+    ("poll", "dropped"): "found, and not wanted",
+    ("fetch", "fetched"): "page fetched",
+    ("fetch", "no-page"): "page not to be had",
+    ("fetch", "moved"): "page moved to another host",
+    ("fetch", "dropped"): "dropped",
+    ("enrich", "enriched"): "read",
+    ("enrich", "unchanged"): "read again, nothing new",
+    ("enrich", "dropped"): "dropped",
+    ("enrich", "page-missing"): "archived page missing, fetched again",
+    ("index", "indexed"): "indexed: it can be found",
+    ("index", "removed"): "taken out of the index",
+    ("quarantine", "replayed"): "replayed by a person",
+    ("remove", "removed"): "removed by a person",
+    **{(stage, "quarantined"): "quarantined" for stage in ("poll", "fetch", "enrich", "index")},
+    **{(stage, "failed"): f"{stage} failed, tried again" for stage in ("fetch", "enrich", "index")},
+}
