@@ -87,9 +87,7 @@ class Settings(BaseModel):
     concurrency: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="processes that enrich"
     )
-    proxy: str | None = Field(
-        None, description="HTTP proxy for all requests; its own address passes the guard"
-    )
+    proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
     keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
 
     @field_validator("proxy", "user_agent_url")

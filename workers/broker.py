@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from pipeline.errors import WireroomError
 from pipeline.settings import Settings
@@ -62,10 +64,15 @@ def start_broker(settings: Settings) -> "subprocess.Popen[bytes]":
 def end_leftover(settings: Settings) -> None:
     """End a broker that outlived its supervisor (nothing else listens on this home's socket)."""
     try:
-        with Redis(unix_socket_path=str(socket_path(settings)), socket_timeout=START_S) as client:
+        with _client(socket_path(settings)) as client:
             client.shutdown(nosave=True)
     except RedisError:
         pass  # none there: the usual case
+
+
+def _client(path: Path) -> Redis:
+    # redis-py's own retries take seconds, where "not there" is an answer.
+    return Redis(unix_socket_path=str(path), socket_timeout=START_S, retry=Retry(NoBackoff(), 0))
 
 
 def _options(folder: Path, path: Path) -> list[str]:
@@ -85,7 +92,7 @@ def _options(folder: Path, path: Path) -> list[str]:
 
 def _await_answer(process: "subprocess.Popen[bytes]", path: Path, log: Path) -> None:
     ends_at = time.monotonic() + START_S
-    with Redis(unix_socket_path=str(path)) as client:
+    with _client(path) as client:
         while process.poll() is None and time.monotonic() < ends_at:
             try:
                 client.ping()

