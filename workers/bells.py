@@ -1,19 +1,22 @@
 """Bells: how a stage is told that there is work. A ring is coalesced, and may be lost: a tick rings again."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from pipeline.model import Stage
 
 RUNG_S = 5
 """A bell that was rung stays silent until somebody answers, or so long. A ring for every commit flooded the
 queues; their length does not tell, since prefetching empties them."""
+
+SOCKET_TIMEOUT_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +26,7 @@ class Bells:
     """Ring for stages over the broker."""
 
     app: Celery
-    redis: "Redis"
+    redis: Redis
 
     def ring(self, stage: Stage) -> None:
         """Queue one message for a stage, unless one is waiting; a broker that is away is no error."""
@@ -44,12 +47,14 @@ class Bells:
 def open_bells(app: Celery) -> Bells:
     """Open the bells on an app's broker."""
     url = app.conf.broker_url.replace("redis+socket://", "unix://").split("?virtual_host")[0]
-    return Bells(
-        app, Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT_S, socket_connect_timeout=SOCKET_TIMEOUT_S)
+    # One retry layer is enough, and it is the tick.
+    client = Redis.from_url(
+        url,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
     )
-
-
-SOCKET_TIMEOUT_S = 5.0
+    return Bells(app, client)
 
 
 def task_name(stage: Stage) -> str:
@@ -59,6 +64,3 @@ def task_name(stage: Stage) -> str:
 
 def _key(stage: Stage) -> str:
     return f"wireroom:bell:{stage}"
-
-
-Ring = Callable[[Stage], None]
