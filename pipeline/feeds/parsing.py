@@ -23,6 +23,7 @@ _HTML_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE
 _HEAD_BYTES = 1024  # where a page says that it is HTML (WHATWG MIME sniffing reads 1,445)
 _PICTURE_CAPTION = re.compile(rb"(</?media:)description\b[^>]*?(/?>)")
 _CHARACTER_REFERENCE = re.compile(rb"&#(?:x([0-9a-f]{1,999})|([0-9]{1,999}));", re.IGNORECASE)
+_ADDRESS = re.compile(r"[^\s()<>@]+@[^\s()<>@]+")
 
 _DATES = (("published", "published_parsed"), ("updated", "updated_parsed"), ("created", "created_parsed"))
 
@@ -170,8 +171,18 @@ def _published(raw: Any) -> tuple[str | None, float | None]:
 
 
 def _people(raw: Any) -> tuple[str, ...]:
-    names = [_text(person, "name") or _text(person, "email") for person in _records(raw, "authors")]
-    return _distinct([*names, "" if any(names) else _text(raw, "author")])[:PEOPLE_LIMIT]
+    people = _records(raw, "authors")
+    names = [_text(person, "name") or _text(person, "email") for person in people]
+    if not any(names) or _text(people[-1], "email"):
+        # feedparser knows no top-level domain of more than four letters: "jane@news.example (Jane Doe)" comes
+        # out as "ple (Jane Doe". The last author's text is still there.
+        names[-1:] = [_without_address(_text(raw, "author"))]
+    return _distinct(names)[:PEOPLE_LIMIT]
+
+
+def _without_address(person: str) -> str:
+    name = _ADDRESS.sub("", plain_text(person))
+    return person if name == person else name.strip(" ()<>") or person
 
 
 def _tags(raw: Any) -> tuple[str, ...]:
