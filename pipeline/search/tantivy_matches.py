@@ -1,14 +1,17 @@
 """Find inside a text what a query matched in the embedded index, for highlights."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.indexing import tantivy_schema as fields
 from pipeline.search.highlight import Span
-from pipeline.search.query import Name, NameField, Phrase, Query, TextField, Word, wanted
+from pipeline.search.query import Leaf, Name, NameField, Phrase, Query, TextField, Word, wanted
 from pipeline.search.tantivy_query import spoken
 
 LONGEST_MARKED = 100_000  # characters of a text that are looked through
+
+Places = Mapping[str, Sequence[int]]  # a word → where it stands, counted in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ def needles(query: Query) -> tuple[Needle, ...]:
     return tuple(needle for leaf in wanted(query) if (needle := _needle(leaf)) and needle.words)
 
 
-def _needle(leaf: object) -> Needle | None:
+def _needle(leaf: Leaf) -> Needle | None:
     match leaf:
         case Word():
             words = tuple(fields.folded_words(spoken(leaf)))
@@ -44,35 +47,53 @@ def matches(needles: Sequence[Needle], text: str, *, language: str | None) -> li
     """Find the needles in a text, as character spans."""
     if not needles:
         return []
-    tokens = fields.folded().pre_tokenize(text[:LONGEST_MARKED]).tokens
+    text = text[:LONGEST_MARKED]
+    tokens = fields.folded().pre_tokenize(text).tokens
     words = [token.text for token in tokens]
-    stems: list[str] = []
-    if language in fields.STEMMERS and any(needle.inflected for needle in needles):
-        stems = fields.stemmer(language).analyze(text[:LONGEST_MARKED])
-    found = {place for needle in needles for place in _places(needle, words)}
-    found |= {place for needle in needles for place in _inflections(needle, stems, language)}
+    places = _places(words)
+    found = {place for needle in needles for place in _rows(needle, words, places)}
+    found |= _inflections([needle.inflected for needle in needles if needle.inflected], text, language)
     return [(tokens[place].char_offset_from, tokens[place].char_offset_to or 0) for place in sorted(found)]
 
 
-def _places(needle: Needle, words: Sequence[str]) -> Iterator[int]:
+def _places(words: Sequence[str]) -> Places:
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, word in enumerate(words):
+        places[word].append(place)
+    return places
+
+
+def _rows(needle: Needle, words: Sequence[str], places: Places) -> Iterator[int]:
+    """List the places of a needle's words, where they stand in a row unless it takes them apart."""
     if needle.apart:
-        yield from (place for place, word in enumerate(words) if word in needle.words)
+        for word in needle.words:
+            yield from places.get(word, ())
         return
     length = len(needle.words)
-    for place, word in enumerate(words):
-        if word.startswith(needle.words[0]) and _row_matches(needle, words[place : place + length]):
+    for place in _beginnings(needle, places):
+        row = words[place : place + length]
+        if tuple(row) == needle.words or (needle.prefix and _row_begins(row, needle.words)):
             yield from range(place, place + length)
 
 
-def _row_matches(needle: Needle, row: Sequence[str]) -> bool:
-    *first, last = needle.words
-    if list(row[:-1]) != first:
-        return False
-    return row[-1].startswith(last) if needle.prefix else row[-1] == last
+def _beginnings(needle: Needle, places: Places) -> Iterator[int]:
+    first = needle.words[0]
+    if needle.prefix and len(needle.words) == 1:
+        for word, each in places.items():
+            if word.startswith(first):
+                yield from each
+    else:
+        yield from places.get(first, ())
 
 
-def _inflections(needle: Needle, stems: Sequence[str], language: str | None) -> Iterator[int]:
-    if needle.inflected is None or not stems or language is None:
-        return
-    wanted_stems = fields.stemmer(language).analyze(needle.inflected)
-    yield from (place for place, stem in enumerate(stems) if stem in wanted_stems)
+def _row_begins(row: Sequence[str], words: Sequence[str]) -> bool:
+    return len(row) == len(words) and (*row[:-1],) == (*words[:-1],) and row[-1].startswith(words[-1])
+
+
+def _inflections(inflected: Sequence[str], text: str, language: str | None) -> set[int]:
+    """List the places of all words with the stems of some words."""
+    if not inflected or language not in fields.STEMMERS:
+        return set()
+    stemmer = fields.stemmer(language)
+    wanted_stems = {stem for word in inflected for stem in stemmer.analyze(word)}
+    return {place for place, stem in enumerate(stemmer.analyze(text)) if stem in wanted_stems}

@@ -46,7 +46,7 @@ def tantivy_query(query: Query) -> tantivy.Query:
         case Not():
             return _all_of((query,))
         case Word():
-            return _best_of([_word(field, query) for field in _prose_fields(query.field)])
+            return _word(query)
         case Phrase(text, slop):
             words = fields.folded_words(text)
             return _best_of(
@@ -112,14 +112,19 @@ def _boosted(field: TextField, query: tantivy.Query) -> tantivy.Query:
     return tantivy.Query.boost_query(query, TITLE_BOOST) if field is TextField.TITLE else query
 
 
-def _word(field: TextField, word: Word) -> tantivy.Query:
+def _word(word: Word) -> tantivy.Query:
     """Look for a word as it stands and in the stems of every language; several pieces (covid-19) in a row."""
-    words = fields.folded_words(spoken(word))
-    if word.prefix or len(words) != 1:
-        return _boosted(field, _row(field, words, prefix=word.prefix))
-    stems = {language: fields.stemmer(language).analyze(spoken(word)) for language in fields.STEMMERS}
-    stemmed = [_term(fields.stemmed(field, language), terms[0]) for language, terms in stems.items() if terms]
-    return _boosted(field, _best_of([_term(field, words[0]), *stemmed]))
+    text = spoken(word)
+    words = fields.folded_words(text)
+    stems: list[tuple[str, str]] = []
+    if len(words) == 1 and not word.prefix:
+        analyzed = ((language, fields.stemmer(language).analyze(text)) for language in fields.STEMMERS)
+        stems = [(language, terms[0]) for language, terms in analyzed if terms]
+    queries = []
+    for field in _prose_fields(word.field):
+        stemmed = [_term(fields.stemmed(field, language), stem) for language, stem in stems]
+        queries += [_boosted(field, each) for each in (_row(field, words, prefix=word.prefix), *stemmed)]
+    return _best_of(queries)
 
 
 def _name(field: NameField, name: Name) -> tantivy.Query:
