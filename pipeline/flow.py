@@ -23,8 +23,8 @@ from typing import assert_never
 from pipeline.model import Stage
 from pipeline.services import Services
 from pipeline.stages.shift import Shift
-from pipeline.store.claims import sweep
 from pipeline.store.due import due_stages
+from pipeline.store.leases import sweep
 from pipeline.store.store import Store
 
 

@@ -16,8 +16,8 @@ from pipeline.archive.warc import heal
 from pipeline.flow import tick
 from pipeline.services import open_services, set_up
 from pipeline.settings import EMBEDDED, Settings
-from pipeline.store.claims import free_all
 from pipeline.store.due import Waiting, article_counts, waiting
+from pipeline.store.leases import free_all
 from pipeline.store.store import Store
 from workers.app import make_app
 from workers.bells import open_bells

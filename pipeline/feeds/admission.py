@@ -1,4 +1,4 @@
-"""Which entries become articles. Pure. What may be one is one: a reader can filter, but not find what is lost."""
+"""Which entries become articles. Pure. What may be one is one: a reader can filter, not find what is lost."""
 
 from urllib.parse import urlsplit
 

@@ -7,7 +7,7 @@ from pipeline.enrichment.article import Enriched
 from pipeline.identity import RULES_VERSION, outlet_of
 from pipeline.model import Document, Extraction, Label, Stamps, names
 from pipeline.outlets import Outlet
-from pipeline.store.claims import ArticleClaim
+from pipeline.store.claimed import ArticleClaim
 from pipeline.store.enriched import Material
 
 

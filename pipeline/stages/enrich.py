@@ -19,7 +19,8 @@ from pipeline.stages.composing import compose, is_unchanged, told
 from pipeline.stages.limits import time_limit
 from pipeline.stages.retrying import retry_in
 from pipeline.stages.shift import Shift
-from pipeline.store.claims import ArticleClaim, blame, claim_articles, new_owner, release
+from pipeline.store.claimed import ArticleClaim
+from pipeline.store.claims import claim_articles
 from pipeline.store.enriched import (
     Alias,
     Material,
@@ -32,6 +33,7 @@ from pipeline.store.enriched import (
     record_quarantine,
     record_unchanged,
 )
+from pipeline.store.leases import blame, new_owner, release
 
 BATCH = 4
 """Articles of one claim: batches of 2, 8 and 32 are as fast; a small one gives the first article sooner."""

@@ -20,7 +20,8 @@ from pipeline.services import Services
 from pipeline.settings import masked
 from pipeline.stages.retrying import retry_in
 from pipeline.stages.shift import Shift, keep_busy, run_loop
-from pipeline.store.claims import ArticleClaim, HostTurn, claim_hosts, new_owner, release, release_host
+from pipeline.store.claimed import ArticleClaim, HostTurn
+from pipeline.store.claims import claim_hosts
 from pipeline.store.fetched import (
     Dropped,
     FetchResult,
@@ -31,6 +32,7 @@ from pipeline.store.fetched import (
     RobotsAnswer,
     record_turn,
 )
+from pipeline.store.leases import new_owner, release, release_host
 
 HOSTS_AT_ONCE = 32
 """Connections of one worker; each may hold a page of 10 MiB, so memory stays below some 300 MiB at worst."""

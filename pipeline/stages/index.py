@@ -8,8 +8,10 @@ from pipeline.indexing.index import Index, PutOutcome, PutResult
 from pipeline.model import Stage, State
 from pipeline.services import Services, open_index
 from pipeline.stages.shift import Shift
-from pipeline.store.claims import ArticleClaim, claim_articles, new_owner, release
+from pipeline.store.claimed import ArticleClaim
+from pipeline.store.claims import claim_articles
 from pipeline.store.indexed import Indexed, read_documents, record_indexed, record_removed
+from pipeline.store.leases import new_owner, release
 
 BATCH = 500
 

@@ -16,8 +16,11 @@ from pipeline.model import Exchange, FeedState, FetchFailure, ParsedFeed, Stage,
 from pipeline.outcomes import FetchSlug
 from pipeline.services import Services
 from pipeline.stages.shift import Shift, keep_busy, run_loop
-from pipeline.store.claims import FeedClaim, claim_feeds, new_owner, release_feed
-from pipeline.store.polled import FoundEntry, Polled, known_articles, record_poll
+from pipeline.store.claimed import FeedClaim
+from pipeline.store.claims import claim_feeds
+from pipeline.store.found import FoundEntry, known_articles
+from pipeline.store.leases import new_owner, release_feed
+from pipeline.store.polled import Polled, record_poll
 
 FEEDS_AT_ONCE = 16
 """Connections of one worker; each may hold a body of 10 MiB."""
@@ -83,7 +86,7 @@ async def _ask(services: Services, http: Http, claim: FeedClaim) -> _Answer:
 
 
 def _request_headers(claim: FeedClaim) -> tuple[tuple[str, str], ...]:
-    # Validators are opaque, byte for byte (RFC 9110 §13.1). Every hop gets them: the one that gave them knows.
+    # Validators are opaque, byte for byte (RFC 9110 §13.1). All hops get them: the one that gave them knows.
     given = (("If-None-Match", claim.etag), ("If-Modified-Since", claim.last_modified))
     return (("Accept", ACCEPT), *((name, value) for name, value in given if value))
 

@@ -8,12 +8,11 @@ from sqlalchemy import Connection, and_, delete, select, update
 
 from pipeline.model import ArchivePosition, Document, Entry, Sighting, Stage, State
 from pipeline.outcomes import Cause, Reason
-from pipeline.store.claims import ArticleClaim
+from pipeline.store.claimed import ArticleClaim
 from pipeline.store.codec import pack_document, unpack_document, unpack_entry
 from pipeline.store.events import Happening, record
-from pipeline.store.finishing import finish
-from pipeline.store.polled import insert_new
-from pipeline.store.store import Store
+from pipeline.store.leases import finish
+from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import articles, documents, pages, sightings, urls
 
 

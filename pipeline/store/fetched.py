@@ -8,11 +8,10 @@ from sqlalchemy import Connection, insert, update
 
 from pipeline.model import ArchivePosition, Stage, State
 from pipeline.outcomes import Cause, Partial, Reason
-from pipeline.store.claims import ArticleClaim, HostTurn
+from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.events import Happening, record
-from pipeline.store.finishing import finish
-from pipeline.store.polled import insert_new
-from pipeline.store.store import Store
+from pipeline.store.leases import finish
+from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import hosts, pages
 
 

@@ -7,11 +7,11 @@ from sqlalchemy import Connection, case, delete, insert, or_, select, update
 
 from pipeline.model import Document, Stage, State
 from pipeline.outcomes import Cause
-from pipeline.store.claims import ArticleClaim
+from pipeline.store.claimed import ArticleClaim
 from pipeline.store.codec import pack_document, unpack_document
 from pipeline.store.enriched import read_sightings, refresh_sightings
 from pipeline.store.events import Happening, record
-from pipeline.store.finishing import finish
+from pipeline.store.leases import finish
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, generations, projections
 

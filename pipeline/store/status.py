@@ -9,8 +9,9 @@ from sqlalchemy import Connection, and_, case, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import FeedState, Stage, State
-from pipeline.store.claims import due_article, due_feed, free
+from pipeline.store.claims import due_article, due_feed
 from pipeline.store.indexed import LIVE
+from pipeline.store.leases import free
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, events, feeds, generations, projections, sightings
 
@@ -202,7 +203,7 @@ def _part_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
         yield Problem("index-differs", text, "delete the index folder, then: wireroom up")
     if parts.broker is PartState.STOPPED and counts.due.now:
         yield Problem("not-running", f"{counts.due.now:,} things are due and nothing runs", "wireroom up")
-    if parts.store is PartState.ABSENT or not (counts.feeds.active or counts.total):
+    if parts.store in (PartState.OK, PartState.ABSENT) and not (counts.feeds.active or counts.total):
         yield Problem("no-feeds", "no feed is watched yet", "wireroom add URL")
 
 

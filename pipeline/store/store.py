@@ -1,12 +1,25 @@
 """The store: one engine, two kinds of transaction, one clock."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Double, Engine, Select, cast, create_engine, event, extract, func, literal
+from sqlalchemy import (
+    Connection,
+    Double,
+    Engine,
+    Select,
+    Table,
+    cast,
+    create_engine,
+    event,
+    extract,
+    func,
+    literal,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
 SQLITE_BUSY_MS = 30_000
@@ -68,3 +81,10 @@ def _begin_sqlite(connection: Connection) -> None:
 def claimable(query: Select[Any]) -> Select[Any]:
     """Lock the rows of a claim and pass over those that others hold (SQLite holds one lock for all)."""
     return query.with_for_update(skip_locked=True)
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert the rows that are not there yet; others may insert the same ones at the same time."""
+    if rows:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))

@@ -11,8 +11,7 @@ from pipeline.errors import WireroomError
 from pipeline.identity import host_of, url_key
 from pipeline.model import FeedState
 from pipeline.store.events import Happening, record
-from pipeline.store.polled import insert_new
-from pipeline.store.store import Store
+from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import feeds, hosts, sightings
 
 AT_ONCE = 1_000

@@ -23,18 +23,8 @@ from pipeline.model import (
     TextSource,
 )
 from pipeline.outcomes import Cause, Partial, Reason
-from pipeline.store.claims import (
-    ArticleClaim,
-    FeedClaim,
-    HostTurn,
-    blame,
-    claim_articles,
-    claim_feeds,
-    claim_hosts,
-    free_all,
-    release,
-    sweep,
-)
+from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
+from pipeline.store.claims import claim_articles, claim_feeds, claim_hosts
 from pipeline.store.due import article_counts, due_stages, waiting
 from pipeline.store.enriched import (
     Alias,
@@ -45,6 +35,7 @@ from pipeline.store.enriched import (
     record_quarantine,
 )
 from pipeline.store.fetched import Dropped, GotPage, Moved, NoPage, record_turn
+from pipeline.store.found import FoundEntry, PollCounts, known_articles
 from pipeline.store.indexed import (
     Indexed,
     adopt_generation,
@@ -52,9 +43,10 @@ from pipeline.store.indexed import (
     read_documents,
     record_indexed,
 )
+from pipeline.store.leases import blame, free_all, release, sweep
 from pipeline.store.migrations import migrate
-from pipeline.store.polled import FoundEntry, PollCounts, Polled, insert_new, known_articles, record_poll
-from pipeline.store.store import Store, open_store
+from pipeline.store.polled import Polled, record_poll
+from pipeline.store.store import Store, insert_new, open_store
 from pipeline.store.tables import articles, events, feeds, hosts, projections, sightings
 
 FEED = "https://news.example/feed.xml"

@@ -1,0 +1,239 @@
+"""What a poll found: new articles, further sightings, edits. Written inside the poll's own transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from time import gmtime, strftime
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, or_, select, update
+
+from pipeline.model import Entry, Stage, State
+from pipeline.outcomes import Reason
+from pipeline.store.claimed import FeedClaim
+from pipeline.store.codec import entry_hash, pack_entry
+from pipeline.store.events import Happening, record
+from pipeline.store.store import Store, insert_new
+from pipeline.store.tables import articles, hosts, sightings, urls
+
+MANY = 500
+"""Keys in one IN list; SQLite allows 32,766 parameters in all, and plans are made anew for each length."""
+
+MAX_REVISIONS = 24
+"""Edits followed for one article; what changes more often flaps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundEntry:
+    """Hold an entry with its identity and, where it is not wanted, the reason."""
+
+    entry: Entry
+    url_key: str
+    article_id: str
+    host: str
+    refused: Reason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollCounts:
+    """Count what a poll brought."""
+
+    new: int = 0
+    sighted: int = 0
+    edited: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Say which URL keys have an article, and what time it is in the store."""
+
+    url_keys: frozenset[str]
+    at: float
+
+
+def known_articles(store: Store, url_keys: Sequence[str]) -> Known:
+    """Tell which URL keys are known already."""
+    with store.read() as connection:
+        at = connection.execute(select(store.now())).scalar_one()
+        return Known(frozenset(_owners(connection, url_keys)), at)
+
+
+def record_entries(
+    connection: Connection, store: Store, claim: FeedClaim, found: Sequence[FoundEntry], at: float
+) -> PollCounts:
+    # In the order of their ids, so that two polls with the same articles cannot wait for each other.
+    ordered = sorted(found, key=lambda each: each.article_id)
+    owners = _owners(connection, [each.url_key for each in ordered])
+    fresh = [each for each in ordered if each.url_key not in owners]
+    _insert_articles(connection, fresh, at)
+    owners |= {each.url_key: each.article_id for each in fresh}
+    seen = _sightings(connection, claim.id, set(owners.values()))
+    merged: dict[str, FoundEntry] = {}
+    for each in ordered:
+        merged.setdefault(owners[each.url_key], each)
+    first = [(article_id, each) for article_id, each in merged.items() if article_id not in seen]
+    changed = [
+        (article_id, each)
+        for article_id, each in merged.items()
+        if article_id in seen and seen[article_id].entry_hash != entry_hash(each.entry)
+    ]
+    fresh_ids = {each.article_id for each in fresh}
+    _insert_sightings(connection, claim, first, at)
+    _touch(connection, [article_id for article_id, _ in first if article_id not in fresh_ids], at)
+    _update_sightings(connection, claim, changed, at)
+    record(connection, store.now(), [*_found_events(claim, first, fresh_ids), *_edit_events(claim, changed)])
+    return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(changed))
+
+
+def _insert_articles(connection: Connection, fresh: Sequence[FoundEntry], at: float) -> None:
+    month = strftime("%Y-%m", gmtime(at))
+    insert_new(connection, hosts, [{"host": host} for host in sorted({each.host for each in fresh})])
+    insert_new(connection, articles, [_article(each, at, month) for each in fresh])
+    insert_new(
+        connection,
+        urls,
+        [
+            {"url_key": each.url_key, "article_id": each.article_id, "how": "link", "rules": 1}
+            for each in fresh
+        ],
+    )
+
+
+def _article(found: FoundEntry, at: float, month: str) -> dict[str, Any]:
+    published = found.entry.published_at
+    refused = found.refused
+    return {
+        "id": found.article_id,
+        "url": found.entry.link,
+        "host": found.host,
+        "state": State.DROPPED if refused else State.FOUND,
+        "reason": refused,
+        "stage": None if refused else Stage.FETCH,
+        "due_at": None if refused else at,
+        "news_at": min(published, at) if published else at,
+        "first_seen_at": at,
+        "month": month,
+    }
+
+
+def _insert_sightings(
+    connection: Connection, claim: FeedClaim, first: Iterable[tuple[str, FoundEntry]], at: float
+) -> None:
+    insert_new(
+        connection,
+        sightings,
+        [
+            {
+                "feed_id": claim.id,
+                "article_id": article_id,
+                "feed_url": claim.url,
+                "seen_at": at,
+                **_sighting(each.entry),
+            }
+            for article_id, each in first
+        ],
+    )
+
+
+def _sighting(entry: Entry) -> dict[str, Any]:
+    return {
+        "guid": entry.guid,
+        "entry": pack_entry(entry),
+        "entry_hash": entry_hash(entry),
+        "published_at": entry.published_at,
+    }
+
+
+def _update_sightings(
+    connection: Connection, claim: FeedClaim, changed: Sequence[tuple[str, FoundEntry]], at: float
+) -> None:
+    for article_id, each in changed:
+        mine = (sightings.c.feed_id == claim.id, sightings.c.article_id == article_id)
+        connection.execute(update(sightings).where(*mine).values(**_sighting(each.entry)))
+    for ids in _portions([article_id for article_id, _ in changed]):
+        # At rest: ask for the page again now. Under way: `refetch_at` makes the index stage ask for it.
+        rests = articles.c.stage.is_(None)
+        connection.execute(
+            update(articles)
+            .where(
+                articles.c.id.in_(ids), articles.c.state == State.INDEXED, articles.c.revision < MAX_REVISIONS
+            )
+            .values(
+                stage=case((rests, Stage.FETCH), else_=articles.c.stage),
+                due_at=case((rests, at), else_=articles.c.due_at),
+                refetch_at=case((rests, None), else_=at),
+                refetches=0,
+            )
+        )
+
+
+def _touch(connection: Connection, ids: Sequence[str], at: float) -> None:
+    """Mark articles that one more feed shows: their document names its feeds, so it is to be indexed anew."""
+    for portion in _portions(ids):
+        rests = articles.c.stage.is_(None)
+        connection.execute(
+            update(articles)
+            .where(
+                articles.c.id.in_(portion),
+                or_(articles.c.state == State.INDEXED, articles.c.stage.is_not(None)),
+            )
+            .values(
+                touched=True,
+                stage=case((rests, Stage.INDEX), else_=articles.c.stage),
+                due_at=case((rests, at), else_=articles.c.due_at),
+            )
+        )
+
+
+def _owners(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    return {
+        row.url_key: row.article_id
+        for portion in _portions(keys)
+        for row in connection.execute(
+            select(urls.c.url_key, urls.c.article_id).where(urls.c.url_key.in_(portion))
+        )
+    }
+
+
+def _sightings(connection: Connection, feed_id: int, ids: Iterable[str]) -> Mapping[str, Row[Any, Any]]:
+    return {
+        row.article_id: row
+        for portion in _portions(sorted(ids))
+        for row in connection.execute(
+            select(sightings.c.article_id, sightings.c.entry_hash).where(
+                sightings.c.feed_id == feed_id, sightings.c.article_id.in_(portion)
+            )
+        )
+    }
+
+
+def _portions(keys: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (keys[start : start + MANY] for start in range(0, len(keys), MANY))
+
+
+def _found_events(
+    claim: FeedClaim, first: Iterable[tuple[str, FoundEntry]], fresh: set[str]
+) -> list[Happening]:
+    return [
+        Happening(
+            stage=Stage.POLL,
+            outcome=("dropped" if each.refused else "found") if article_id in fresh else "sighted",
+            slug=each.refused if article_id in fresh else None,
+            detail=f"in {claim.url}",
+            article_id=article_id,
+            feed_id=claim.id,
+        )
+        for article_id, each in first
+    ]
+
+
+def _edit_events(claim: FeedClaim, changed: Iterable[tuple[str, FoundEntry]]) -> list[Happening]:
+    return [
+        Happening(
+            stage=Stage.POLL,
+            outcome="edited",
+            detail=f"its entry in {claim.url} changed",
+            article_id=article_id,
+            feed_id=claim.id,
+        )
+        for article_id, _ in changed
+    ]
