@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.corpus_web import Web, corpus_web, oracle, real_feeds
-from bench.memory import marked
+from bench.memory import family
 from bench.product import Home, fresh_home
 from bench.real_feeds import RESTING
 
@@ -53,7 +53,7 @@ def storm(home: Home, moments: Sequence[float]) -> int:
 
 def kill_all(home: Home) -> None:
     """SIGKILL every process of a home, those born meanwhile included."""
-    while pids := marked(home.mark):
+    while pids := family(home.mark):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -69,7 +69,7 @@ def recorded(mark: str) -> Iterator[Recorder]:
 
     def sample() -> None:
         while not ended.wait(SAMPLE_SECONDS):
-            recorder.add([process for pid in marked(mark) if (process := read(pid))])
+            recorder.add([process for pid in family(mark) if (process := read(pid))])
 
     sampler = threading.Thread(target=sample, daemon=True)
     sampler.start()
@@ -80,17 +80,22 @@ def recorded(mark: str) -> Iterator[Recorder]:
         sampler.join()
 
 
-def marked(mark: str) -> list[int]:
-    """List the living processes whose environment holds `mark`: a run's whole tree, its orphans included."""
+def family(mark: str) -> list[int]:
+    """List a run's living processes: those whose environment holds `mark`, orphans included, and all below them.
+
+    A broker overwrites its environment with its title, so that it is known by its parent alone.
+    """
     wanted = f"{mark}\0".encode()
-    return [
-        int(folder.name) for folder in PROC.glob("[0-9]*") if wanted in _bytes(folder / "environ") + b"\0"
-    ]
+    parents = {int(folder.name): _parent(folder) for folder in PROC.glob("[0-9]*")}
+    members = {pid for pid in parents if wanted in _bytes(PROC / str(pid) / "environ") + b"\0"}
+    while born := {pid for pid, parent in parents.items() if parent in members} - members:
+        members |= born
+    return sorted(members)
 
 
 def read(pid: int) -> Process | None:
     """Read one process; None when it is gone."""
-    stat = _bytes(PROC / str(pid) / "stat").decode(errors="replace").rpartition(")")[2].split()
+    stat = _stat(PROC / str(pid))
     rollup = re.search(rb"^Pss:\s+(\d+) kB", _bytes(PROC / str(pid) / "smaps_rollup"), re.MULTILINE)
     if not stat or not rollup:
         return None
@@ -117,6 +122,16 @@ def _program(command: str) -> str:
     names = [word.rpartition("/")[2] for word in words]
     is_python = bool(names) and names[0].startswith("python")
     return " ".join(names[1:3] if is_python else names[:1])
+
+
+def _stat(folder: Path) -> list[str]:
+    """Split the fields of /proc/PID/stat that follow the program's name: state, parent, …"""
+    return _bytes(folder / "stat").decode(errors="replace").rpartition(")")[2].split()
+
+
+def _parent(folder: Path) -> int:
+    fields = _stat(folder)
+    return int(fields[1]) if fields else 0
 
 
 def _summed(amounts: Iterator[tuple[str, float]]) -> dict[str, float]:

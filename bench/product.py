@@ -21,7 +21,7 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Hold a fresh Wireroom home; every process of it carries `mark` in its environment."""
+    """Hold a fresh Wireroom home; commands run in it carry `mark` in their environment."""
 
     folder: Path
 
