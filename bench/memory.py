@@ -81,7 +81,7 @@ def recorded(mark: str) -> Iterator[Recorder]:
 
 
 def family(mark: str) -> list[int]:
-    """List a run's living processes: those whose environment holds `mark`, orphans included, and all below them.
+    """List a run's living processes: those whose environment holds `mark`, and all below them.
 
     A broker overwrites its environment with its title, so that it is known by its parent alone.
     """

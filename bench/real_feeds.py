@@ -72,13 +72,15 @@ def examples_of(
     found = defaultdict[str, list[str]](list)
     for trace in traces:
         if trace["state"] != "indexed":
-            found[f"{trace['state']}: {trace['reason']}"].append(trace["url"])
+            found[f"{trace['state']}: {trace['reason']}"].append(
+                f"{trace['url']}  {trace['steps'][-1]['detail']}"
+            )
     for slug in status["partial"]:
         hits = home.search(f"partial:{slug}", size=count)
         found[f"partial: {slug}"] = [
             f"{hit['url']}  {hit['text_source']}  {hit['title'][:60]}" for hit in hits
         ]
-    return {slug: urls[:count] for slug, urls in found.items()}
+    return {slug: lines[:count] for slug, lines in found.items()}
 
 
 def main() -> None:
