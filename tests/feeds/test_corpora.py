@@ -178,7 +178,7 @@ opened = []
 def watch(event, args):
     if event.startswith(("socket.", "urllib.")):
         opened.append(event)
-    if event == "open" and not str(args[0]).endswith((".py", ".pyc")):  # codecs are imported when first needed
+    if event == "open" and not str(args[0]).endswith((".py", ".pyc")):  # codecs are imported late
         opened.append(str(args[0]))
 
 sys.addaudithook(watch)
