@@ -52,7 +52,9 @@ async def _find_all(settings: "Settings", urls: Sequence[str]) -> "list[tuple[Fo
     from pipeline.fetching.http import HttpOptions, open_http, user_agent
 
     options = HttpOptions(
-        user_agent=user_agent(settings.user_agent_url), allowed=settings.allow_addresses, proxy=settings.proxy
+        user_agent=user_agent(settings.user_agent_url),
+        allowed=settings.allow_addresses,
+        proxy=settings.proxy or None,
     )
     with FeedParser() as parser:
         async with open_http(options) as http:

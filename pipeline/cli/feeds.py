@@ -1,6 +1,5 @@
 """`wireroom feeds …`: the feeds that are watched."""
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +9,18 @@ import typer
 
 from pipeline.cli.opening import existing_store, made_store, settings
 from pipeline.cli.options import Json, Urls
-from pipeline.cli.printing import as_json, columns, counted, json_line, lasting, note, one_line, rfc3339, show
+from pipeline.cli.printing import (
+    as_json,
+    columns,
+    counted,
+    json_line,
+    lasting,
+    note,
+    one_line,
+    rfc3339,
+    show,
+    xml,
+)
 from pipeline.errors import UsageError, WireroomError
 
 if TYPE_CHECKING:
@@ -153,7 +163,7 @@ def export_feeds() -> None:
         Subscription(url=feed.url, title=feed.title, site=feed.site, language=feed.language, tags=feed.tags)
         for feed in feeds
     ]
-    sys.stdout.write(write_opml(listed).decode())
+    xml(write_opml(listed).decode())
 
 
 def _read(file: Path) -> bytes:
@@ -210,7 +220,7 @@ def _how(feed: "WatchedFeed", now: float) -> str:
     if feed.state != "active":
         return f"{feed.state} for {lasting(now - feed.state_since)}"
     if feed.last_error:
-        return f"failing: {feed.last_error}" + (f", {feed.failures} times" if feed.failures > 1 else "")
+        return f"failing: {feed.last_error}" + (f", {feed.failures:g} times" if feed.failures > 1 else "")
     if feed.last_polled_at is None:
         return "not polled yet"
     return f"polled {lasting(now - feed.last_polled_at)} ago"
@@ -230,7 +240,7 @@ def _facts(feed: "WatchedFeed", now: float) -> list[tuple[str, str]]:
         ("last poll", rfc3339(feed.last_polled_at) if feed.last_polled_at else "none yet"),
         ("answer", str(feed.last_status or "")),
         ("last success", rfc3339(feed.last_success_at) if feed.last_success_at else ""),
-        ("failures", f"{feed.failures}: {feed.last_error}" if feed.last_error else ""),
+        ("failures", f"{feed.failures:g}: {feed.last_error}" if feed.last_error else ""),
         ("", feed.last_error_detail or "" if feed.last_error else ""),
         ("entries a week", f"{feed.entries_per_week:g}"),
         ("without a link", str(feed.entries_without_link) if feed.entries_without_link else ""),

@@ -56,6 +56,11 @@ def json_line(value: Any) -> None:
     sys.stdout.write(_UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", written) + "\n")
 
 
+def xml(document: str) -> None:
+    """Print XML; what a terminal would obey is written as a character reference."""
+    sys.stdout.write(_UNSAFE.sub(lambda match: f"&#x{ord(match[0]):X};", document))
+
+
 def as_json(record: Any) -> Any:
     """Turn a record into what JSON holds; floats named `at` or `…_at` become RFC 3339 times in UTC."""
     if is_dataclass(record):

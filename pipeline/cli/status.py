@@ -129,7 +129,7 @@ def _facts(standing: Standing) -> list[tuple[Any, Any]]:
     known = "" if parts.documents is None else f", {counted(parts.documents, 'document')}"
     facts: list[tuple[Any, Any]] = [
         ("feeds", ", ".join([f"{feeds.active:,} active", *others])),
-        ("articles", f"{counts.total:,}" + (f" = {' + '.join(rests)}" if _rests(counts) else "")),
+        ("articles", _sum(counts.total, rests if _rests(counts) else [])),
         ("", "" if _rests(counts) else f"{', '.join(rests)}; under way: {', '.join(under_way)}"),
         ("due now", _due(counts)),
         ("later", _later(counts)),
@@ -143,6 +143,10 @@ def _facts(standing: Standing) -> list[tuple[Any, Any]]:
     if counts.total and is_terminal():
         facts.insert(2, ("", _bar(states, counts.total)))
     return [(Text(name, style="dim"), value) for name, value in facts if value]
+
+
+def _sum(total: int, parts: Sequence[str]) -> str:
+    return f"{total:,} = {' + '.join(parts)}" if total and parts else f"{total:,}" if total else "none yet"
 
 
 def _rests(counts: "Counts") -> bool:

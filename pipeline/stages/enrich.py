@@ -56,6 +56,7 @@ TWIN_PATIENCE_S = 15.0
 def enrich(services: Services, shift: Shift) -> bool:
     """Enrich due articles until none is left or the shift is over; True when some may be left."""
     owner = new_owner(Stage.ENRICH)
+    services.preload()  # outside of any article's time
     while not shift.over():
         claims = claim_articles(services.store, Stage.ENRICH, owner=owner, limit=BATCH)
         if not claims:

@@ -56,7 +56,7 @@ class WatchedFeed:
     last_polled_at: float | None
     last_status: int | None
     last_success_at: float | None
-    failures: int
+    failures: float  # weighted; in a row
     last_error: str | None
     entries_per_week: float  # over the last four weeks, by publication date
     entries_without_link: int
