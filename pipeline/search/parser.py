@@ -148,10 +148,12 @@ class _Reader:
         if node.name in FIELDS:
             return FIELDS[node.name]
         near = difflib.get_close_matches(node.name.lower(), FIELDS, n=1)
-        fix = f"did you mean {near[0]}:?" if near else f"fields are {', '.join(FIELDS)};"
-        raise self.error(
-            node, f"there is no field {shown(node.name)}; {fix} quote the words to search for a colon"
+        fix = (
+            f"write {near[0]}:, or quote the words"
+            if near
+            else f"quote the words, or use {', '.join(FIELDS)}"
         )
+        raise self.error(node, f"there is no field {shown(node.name)}; {fix}")
 
     def leaf(self, node: tree.Item, field: Field | None) -> Leaf | None:
         if isinstance(field, Clock):
