@@ -17,7 +17,7 @@ from pipeline.services import Services, open_searcher, open_services, set_up
 from pipeline.settings import read_settings
 from pipeline.stages.shift import begin_shift
 from pipeline.store.due import article_counts, waiting
-from pipeline.store.enriched import read_document
+from pipeline.store.enriched import read_document, read_sightings
 from pipeline.store.status import read_funnel
 from pipeline.store.subscriptions import NewFeed, add_feeds
 from pipeline.store.tables import articles, feeds
@@ -118,8 +118,13 @@ def test_the_index_holds_just_the_indexed_articles(run: Run) -> None:
     assert found.total == run.expected.indexed
 
 
-def test_the_clicked_link_is_never_rewritten(run: Run) -> None:
-    assert any("utm_" in url for url in run.ends())
+def test_links_are_kept_as_each_feed_wrote_them(run: Run) -> None:
+    links = {
+        seen.entry.link
+        for url, end in run.ends().items()
+        for seen in read_sightings(run.services.store, id_of(url))
+    }
+    assert any("utm_" in link for link in links)
 
 
 def test_a_robots_refusal_is_kept(run: Run) -> None:

@@ -37,8 +37,7 @@ class Polled:
     url: str
     state: FeedState
     interval_s: float
-    failures: int  # in a row, before this poll
-    now: float
+    failures: float  # in a row, before this poll
     status: int | None  # of the last answer; None when there was none
     failure: str | None  # a slug of FetchSlug or FeedSlug; None when the answer was usable
     changed: bool  # False for 304 and for a body as before
@@ -50,10 +49,9 @@ class Polled:
 class Decision:
     """Say when to ask next and why; `interval_s` is the feed's own rhythm, without back-off and floors."""
 
-    next_poll_at: float
-    wait_s: float  # the same from the moment of the poll, for those who keep their own clock
+    wait_s: float  # from the moment of the poll, by the store's clock
     interval_s: float
-    failures: int
+    failures: float
     state: FeedState
     why: str
 
@@ -69,13 +67,12 @@ def decide(polled: Polled, limits: Limits) -> Decision:
     if polled.status == HTTP_GONE:
         return _gone(polled)
     failure = _failure(polled)
-    failures = polled.failures + 1 if failure else 0
+    failures = polled.failures + 1 if failure else 0.0
     interval = _bounded(polled.interval_s * _pace(polled, failure), limits)
     wait = _backed_off(failure, failures, interval) if failure else _Wait(interval, _finding(polled))
     wait = _no_sooner(wait, polled.retry_after_s, "the server asks for it")
     seconds = wait.seconds * (1 + JITTER * _share(polled.url))
     return Decision(
-        next_poll_at=polled.now + seconds,
         wait_s=seconds,
         interval_s=interval,
         failures=failures,
@@ -86,7 +83,6 @@ def decide(polled: Polled, limits: Limits) -> Decision:
 
 def _gone(polled: Polled) -> Decision:
     return Decision(
-        next_poll_at=polled.now + HINT_CEILING,
         wait_s=HINT_CEILING,
         interval_s=polled.interval_s,
         failures=polled.failures + 1,
@@ -111,10 +107,10 @@ def _bounded(interval: float, limits: Limits) -> float:
     return min(max(interval, limits.shortest), limits.longest)
 
 
-def _backed_off(failure: str, failures: int, interval: float) -> _Wait:
+def _backed_off(failure: str, failures: float, interval: float) -> _Wait:
     ceiling = max(BACKOFF_CEILING, interval)
     doublings = min(failures - 1, 64)  # beyond, a float might overflow
-    times = "" if failures < 2 else f", {failures} times in a row"
+    times = "" if failures < 2 else f", {failures:.0f} times in a row"
     return _Wait(min(interval * BACKOFF_FACTOR**doublings, ceiling), f"failed ({failure}{times})")
 
 

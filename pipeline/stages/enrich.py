@@ -32,6 +32,7 @@ from pipeline.store.enriched import (
     record_page_missing,
     record_quarantine,
     record_unchanged,
+    wait_for_twin,
 )
 from pipeline.store.leases import blame, new_owner, release
 
@@ -44,13 +45,14 @@ ARTICLE_S = 20.0
 EFFORTS = {1: Effort.FULL, 2: Effort.FULL, 3: Effort.SIMPLE, 4: Effort.FEED}
 """By attempt; past the last one the article is quarantined."""
 
-SAME_TEXT = 0.8
-"""Estimated Jaccard similarity of 5-word shingles from which two URLs show one article: with 2 % of the words
-changed it is still 0.83 (evidence: MinHash of 128 on news texts)."""
+SAME_TEXT = 0.5
+"""Estimated Jaccard similarity of 5-word shingles from which two URLs that claim to be one page are believed. A
+print version and its article, read from two templates, have 0.77; different articles of a site nearly 0."""
 
 TWIN_WAIT_S = 2.0
-TWIN_PATIENCE_S = 15.0
-"""How long an article waits for another that may be the same and has no document yet."""
+TWIN_WAITS = 10
+"""How an article waits for another that may be the same and has no document yet: 2 s, then twice as long each
+time, half an hour in all; then it goes its own way. Of two that wait for each other, the second does not."""
 
 
 def enrich(services: Services, shift: Shift) -> bool:
@@ -97,7 +99,7 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
     extraction = extract(page, [seen.entry for seen in material.seen], effort=effort)
     aliases = _aliases(claim, page, extraction)
     enriched = enrich_text(extraction, models=services.models, languages=services.languages)
-    if material.previous is None and _settled_by_twin(services, claim, material, enriched, aliases):
+    if material.previous is None and _settled_by_twin(services, claim, enriched, aliases):
         return
     _record(services, claim, material, extraction, enriched, aliases)
 
@@ -124,16 +126,15 @@ def _record(
 
 
 def _settled_by_twin(
-    services: Services, claim: ArticleClaim, material: Material, enriched: Enriched, aliases: Sequence[Alias]
+    services: Services, claim: ArticleClaim, enriched: Enriched, aliases: Sequence[Alias]
 ) -> bool:
     twins = find_twins(services.store, claim, aliases)
     twin = next((each for each in twins if _is_same(each, enriched)), None)
     if twin is not None and twin.document is not None:
         detail = f"the same text as {twin.document.url}"
         return record_duplicate(services.store, claim, twin, detail=detail)
-    if material.page_age_s < TWIN_PATIENCE_S and any(each.document is None for each in twins):
-        release(services.store, [claim], delay_s=TWIN_WAIT_S)
-        return True
+    if claim.waits < TWIN_WAITS and any(each.is_coming for each in twins):
+        return wait_for_twin(services.store, claim, delay_s=TWIN_WAIT_S * 2**claim.waits)
     return False
 
 

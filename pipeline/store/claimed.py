@@ -33,6 +33,7 @@ class ArticleClaim:
     host: str
     state: State
     attempts: int  # this one included
+    waits: int  # for a twin's document
     touched: bool  # a feed showed it since its document was made
     next_url: str | None  # where a redirect to another host led
     hops: int

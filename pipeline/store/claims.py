@@ -111,6 +111,7 @@ def _article_claim(row: Row[Any, Any], owner: str) -> ArticleClaim:
         "id",
         "url",
         "host",
+        "waits",
         "touched",
         "next_url",
         "hops",

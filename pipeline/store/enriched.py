@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import Connection, Row, and_, delete, select, update
 
 from pipeline.model import ArchivePosition, Document, Entry, Sighting, Stage, State
 from pipeline.outcomes import Cause, Reason
@@ -31,7 +31,6 @@ class Material:
 
     page_url: str | None
     position: ArchivePosition | None
-    page_age_s: float
     seen: tuple[SeenEntry, ...]
     previous: Document | None
 
@@ -50,6 +49,7 @@ class Twin:
 
     id: str
     document: Document | None
+    is_coming: bool  # it has no document yet, will have one, and waits for no twin itself
 
 
 def read_material(store: Store, claim: ArticleClaim) -> Material:
@@ -57,7 +57,6 @@ def read_material(store: Store, claim: ArticleClaim) -> Material:
     with store.read() as connection:
         newest = select(pages).where(pages.c.article_id == claim.id).order_by(pages.c.id.desc()).limit(1)
         page = None if claim.partial else connection.execute(newest).first()
-        now = connection.execute(select(store.now())).scalar_one()
         return Material(
             page_url=page.url if page else None,
             position=ArchivePosition(
@@ -65,7 +64,6 @@ def read_material(store: Store, claim: ArticleClaim) -> Material:
             )
             if page
             else None,
-            page_age_s=now - page.fetched_at if page else 0.0,
             seen=_seen(connection, claim.id),
             previous=_document(connection, claim.id),
         )
@@ -95,11 +93,16 @@ def find_twins(store: Store, claim: ArticleClaim, aliases: Sequence[Alias]) -> t
             .where(mine.c.article_id == claim.id, other.c.article_id != claim.id)
         )
         ids = sorted({row.article_id for query in (owners, same_guid) for row in connection.execute(query)})
-        alive = select(articles.c.id).where(articles.c.id.in_(ids), articles.c.state != State.DROPPED)
-        return tuple(
-            Twin(id=row.id, document=_document(connection, row.id))
-            for row in connection.execute(alive.order_by(articles.c.id))
-        )
+        alive = select(articles).where(articles.c.id.in_(ids), articles.c.state != State.DROPPED)
+        rows = connection.execute(alive.order_by(articles.c.id)).all()
+        return tuple(_twin(connection, row) for row in rows)
+
+
+def wait_for_twin(store: Store, claim: ArticleClaim, *, delay_s: float) -> bool:
+    """Put an article off, untried, until another that may be the same has its document."""
+    with store.write() as connection:
+        values = {"due_at": store.now() + delay_s, "waits": claim.waits + 1}
+        return finish(connection, claim, values)
 
 
 def record_document(
@@ -245,6 +248,12 @@ def _seen(connection: Connection, article_id: str) -> tuple[SeenEntry, ...]:
         SeenEntry(entry=unpack_entry(row.entry), sighting=Sighting(feed=row.feed_url, seen_at=row.seen_at))
         for row in rows
     )
+
+
+def _twin(connection: Connection, row: Row[Any, Any]) -> Twin:
+    document = _document(connection, row.id)
+    on_its_way = row.state in (State.FOUND, State.FETCHED) and row.stage is not None
+    return Twin(id=row.id, document=document, is_coming=document is None and on_its_way and row.waits == 0)
 
 
 def _document(connection: Connection, article_id: str) -> Document | None:

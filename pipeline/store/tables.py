@@ -92,6 +92,7 @@ articles = Table(
     Column("touched", Boolean, nullable=False, server_default=false()),
     Column("refetch_at", Double),
     Column("refetches", Integer, nullable=False, server_default="0"),
+    Column("waits", Integer, nullable=False, server_default="0"),
     Column("next_url", Text),
     Column("hops", Integer, nullable=False, server_default="0"),
     Column("reason", Text),

@@ -1,0 +1,177 @@
+"""`wireroom search`, `show`, `trace`, `remove`, `status` and `quarantine` on a real store, archive and index."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.store.store import Store
+from tests.cli.conftest import Wireroom
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, fetch, id_of, index, poll, publish, quarantine
+
+
+@pytest.fixture
+def published(store: Store, home: Path) -> Store:
+    """Two articles in the index: the bridge whole, the harbour from its feed alone."""
+    publish(store, home)
+    return store
+
+
+def test_search_has_the_promised_shape(wireroom: Wireroom, published: Store) -> None:
+    results = wireroom("search", "bridge", "--facets", "person,place", "--json").json
+    assert results["total"] == 2
+    assert results["hits"][0]["entities"]["person"] == ["Ada Okafor"]
+    assert results["facets"]["person"][0]["count"] == 2
+    assert set(results) == {"total", "took_ms", "next", "hits", "facets", "facets_info"}
+
+
+def test_search_shows_title_outlet_match_and_entities(wireroom: Wireroom, published: Store) -> None:
+    said = wireroom("search", "person:okafor bridge", "--size", "1", "--facets", "person")
+    assert said.out.startswith("2 articles in ")
+    assert "The bridge is open" in said.out
+    assert "The Harbor Courier" in said.out
+    assert "opened the bridge in Lagos" in said.out
+    assert "Ada Okafor, Lagos" in said.out
+    assert "--after" in said.err
+
+
+def test_no_hits_is_no_failure(wireroom: Wireroom, published: Store) -> None:
+    said = wireroom("search", "submarine")
+    assert (said.code, said.out.split(" in ")[0]) == (0, "0 articles")
+
+
+def test_show_prints_the_article(wireroom: Wireroom, published: Store) -> None:
+    said = wireroom("show", BRIDGE).out
+    assert "The bridge is open\n" in said
+    assert "Ada Okafor opened the bridge in Lagos on Monday.\n" in said
+
+
+def test_show_has_the_promised_shape_one_line_each(wireroom: Wireroom, published: Store) -> None:
+    bridge, harbour = wireroom("show", BRIDGE, id_of(HARBOUR), "--json").lines
+    assert bridge["url"] == BRIDGE
+    assert set(bridge) >= {
+        "id", "url", "title", "outlet", "published_at", "published_source", "published_precision",
+        "first_seen_at", "language", "text_source", "partial", "entities", "story", "authors", "tags", "text",
+        "revision", "version", "stamps", "sightings",
+    }  # fmt: skip
+    assert bridge["published_at"] == "2026-09-21T14:13:20Z"
+    assert bridge["sightings"][0]["feed"] == FEED
+    assert harbour["partial"] == "gone"
+
+
+def test_one_article_that_is_not_there_does_not_hide_the_others(wireroom: Wireroom, published: Store) -> None:
+    ran = wireroom("show", "https://courier.example/none", BRIDGE, "--json")
+    assert (ran.code, len(ran.lines)) == (1, 1)
+    assert ran.err == "wireroom: https://courier.example/none was never seen in any feed\n"
+
+
+def test_trace_tells_the_story(wireroom: Wireroom, published: Store) -> None:
+    said = wireroom("trace", HARBOUR).out
+    for part in ("found", f"in {FEED}", "page not to be had", "read", "indexed", "next: fetch in"):
+        assert part in said
+    traced = wireroom("trace", HARBOUR + "?utm_source=rss", "--json").json
+    assert (traced["url"], traced["state"], traced["reason"]) == (HARBOUR, "indexed", None)
+    assert [step["outcome"] for step in traced["steps"]] == ["found", "no-page", "enriched", "indexed"]
+    assert traced["steps"][1]["slug"] == "gone"
+
+
+def test_a_feed_that_is_taken_for_an_article_is_pointed_at(wireroom: Wireroom, published: Store) -> None:
+    assert "is a feed" in wireroom("trace", FEED).err
+
+
+def test_status_adds_up(wireroom: Wireroom, published: Store) -> None:
+    status = wireroom("status", "--json").json
+    articles = status["articles"]
+    assert articles["total"] == articles["indexed"] + articles["dropped"] + articles["quarantined"] == 2
+    assert status["partial"] == {"gone": 1}
+    assert status["index"] == {"documents": 2}
+    assert status["entries_without_link"] == 1
+    assert status["parts"] == {"store": "ok", "broker": "stopped", "index": "ok", "archive": "ok"}
+    assert status["problems"] == []
+    assert wireroom("status", "--check").code == 0
+
+
+def test_status_on_one_screen(wireroom: Wireroom, published: Store) -> None:
+    said = wireroom("status").out
+    assert "2 = 2 indexed + 0 dropped + 0 quarantined" in said
+    assert "the page is not there (any more)" in said
+    assert "1 page will be tried again" in said
+    assert said.count("\n") < 24
+
+
+def test_status_check_fails_on_problems(wireroom: Wireroom, store: Store) -> None:
+    poll(store, FEED, entry(BRIDGE))
+    ran = wireroom("status", "--check", "--json")
+    assert ran.code == 1
+    assert ran.json["problems"] == [
+        {"slug": "not-running", "text": "1 things are due and nothing runs", "do": "wireroom up"}
+    ]
+
+
+def test_remove_says_what_would_go_and_then_removes_it(
+    wireroom: Wireroom, published: Store, home: Path
+) -> None:
+    told = f"{BRIDGE}: 1 document, 1 feed entry, 1 archived page\n"
+    assert wireroom("remove", BRIDGE, "--reason", "court order", "--dry-run").out == f"would remove: {told}"
+    assert wireroom("search", "bridge", "--json").json["total"] == 2
+    assert wireroom("remove", BRIDGE, "--reason", "court order").out == f"removed: {told}"
+    index(published, home)
+    assert wireroom("search", "bridge", "--json").json["total"] == 1
+    assert "dropped: removed" in wireroom("show", BRIDGE).err
+    status = wireroom("status", "--json").json
+    assert (status["dropped"], status["articles"]["total"], status["problems"]) == ({"removed": 1}, 2, [])
+    assert wireroom("trace", BRIDGE, "--json").json["detail"] == "court order"
+
+
+def test_quarantine_is_listed_by_cause_with_what_helps(wireroom: Wireroom, store: Store, home: Path) -> None:
+    poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
+    fetch(store, home)
+    quarantine(store)
+    said = wireroom("quarantine", "list").out
+    assert said.startswith("enrich-crashed: 2 articles\n")
+    assert "replay it" in said
+    assert [each["url"] for each in wireroom("quarantine", "list", "--json").lines] == [BRIDGE, HARBOUR]
+    shown = wireroom("quarantine", "show", BRIDGE, "--json").json
+    assert (shown["cause"], shown["detail"]) == ("enrich-crashed", "signal 11, three times")
+
+
+def test_replay_and_drop_empty_the_quarantine(wireroom: Wireroom, store: Store, home: Path) -> None:
+    poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
+    fetch(store, home)
+    quarantine(store)
+    assert wireroom("quarantine", "replay", BRIDGE).out == "1 article due again\n"
+    assert wireroom("quarantine", "replay", BRIDGE).code == 1
+    assert (
+        wireroom("quarantine", "drop", "--cause", "enrich-crashed", "--reason", "junk").out
+        == "1 article dropped\n"
+    )
+    assert wireroom("status", "--json").json["articles"] == {
+        "found": 0, "fetched": 1, "enriched": 0, "indexed": 0, "dropped": 1, "quarantined": 0, "total": 2,
+    }  # fmt: skip
+
+
+def test_replaying_nothing_in_particular_is_refused(wireroom: Wireroom, store: Store) -> None:
+    assert wireroom("quarantine", "replay").code == 2
+
+
+def test_doctor_finds_a_missing_model(
+    wireroom: Wireroom, published: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert wireroom("doctor").code == 0
+    monkeypatch.setenv("WIREROOM_MODELS", "xx=no_such_model")
+    ran = wireroom("doctor", "--json")
+    assert ran.code == 1
+    assert [each["name"] for each in ran.lines if not each["ok"]] == ["model for xx"]
+
+
+def test_config_masks_secrets_and_says_where_values_come_from(
+    wireroom: Wireroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIREROOM_STORE_URL", "postgresql://wire:secret@db.example/news")
+    ran = wireroom("config", "show", "--json")
+    assert "secret" not in ran.out
+    [store_url] = [each for each in ran.lines if each["name"] == "WIREROOM_STORE_URL"]
+    assert store_url == {
+        "name": "WIREROOM_STORE_URL",
+        "value": "postgresql://wire:***@db.example/news",
+        "source": "environment",
+    }

@@ -1,0 +1,121 @@
+"""`wireroom feeds …` on a real store."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.store.store import Store
+from tests.cli.conftest import Wireroom
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, poll
+
+OPML = """<opml version="2.0"><body>
+  <outline text="Cities"><outline text="Courier" xmlUrl="https://courier.example/feed.xml" htmlUrl="https://courier.example/"/></outline>
+  <outline text="Ledger" xmlUrl="https://ledger.example/rss" language="fr"/>
+  <outline text="Nothing" xmlUrl="gopher://old.example/"/>
+</body></opml>"""
+
+
+@pytest.fixture
+def watched(store: Store) -> Store:
+    """Watch one feed, polled once: two articles and an entry without a link."""
+    poll(store, FEED, entry(BRIDGE), entry(HARBOUR), entries=3, entries_without_link=1)
+    return store
+
+
+def test_a_feed_has_the_promised_shape(wireroom: Wireroom, watched: Store) -> None:
+    shown = wireroom("feeds", "show", FEED, "--json").json
+    assert list(shown)[:16] == [
+        "url", "site", "title", "language", "tags", "state", "next_poll_at", "interval_s", "why",
+        "last_polled_at", "last_status", "last_success_at", "failures", "last_error", "entries_per_week",
+        "entries_without_link",
+    ]  # fmt: skip
+    assert shown["title"] == "The Harbor Courier"
+    assert shown["entries_per_week"] == 0.5
+    assert shown["entries_without_link"] == 1
+    assert shown["next_poll_at"].endswith("Z")
+    assert wireroom("feeds", "list", "--json").lines == [shown]
+
+
+def test_a_feed_is_found_by_another_spelling_of_its_address(wireroom: Wireroom, watched: Store) -> None:
+    assert wireroom("feeds", "show", "http://COURIER.example/feed.xml", "--json").json["url"] == FEED
+
+
+def test_an_unknown_feed_is_named_and_nothing_is_changed(wireroom: Wireroom, watched: Store) -> None:
+    ran = wireroom("feeds", "pause", FEED, "https://nobody.example/feed")
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert "https://nobody.example/feed is not among the feeds" in ran.err
+    assert wireroom("feeds", "show", FEED, "--json").json["state"] == "active"
+
+
+def test_tags_are_added_and_taken_away(wireroom: Wireroom, watched: Store) -> None:
+    wireroom("feeds", "set", FEED, "--tag", "+city,+local,news")
+    wireroom("feeds", "set", FEED, "--tag", "-local", "--language", "EN", "--min-interval", "6h")
+    shown = wireroom("feeds", "show", FEED, "--json").json
+    assert shown["tags"] == ["city", "news"]
+    assert (shown["language"], shown["min_interval_s"]) == ("en", 21600.0)
+    wireroom("feeds", "set", FEED, "--language", "none", "--min-interval", "none")
+    shown = wireroom("feeds", "show", FEED, "--json").json
+    assert (shown["language"], shown["min_interval_s"]) == (None, None)
+
+
+def test_a_paused_feed_is_not_polled_until_it_is_resumed(wireroom: Wireroom, watched: Store) -> None:
+    assert wireroom("feeds", "pause", FEED).out == f"paused: {FEED}\n"
+    assert wireroom("feeds", "show", FEED, "--json").json["next_poll_at"] is None
+    refused = wireroom("feeds", "poll", FEED)
+    assert (refused.code, "is paused" in refused.err) == (1, True)
+    assert wireroom("feeds", "resume", FEED).out == f"active: {FEED}\n"
+    assert wireroom("status", "--json").json["due"]["poll"] == 1
+
+
+def test_removing_a_feed_keeps_its_articles(wireroom: Wireroom, watched: Store) -> None:
+    assert wireroom("feeds", "remove", FEED).code == 0
+    assert wireroom("feeds", "list").err == "wireroom: no feeds yet: run `wireroom add URL`\n"
+    assert wireroom("status", "--json").json["articles"]["total"] == 2
+
+
+def test_a_failing_feed_says_why(wireroom: Wireroom, watched: Store) -> None:
+    wireroom("feeds", "poll", FEED)
+    poll(watched, FEED, error="http-503", status=503, failures=1.0, entries=None)
+    assert "failing: http-503" in wireroom("feeds", "list", "--failing").out
+    assert "503" in wireroom("feeds", "show", FEED).out
+
+
+def test_import_adds_what_can_be_read_and_names_the_rest(wireroom: Wireroom, tmp_path: Path) -> None:
+    (tmp_path / "feeds.opml").write_text(OPML)
+    ran = wireroom("feeds", "import", str(tmp_path / "feeds.opml"), "--tag", "new")
+    assert ran.out == "2 feeds added, 0 known already, 1 line skipped\n"
+    assert "gopher://old.example/" in ran.err
+    courier, ledger = wireroom("feeds", "list", "--json").lines
+    assert (courier["url"], courier["title"], courier["site"]) == (
+        FEED,
+        "Courier",
+        "https://courier.example/",
+    )
+    assert (courier["tags"], ledger["tags"], ledger["language"]) == (["Cities", "new"], ["new"], "fr")
+    again = wireroom("feeds", "import", str(tmp_path / "feeds.opml"))
+    assert again.out == "0 feeds added, 2 known already, 1 line skipped\n"
+
+
+def test_import_reads_one_address_a_line(wireroom: Wireroom, tmp_path: Path) -> None:
+    (tmp_path / "feeds.txt").write_text(
+        f"# ours\n{FEED}\nnot an address\n\nhttp://courier.example/feed.xml\n"
+    )
+    ran = wireroom("feeds", "import", str(tmp_path / "feeds.txt"), "--json")
+    assert ran.json["added"] == 1
+    assert "line 3" in ran.err
+
+
+def test_a_list_without_feeds_stores_nothing(wireroom: Wireroom, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n")
+    ran = wireroom("feeds", "import", str(tmp_path / "empty.txt"))
+    assert ran.code == 1
+    assert not home.exists()
+
+
+def test_what_is_exported_can_be_imported(wireroom: Wireroom, watched: Store, tmp_path: Path) -> None:
+    wireroom("feeds", "set", FEED, "--tag", "city")
+    (tmp_path / "out.opml").write_text(wireroom("feeds", "export").out)
+    wireroom("feeds", "remove", FEED)
+    wireroom("feeds", "import", str(tmp_path / "out.opml"))
+    [feed] = wireroom("feeds", "list", "--json").lines
+    assert (feed["url"], feed["title"], feed["tags"]) == (FEED, "The Harbor Courier", ["city"])

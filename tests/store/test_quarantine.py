@@ -1,0 +1,82 @@
+"""What should not have happened, and another try."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from pipeline.model import Stage, State
+from pipeline.outcomes import Cause
+from pipeline.store.claims import claim_articles
+from pipeline.store.quarantine import MEANINGS, list_quarantined, replay
+from pipeline.store.status import read_counts
+from pipeline.store.store import Store
+from pipeline.store.tables import articles, events, pages
+from pipeline.store.tracing import trace
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, OWNER, enrich, entry, fetch, id_of, poll, quarantine
+
+
+@pytest.fixture
+def jailed(store: Store, tmp_path: Path) -> Store:
+    """Two articles whose pages crashed enrich."""
+    poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
+    fetch(store, tmp_path)
+    quarantine(store)
+    return store
+
+
+def test_each_cause_says_what_it_means_and_what_helps() -> None:
+    assert set(MEANINGS) == set(Cause)
+
+
+def test_the_quarantine_says_what_was_seen_and_where(jailed: Store) -> None:
+    listed = list_quarantined(jailed)
+    assert {each.url for each in listed} == {BRIDGE, HARBOUR}
+    assert {(each.cause, each.detail, each.stage) for each in listed} == {
+        (Cause.ENRICH_CRASHED, "signal 11, three times", "enrich")
+    }
+    assert list_quarantined(jailed, cause=Cause.INDEX_REJECTED) == ()
+
+
+def test_it_is_listed_though_its_events_were_trimmed(jailed: Store) -> None:
+    with jailed.write() as connection:
+        connection.execute(delete(events))
+    assert len(list_quarantined(jailed)) == 2
+
+
+def test_a_replayed_article_can_be_claimed_with_all_its_attempts(jailed: Store) -> None:
+    assert replay(jailed, [id_of(BRIDGE)]) == (id_of(BRIDGE),)
+    [claim] = claim_articles(jailed, Stage.ENRICH, owner=OWNER, limit=10)
+    assert (claim.id, claim.state, claim.attempts) == (id_of(BRIDGE), State.FETCHED, 1)
+    traced = trace(jailed, BRIDGE)
+    assert traced is not None
+    assert (traced.reason, traced.steps[-1].outcome, traced.steps[-1].slug) == (
+        None,
+        "replayed",
+        "enrich-crashed",
+    )
+
+
+def test_without_a_page_the_page_is_fetched_again(jailed: Store) -> None:
+    with jailed.write() as connection:
+        connection.execute(delete(pages))
+    replay(jailed, [id_of(BRIDGE), id_of(HARBOUR)])
+    assert read_counts(jailed).due.fetch == 2
+
+
+def test_with_a_document_only_the_index_is_tried_again(store: Store, tmp_path: Path) -> None:
+    poll(store, FEED, entry(BRIDGE))
+    fetch(store, tmp_path)
+    enrich(store)
+    with store.write() as connection:
+        rejected = {"state": State.QUARANTINED, "reason": Cause.INDEX_REJECTED, "stage": None, "due_at": None}
+        connection.execute(update(articles).values(**rejected))
+    replay(store, [id_of(BRIDGE)])
+    with store.read() as connection:
+        row = connection.execute(select(articles.c.state, articles.c.stage)).one()
+    assert tuple(row) == (State.ENRICHED, Stage.INDEX)
+
+
+def test_what_is_not_in_quarantine_is_left_alone(jailed: Store) -> None:
+    replay(jailed, [id_of(BRIDGE)])
+    assert replay(jailed, [id_of(BRIDGE), "0" * 32]) == ()
