@@ -202,7 +202,8 @@ def _part_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
         text = f"the index holds {parts.documents:,} documents, it should hold {counts.projected:,}"
         yield Problem("index-differs", text, "delete the index folder, then: wireroom up")
     if parts.broker is PartState.STOPPED and counts.due.now:
-        yield Problem("not-running", f"{counts.due.now:,} things are due and nothing runs", "wireroom up")
+        due = "1 thing is" if counts.due.now == 1 else f"{counts.due.now:,} things are"
+        yield Problem("not-running", f"{due} due and nothing runs", "wireroom up")
     if parts.store in (PartState.OK, PartState.ABSENT) and not (counts.feeds.active or counts.total):
         yield Problem("no-feeds", "no feed is watched yet", "wireroom add URL")
 
