@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import tantivy
 
+from pipeline.errors import QueryError
 from pipeline.indexing import tantivy_schema as fields
 from pipeline.indexing.tantivy_folder import open_for_reading
 from pipeline.model import Label, Published, TextSource
@@ -39,7 +40,7 @@ class TantivySearcher:
         started = time.monotonic()
         searcher = self._current()
         query = request_query(request)
-        total = int(searcher.search(query, limit=1).count)  # type: ignore[attr-defined]  # missing in the stubs
+        total = _total(searcher, query)
         ranked = request.sort is Sort.RELEVANCE
         page = (ranked_page if ranked else dated_page)(searcher, query, request)
         sought = needles(request.query)
@@ -61,6 +62,16 @@ class TantivySearcher:
         """See what other processes have committed since."""
         self._index.reload()
         return self._index.searcher()
+
+
+def _total(searcher: tantivy.Searcher, query: tantivy.Query) -> int:
+    try:
+        return int(searcher.search(query, limit=1).count)  # type: ignore[attr-defined]  # missing in the stubs
+    except ValueError as error:
+        if "max expansions" not in str(error):
+            raise
+        # Only in a row (covid-1*) do the words of a beginning have a bound: 16,384.
+        raise QueryError("too many words begin like the one before the *; write more of it") from None
 
 
 def _hit(searcher: tantivy.Searcher, found: Found, sought: Sequence[Needle], marks: tuple[str, str]) -> Hit:

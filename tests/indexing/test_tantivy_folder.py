@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import IndexBusyError, WireroomError
+from pipeline.errors import IndexBusyError, QueryError, WireroomError
 from pipeline.indexing.tantivy import open_or_create
 from pipeline.indexing.tantivy_folder import FolderState, folder_state
 from pipeline.indexing.tantivy_schema import SCHEMA
@@ -165,11 +166,24 @@ def test_what_was_not_committed_is_gone_after_closing(tmp_path: Path) -> None:
         index.put([document("b")])
 
 
+def test_a_beginning_in_a_row_that_fits_too_many_words_is_refused(tmp_path: Path) -> None:
+    index, _ = open_or_create(tmp_path, generation="g1")
+    with closing(index):
+        index.put(
+            [replace(document("a"), text=" ".join(f"covid {number}" for number in range(100_000, 116_400)))]
+        )
+        index.commit()
+    searcher = open_searcher(tmp_path)
+    assert searcher.search(read_request("1*", now=2e9)).total == 1
+    with pytest.raises(QueryError, match="too many words begin like the one before the"):
+        searcher.search(read_request("covid-1*", now=2e9))
+
+
 def test_many_commits_and_replacements_are_merged_into_few_segments(tmp_path: Path) -> None:
     index, _ = open_or_create(tmp_path, generation="g1")
     with closing(index):
-        for version in range(1, 41):
+        for version in range(1, 21):
             index.put([document(f"a{number}", version) for number in range(5)])
             index.commit()
-        assert (index.count(), set(index.versions())) == (5, {(f"a{number}", 40) for number in range(5)})
+        assert (index.count(), set(index.versions())) == (5, {(f"a{number}", 20) for number in range(5)})
     assert len(list(tmp_path.glob("*.term"))) < 12
