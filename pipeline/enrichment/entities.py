@@ -27,7 +27,7 @@ LABELS = {
     "LOC": Label.PLACE,  # mountains, seas, regions
     "FAC": Label.PLACE,  # airports, bridges, squares: where things happen
 }
-"""Labels of OntoNotes (English) and WikiNER (French); nationalities, products, works and events are left out."""
+"""Labels of OntoNotes (English) and WikiNER (French); nationalities, products, works, events are left out."""
 
 _ACRONYM = re.compile(r"\s*\(\s*(?P<acronym>[^\W\d_](?:[^\W\d_]|[.&-]){1,9})\s*[);,]")
 
@@ -132,8 +132,8 @@ def _full_keys(by_key: Mapping[str, Sequence[Mention]], labels: Mapping[str, Lab
 
 
 def _may_stand_for(short: Sequence[Mention], label: Label, full: Sequence[Mention]) -> bool:
-    """Tell whether a surname may mean a person. The small models often take one for an organization, so it may when
-    the full name came first; a place (Washington) keeps its own."""
+    """Tell whether a surname may mean a person. The small models often take one for an organization, so it
+    may when the full name came first; a place (Washington) keeps its own."""
     if label is Label.PERSON:
         return True
     return label is Label.ORGANIZATION and full[0].offset <= short[0].offset

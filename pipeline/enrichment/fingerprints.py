@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rensa import RMinHash
 
 PERMUTATIONS = 128
-"""Numbers of a fingerprint: the estimate's standard error, sqrt(J(1-J)/128), is at most 0.044 (Broder 1997)."""
+"""Numbers of a fingerprint: the standard error, sqrt(J(1-J)/128), is at most 0.044 (Broder 1997)."""
 
 SHINGLE_WORDS = 5
 FEWEST_WORDS = 20  # shorter texts are alike by chance: "Read more", a caption
@@ -33,7 +33,7 @@ def fingerprint(text: str) -> tuple[int, ...]:
 
 
 def similarity(one: Sequence[int], other: Sequence[int]) -> float:
-    """Estimate the Jaccard similarity of two texts' shingles from their fingerprints; 0 when either has none."""
+    """Estimate the Jaccard similarity of two texts' shingles by their fingerprints; 0 when one has none."""
     if not one or not other:
         return 0.0
     return sum(a == b for a, b in zip(one, other, strict=True)) / len(one)

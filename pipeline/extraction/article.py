@@ -1,5 +1,6 @@
 """From a page as it was served and the feed entries that led to it: text, title, authors and date."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,7 @@ from pipeline.extraction.markup import Markup, parse
 from pipeline.extraction.metadata import page_title, read_metadata
 from pipeline.extraction.plain import one_line
 from pipeline.extraction.text import PAGE_SOURCES, Effort, Reading, rank, read_feed, read_page, visible_text
-from pipeline.extraction.walls import WALL_WORDS, is_wall, looks_like_wall
+from pipeline.extraction.walls import SHARE_OF_NOTICES, WALL_WORDS, is_wall, looks_like_wall
 from pipeline.model import Entry, Extraction, Page
 from pipeline.outcomes import Partial
 
@@ -80,25 +81,32 @@ def _read(page: Page | None, entries: Sequence[Entry], effort: Effort) -> _Seen:
         return _Seen(None, ArticleClaims(), (), Partial.EXTRACTION_EMPTY)
     claims = read_claims(markup)
     readings = read_page(markup, claims.body, effort=effort)
-    if _is_wall(page, markup, readings, entries):
+    if _is_wall(page, markup, claims, readings, entries):
         return _Seen(None, ArticleClaims(), (), Partial.BLOCKED)
-    return _Seen(markup, claims, readings, Partial.EXTRACTION_EMPTY)
+    asks = any(reading.text.notices > SHARE_OF_NOTICES * reading.text.words for reading in readings)
+    return _Seen(markup, claims, readings, Partial.BLOCKED if asks else Partial.EXTRACTION_EMPTY)
 
 
-def _is_wall(page: Page, markup: Markup, readings: Sequence[Reading], entries: Sequence[Entry]) -> bool:
+def _is_wall(
+    page: Page,
+    markup: Markup,
+    claims: ArticleClaims,
+    readings: Sequence[Reading],
+    entries: Sequence[Entry],
+) -> bool:
     title = page_title(markup)
-    headline = next((entry.title for entry in entries if entry.title), "")
     texts = [reading.text for reading in readings]
-    plain = any(text.words >= WALL_WORDS or (text.words > SHORT_WORDS and not text.notices) for text in texts)
+    plain = any(text.words >= WALL_WORDS or text.words > SHORT_WORDS and not text.notices for text in texts)
     if plain and not looks_like_wall(page.url, title):
         return False
-    return is_wall(url=page.url, title=title, body=visible_text(markup), headline=headline)
+    shared = markup.meta("og:title") if markup.meta("og:type") == "article" else ""
+    headlines = [claims.headline, shared, *(entry.title for entry in entries)]
+    return is_wall(url=page.url, title=title, body=visible_text(markup), headlines=headlines)
 
 
 def _title_from(url: str) -> str:
-    """Make a title out of an address: the words of its path, or else its host."""
+    """Make a title out of an address: the words at the end of its path, or else its host."""
     parts = urlsplit(url)
-    words = one_line(
-        unquote(parts.path).rsplit(".", 1)[0].replace("-", " ").replace("_", " ").replace("/", " ")
-    )
-    return words or parts.netloc or UNTITLED
+    segments = [segment for segment in unquote(parts.path).split("/") if re.search(r"[^\W\d_]", segment)]
+    words = re.sub(r"\.\w{2,5}$", "", segments[-1]) if segments else ""
+    return one_line(re.sub(r"[-_+]", " ", words)) or parts.netloc or UNTITLED

@@ -13,18 +13,18 @@ from pipeline.extraction.plain import feed_text, tidy
 from pipeline.extraction.scoring import MeasuredText, beyond, distinctive_words, score
 from pipeline.model import Candidate, Entry, TextSource
 
-USABLE = 0.1
-"""Score below which a page's text is no text: six words of a caption get 0.12 when they make a
-sentence, a menu of twenty 0.16 before it is found to be strange, "Loading …" gets 0.01."""
+USABLE = 0.25
+"""Score below which a page's text is no text. Ten words get it when they make a sentence, thirty when they
+do not; a title between a menu and a footer stays below."""
 
 DISAGREEMENT = 0.2
 GOOD = 0.75
 """Two readings are weak when more than DISAGREEMENT of their words are only in one of them and neither scores
 GOOD: one article page in thirty; trafilatura's third opinion on those costs a millisecond on average."""
 
-DEEP_TAGS = 10_000
-"""Tags of a page deeper than 256 levels up to which resiliparse looks for its main content: its time grows
-with the square of the depth, 0.5 s at 5,000 levels, 2.4 s at 10,000."""
+DEEP_TAGS = 6_000
+"""Opening tags of a page deeper than 256 levels up to which resiliparse looks for its main content: its time
+grows with the square of the depth, 0.5 s at 5,000 levels, 2.4 s at 10,000."""
 
 # Where two texts are as good, the one that is read more carefully wins.
 _PREFERENCE = {
@@ -122,7 +122,7 @@ def _by_trafilatura(markup: Markup, *, fast: bool) -> str:
 
 
 def _by_resiliparse(markup: Markup) -> str:
-    if markup.too_deep and markup.source.count("<") > DEEP_TAGS:
+    if markup.too_deep and markup.source.count("<") - markup.source.count("</") > DEEP_TAGS:
         return ""
     text = extract_plain_text(
         markup.source, main_content=True, alt_texts=False, list_bullets=False, comments=False

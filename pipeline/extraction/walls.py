@@ -1,12 +1,16 @@
 """Recognise pages that stand before the article: consent pages, bot checks, demands for scripts."""
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
+
+from pipeline.extraction.titles import fold
 
 WALL_WORDS = 600
 """A page with more words in its body than this is no wall: the longest consent pages have about 400 beside
 their list of languages."""
 
+SHORTEST_HEADLINE = 8  # letters; a shorter one may stand anywhere
 SHARE_OF_NOTICES = 0.4  # share of a wall's words in lines that speak of consent, scripts or robots
 
 _WALL_HOST = re.compile(
@@ -36,7 +40,7 @@ _NOTICE = re.compile(
     r"|\b(accept|consent|policy|agree|use|using|uses|store|manage|enable|verwende[nt]?|nutzen|utilisons"
     r"|akzeptieren|accepter|aceptar|accettare)\b.{0,80}\bcookies?\b"
     r"|\b(enable|activate|turn on|activez|aktivieren|habilita|requires?)\b.{0,30}\bjava ?script\b"
-    r"|\bjava ?script\b.{0,40}\b(disabled|enabled|required|off|deaktiviert|aktivieren|désactivé|activer|activar)"
+    r"|\bjava ?script\b.{0,40}\b(disabled|enabled|required|off|deaktiviert|aktivieren|désactivé|activer)"
     r"|\b(not|are you) a robot\b|\bcaptcha\b|\bunusual (traffic|activity)\b"
     r"|\bverify(ing)? (that )?you(['’]re| are) (a )?human"
     r"|\bchecking your browser\b|\bdisable (any|your) ad.?block"
@@ -45,7 +49,8 @@ _NOTICE = re.compile(
     r"|\bpersonal(i[sz]ed|isierte)\b.{0,30}\b(ads?|advertising|content|anzeigen|werbung)\b"
     r".{0,80}\b(data|measurement|partners?|messung)"
     r"|\b(subscribe|log ?in|sign (in|up)|register|subscribers?)\b"
-    r".{0,40}\b(to (continue|read|keep reading|unlock|access)|already)|\balready (a subscriber|have an account)"
+    r".{0,40}\b(to (continue|read|keep reading|unlock|access)|already)"
+    r"|\balready (a subscriber|have an account)"
     r"|\byou(['’]ve| have) (reached|read) your .{0,30}\b(limit|articles?)"
     r"|\b(weiterlesen mit|jetzt abonnieren|article réservé aux abonnés"
     r"|contenido exclusivo para suscriptores)\b"
@@ -64,19 +69,20 @@ def looks_like_wall(url: str, title: str) -> bool:
     return bool(_WALL_HOST.match(urlsplit(url).netloc) or _WALL_TITLE.search(title))
 
 
-def is_wall(*, url: str, title: str, body: str, headline: str) -> bool:
-    """Tell whether a page is a consent page or a bot check instead of the article called `headline`.
+def is_wall(*, url: str, title: str, body: str, headlines: Sequence[str]) -> bool:
+    """Tell whether a page is a consent page or a bot check instead of the article that has these headlines.
 
-    `title` is the page's <title>, `body` all its visible text. A page that names its article is none,
+    `title` is the page's <title>, `body` all its visible text. A page that names its article is no wall,
     whatever it says about cookies besides.
     """
     words = len(body.split())
-    if words > WALL_WORDS or _names_article(f"{title}\n{body}", headline):
+    letters = fold(f"{title}\n{body}")
+    if words > WALL_WORDS or any(_names(letters, headline) for headline in headlines):
         return False
     noticed = sum(len(line.split()) for line in body.split("\n") if is_notice(line))
     return looks_like_wall(url, title) or noticed > SHARE_OF_NOTICES * words
 
 
-def _names_article(text: str, headline: str) -> bool:
-    folded = " ".join(re.findall(r"\w+", headline.casefold()))
-    return len(folded) >= 8 and folded in " ".join(re.findall(r"\w+", text.casefold()))
+def _names(letters: str, headline: str) -> bool:
+    folded = fold(headline)
+    return len(folded) >= SHORTEST_HEADLINE and folded in letters
