@@ -51,7 +51,7 @@ STORED_NAMES = (*COUNTED_FIELDS, NameField.AUTHOR)
 
 # French and Italian articles that elide before a vowel: l'élection is searched as élection.
 ELISION = re.compile(
-    r"(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|un|(?:a|da|de|ne|su|que)ll)['’](?=\w{2})", re.IGNORECASE
+    r"^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|un|(?:a|da|de|ne|su|que)ll)['’](?=\w{2})", re.IGNORECASE
 )
 # Controls except tab and line ends, soft hyphens, surrogates: no reader sees them, and they part words.
 UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\ud800-\udfff]")

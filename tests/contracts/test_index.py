@@ -178,7 +178,7 @@ ARTICLES = (
     article(
         "grève",
         "Grève des cheminots",
-        "Les trains sont restés à quai ; le cœur de la grève est à Lyon.",
+        "Les trains sont restés à quai aujourd'hui ; le cœur de la grève est à Lyon.",
         language="fr",
         outlet=MATIN,
         entities=((PLACE, "Lyon"),),
@@ -361,6 +361,8 @@ GOLDEN = [
     ("élection", {"hebdo", "vote"}),
     ("l'élection", {"hebdo", "vote"}),
     ("coeur", {"grève"}),
+    ("aujourd'hui", {"grève"}),
+    ("d’été", {"hebdo"}),
     ("muller", {"wahl"}),
     ("Müller", {"wahl"}),
     ("strasse", {"straße"}),
