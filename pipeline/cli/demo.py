@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli.opening import made_store, make_home, settings
-from pipeline.cli.printing import columns, counted, harmless, show
+from pipeline.cli.printing import columns, counted, show
 from pipeline.cli.progress import showing_progress
 from pipeline.cli.wording import MEANING
 from pipeline.errors import AlreadyRunningError, WireroomError
+from pipeline.model import FeedState, State
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pipeline.demo.site import SampleWeb
     from pipeline.settings import Settings
     from pipeline.store.status import Funnel
+    from pipeline.store.store import Store
+    from workers.supervisor import Progress
 
 FOLDER = "demo"
 
@@ -46,9 +49,9 @@ class Example:
 
 
 EXAMPLES = (
-    Example("Words", "harbour bridge"),
-    Example("A phrase", '"central bank"'),
-    Example("An entity, with who and where else", "person:Okafor", ("person", "organization", "place"), 2),
+    Example("Words", "cable repair ship"),
+    Example("A phrase", '"submarine cable"'),
+    Example("An entity, and who and where else", "person:lindqvist", ("person", "organization", "place")),
 )
 
 
@@ -66,13 +69,11 @@ def demo() -> None:
         sample = read_settings({"WIREROOM_HOME": str(home), **CHOSEN})
         make_home(sample)
         _name_outlets(home, web)
-        _say(f"A news web of {counted(len(web.outlets), 'outlet')} is served here, no network needed.")
-        _add(sample, web)
-        _run(sample, "Polling, fetching, reading and indexing it …")
-        web.publish_edits()
-        _make_due(sample, web)
-        _run(sample, "One article was edited meanwhile: polling again …")
-    _show_funnel(sample)
+        with made_store(sample) as store:
+            _add(store, web, sample)
+            _run(store, web, sample)
+            _show_edit(store, web)
+            _show_funnel(store)
     for example in EXAMPLES:
         _show_search(sample, example)
     _show_next(sample, time.monotonic() - began_at)
@@ -106,41 +107,70 @@ def _name_outlets(home: Path, web: "SampleWeb") -> None:
     (home / "outlets.toml").write_text("\n".join(tables), "utf-8")
 
 
-def _add(settings: "Settings", web: "SampleWeb") -> None:
+def _add(store: "Store", web: "SampleWeb", settings: "Settings") -> None:
     from pipeline.store.subscriptions import NewFeed, add_feeds
 
-    with made_store(settings) as store:
-        added = add_feeds(store, [NewFeed(url=feed) for feed in web.feeds], interval_s=settings.poll_min)
-    _say(f"{counted(len(added), 'feed')} added.")
+    show(f"A news web of {counted(len(web.outlets), 'outlet')} is served here: no network is needed.")
+    added = add_feeds(store, [NewFeed(url=feed) for feed in web.feeds], interval_s=settings.poll_min)
+    show(f"{counted(len(added), 'feed')} added. Polling, fetching, reading and indexing …")
 
 
-def _make_due(settings: "Settings", web: "SampleWeb") -> None:
-    from pipeline.store.subscriptions import list_feeds, poll_feeds
-
-    with made_store(settings) as store:
-        poll_feeds(store, [feed.url for feed in list_feeds(store) if feed.state == "active"])
-
-
-def _run(settings: "Settings", said: str) -> None:
+def _run(store: "Store", web: "SampleWeb", settings: "Settings") -> None:
+    """Run until everything is indexed; an article is edited meanwhile, and its feed polled again."""
+    from pipeline.store.status import read_counts
     from workers.supervisor import Ending, supervise
 
-    _say(said)
-    with showing_progress(plain=True) as report:
+    with showing_progress(plain=True) as show_progress:
+        edit = _Edit(store, web)
+
+        def report(progress: "Progress") -> None:
+            show_progress(progress)
+            if not progress.found:
+                edit.publish_when_indexed()
+
         ending = supervise(settings, until_idle=True, timeout_s=TIMEOUT_S, report=report)
+        edit.publish_when_indexed()
+        if ending is Ending.IDLE and read_counts(store).due.now:  # the edit came as the run ended
+            ending = supervise(settings, until_idle=True, timeout_s=TIMEOUT_S, report=show_progress)
     if ending is Ending.STOPPED:
         raise KeyboardInterrupt
     if ending is Ending.TIMED_OUT:
-        raise WireroomError(
-            f"the demo was not done after {TIMEOUT_S:.0f} s; its logs are in {settings.home / 'log'}"
-        )
+        raise WireroomError(f"not done after {TIMEOUT_S:.0f} s; {settings.home / 'log'} may say why")
 
 
-def _show_funnel(settings: "Settings") -> None:
+class _Edit:
+    """Publish the edit of an article, once, when its first wording is in the index."""
+
+    def __init__(self, store: "Store", web: "SampleWeb") -> None:
+        self._store = store
+        self._web = web
+        self._is_published = False
+
+    def publish_when_indexed(self) -> None:
+        """Publish, and make the feeds due, so that it is noticed now and not in a quarter of an hour."""
+        from pipeline.store.subscriptions import list_feeds, poll_feeds
+        from pipeline.store.tracing import trace
+
+        article = trace(self._store, self._web.expected.edited.url)
+        if self._is_published or article is None or article.state is not State.INDEXED:
+            return
+        self._web.publish_edits()
+        self._is_published = True
+        active = [feed.url for feed in list_feeds(self._store) if feed.state is FeedState.ACTIVE]
+        poll_feeds(self._store, active)
+
+
+def _show_edit(store: "Store", web: "SampleWeb") -> None:
+    from pipeline.cli.articles import find_document
+
+    document = find_document(store, web.expected.edited.url)
+    show(f"Edited meanwhile and noticed: “{document.title}”, revision {document.revision}.")
+
+
+def _show_funnel(store: "Store") -> None:
     from pipeline.store.status import read_funnel
 
-    with made_store(settings) as store:
-        funnel = read_funnel(store)
-    show("", *funnel_screen(funnel))
+    show("", *funnel_screen(read_funnel(store)))
 
 
 def funnel_screen(funnel: "Funnel") -> "list[RenderableType]":
@@ -163,7 +193,17 @@ def funnel_screen(funnel: "Funnel") -> "list[RenderableType]":
         (funnel.waiting, "under way", ""),
     ]
     rows = [row for row in (*entries, *ends) if row[0]]
-    return [Text("What became of every entry", "bold"), columns(rows)]
+    return [Text("What became of every entry", "bold"), columns(rows), Text(_sums(funnel), "dim")]
+
+
+def _sums(funnel: "Funnel") -> str:
+    seen_again = funnel.sightings - funnel.articles
+    taken = " - ".join(f"{number:,}" for number in (funnel.without_link, funnel.repeated, seen_again))
+    indexed = funnel.whole + sum(funnel.partial.values())
+    dropped, quarantined = sum(funnel.dropped.values()), sum(funnel.quarantined.values())
+    ends = f"{indexed:,} indexed + {dropped:,} dropped + {quarantined:,} quarantined"
+    left = f" + {funnel.waiting:,} under way" if funnel.waiting else ""
+    return f"{funnel.entries:,} - {taken} = {funnel.articles:,} = {ends}{left}"
 
 
 def _slug_rows(what: str, slugs: Mapping[str, int]) -> list[tuple[int, str, str]]:
@@ -202,7 +242,3 @@ def _show_next(settings: "Settings", seconds: float) -> None:
     show("", Text(f"Done in {seconds:.0f} s. Try next:", "bold"))
     show(Text(f"export WIREROOM_HOME={settings.home}", "green"))
     show(columns([(Text(command, "green"), what) for command, what in commands]))
-
-
-def _say(text: str) -> None:
-    show(harmless(text))

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -26,6 +27,7 @@ NAMES_SHOWN = 6
 """Entities shown of one hit."""
 
 SNIPPETS_SHOWN = 2
+FACETS_ABREAST = 3
 
 Words = Annotated[str, typer.Argument(metavar="QUERY", help='Words, "phrases", person:merkel, AND OR NOT.')]
 Since = Annotated[str | None, typer.Option(help="From this date on: 2026-01-31, 7d, 24h.")]
@@ -99,8 +101,9 @@ def results_screen(results: "Results", request: "SearchRequest") -> "Sequence[Re
     ]
     for hit in results.hits:
         sections += [Text(""), *hit_lines(hit, request)]
-    for facet in results.facets:
-        sections += [Text(""), *facet_table(facet)]
+    counted_facets = [facet for facet in results.facets if facet.buckets]
+    for start in range(0, len(counted_facets), FACETS_ABREAST):
+        sections += [Text(""), facet_table(counted_facets[start : start + FACETS_ABREAST])]
     return sections
 
 
@@ -120,13 +123,11 @@ def hit_lines(hit: "Hit", request: "SearchRequest") -> "list[RenderableType]":
     return [Text(one_line(hit.title), "bold"), *(Padding(line, (0, 0, 0, 2)) for line in lines)]
 
 
-def facet_table(facet: "Facet") -> "list[RenderableType]":
-    """Lay out one facet as a small table."""
-    from rich.text import Text
-
-    rows = [(bucket.count, one_line(bucket.value)) for bucket in facet.buckets]
-    rest = f"  and {facet.other:,} more" if facet.other else ""
-    return [Text.assemble((str(facet.name), "bold"), (rest, "dim")), columns(rows)]
+def facet_table(facets: "Sequence[Facet]") -> "RenderableType":
+    """Lay facets out side by side: how many articles, and whose."""
+    cells = [[f"{bucket.count:>3}  {one_line(bucket.value)}" for bucket in facet.buckets] for facet in facets]
+    heads = [f"{facet.name}" + (f" and {facet.other:,} more" if facet.other else "") for facet in facets]
+    return columns(list(zip_longest(*cells, fillvalue="")), heads)
 
 
 def _marked(highlight: str) -> "RenderableType":
