@@ -96,7 +96,7 @@ def _is_wall(
 ) -> bool:
     title = page_title(markup)
     texts = [reading.text for reading in readings]
-    plain = any(text.words >= WALL_WORDS or text.words > SHORT_WORDS and not text.notices for text in texts)
+    plain = any(text.words >= WALL_WORDS or (text.words > SHORT_WORDS and not text.notices) for text in texts)
     if plain and not looks_like_wall(page.url, title):
         return False
     shared = markup.meta("og:title") if markup.meta("og:type") == "article" else ""

@@ -7,10 +7,11 @@ from pipeline.extraction.titles import fold
 
 AUTHOR_LIMIT = 20
 LONGEST_NAME = 80  # characters; a longer one is a sentence
-LONGEST_NAME_WORDS = 7
+LONGEST_NAME_WORDS = 5
 
 _BY = re.compile(
-    r"^(?:(?:written|posted|reported|publié|écrit|geschrieben|escrito)\s+)?(?:by|par|von|por|di|da|door|av|af)[\s:]+",
+    r"^(?:(?:written|posted|reported|analysis|opinion|comment|review|story|text|words|photos|publié|écrit"
+    r"|geschrieben|escrito)\s+)?(?:by|par|von|por|door)[\s:]+|^(?:di|da|av|af)\s+(?=[A-Z])",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
@@ -21,8 +22,12 @@ _SPLIT = re.compile(r"\s*(?:;|\||/|&|\s\+\s|\s+(?:and|und|et|y|e|og|och|en)\s+|,
 _ROLE = re.compile(
     r"\b(editor|correspondent|reporter|writer|staff|columnist|analyst|producer|contributor|chief|photographer"
     r"|redakteur|redaktion|korrespondent|journaliste?|rédaction|redacción|redactor|corresponsal|desk|team|newsroom"
-    r"|admin(istrator)?|webmaster|guest|unknown|anonymous|author|news service)\b",
+    r"|admin(istrator)?|webmaster|guest|unknown|anonymous|author|news|business|sports|media|online|network)\b",
     re.IGNORECASE,
+)
+_NO_NAME = re.compile(r"[\d@#<>{}=…]|\.\.\.")
+_PARTICLE = re.compile(
+    r"^(?:(?:de|d['’]|del|della|di|du|la|le|van|von|den|der|ter|al|el|bin|ben|ó|da|dos)[\s-]+)+(?=\S)"
 )
 _AGENCIES = frozenset(
     [
@@ -88,5 +93,7 @@ def _is_agency(piece: str) -> bool:
 
 
 def _is_name(name: str) -> bool:
-    short = 1 < len(name) <= LONGEST_NAME and len(name.split()) <= LONGEST_NAME_WORDS
-    return short and not name.startswith(("@", "#")) and any(character.isalpha() for character in name)
+    if not 1 < len(name) <= LONGEST_NAME or len(name.split()) > LONGEST_NAME_WORDS or _NO_NAME.search(name):
+        return False
+    first = _PARTICLE.sub("", name)[0]
+    return first.isalpha() and (first.isupper() or first.lower() == first.upper())

@@ -25,6 +25,8 @@ PROSE_SHARE = 0.9
 full paragraphs: in 181 pages the rest of a cut article had 0.93 to 0.99, teasers, captions and comments
 at most 0.81."""
 
+NOTICES_FLOOR = 0.4  # what is left of a text that is all notices: there are articles about cookies
+
 REFERENCE_WORDS = 5  # fewer distinct words in a feed's title and summary tell nothing
 STRANGE = 0.1  # share of the reference's words below which a text is about something else
 
@@ -134,16 +136,22 @@ def relevance(text: MeasuredText, reference: frozenset[str]) -> float:
     return STRANGE if share < STRANGE else 0.5 + 0.5 * min(1.0, 2 * share)
 
 
-def score(text: MeasuredText, others: Sequence[MeasuredText], reference: frozenset[str]) -> float:
-    """Score a text from 0 to 1 beside the other readings of the same article.
+def quality(text: MeasuredText, reference: frozenset[str]) -> float:
+    """Judge a text by itself, from 0 to 1.
 
-    The product of: its extent (half at 30 words); its purity, which is the share of words in
-    sentences and outside of notices about cookies and subscriptions; its completeness beside
-    the other readings; its relevance to the words of the feed's title and summary.
+    The product of: its extent (half at 30 words); the share of its words in sentences (at least half);
+    the share outside of notices about cookies and subscriptions (at least NOTICES_FLOOR); its relevance
+    to the words of the feed's title and summary.
     """
     if not text.words:
         return 0.0
     extent = text.words / (text.words + HALF_EXTENT_WORDS)
-    purity = (0.5 + 0.5 * text.prose / text.words) * (1 - text.notices / text.words)
-    completeness = text.words / (text.words + missing_words(text, others))
-    return extent * purity * completeness * relevance(text, reference)
+    prose = 0.5 + 0.5 * text.prose / text.words
+    clean = max(NOTICES_FLOOR, 1 - text.notices / text.words)
+    return extent * prose * clean * relevance(text, reference)
+
+
+def completeness(text: MeasuredText, others: Sequence[MeasuredText]) -> float:
+    """Compare a text's words with what the other readings of the same article have beyond it, from 0 to 1."""
+    missing = missing_words(text, others)
+    return text.words / (text.words + missing) if text.words else 0.0

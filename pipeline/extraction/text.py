@@ -10,7 +10,7 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from pipeline.extraction.markup import Markup
 from pipeline.extraction.plain import feed_text, tidy
-from pipeline.extraction.scoring import MeasuredText, beyond, distinctive_words, score
+from pipeline.extraction.scoring import MeasuredText, beyond, completeness, distinctive_words, quality
 from pipeline.model import Candidate, Entry, TextSource
 
 USABLE = 0.25
@@ -86,33 +86,40 @@ def read_feed(entries: Sequence[Entry]) -> tuple[Reading, ...]:
 
 
 def rank(page: Sequence[Reading], feed: Sequence[Reading], *, title: str) -> tuple[Candidate, ...]:
-    """Score all readings beside each other and order them, best first; the title stands last.
+    """Score all readings and order them, best first; the title stands last.
 
-    Page readings that are no usable text are left out.
+    A score is a text's quality by itself, times its completeness beside the others, times a preference for
+    its source. Page readings that are by themselves no usable text are left out.
     """
-    readings = [*page, *feed]
-    announced = " ".join(
-        [title, *(each.text.text for each in feed if each.source is TextSource.FEED_SUMMARY)]
-    )
-    reference = distinctive_words(announced) if feed else frozenset()
+    reference = _announced(feed, title)
+    usable = [each for each in page if quality(each.text, reference) >= USABLE]
+    readings = [*usable, *feed]
     scored = [_candidate(reading, readings, reference) for reading in readings]
-    usable = [each for each in scored if each.source not in PAGE_SOURCES or each.score >= USABLE]
-    usable.sort(key=lambda candidate: -candidate.score)
-    return (*usable, Candidate(source=TextSource.TITLE, text=title, score=0.0))
+    scored.sort(key=lambda candidate: -candidate.score)
+    return (*scored, Candidate(source=TextSource.TITLE, text=title, score=0.0))
+
+
+def _announced(feed: Sequence[Reading], title: str) -> frozenset[str]:
+    summaries = [each.text.text for each in feed if each.source is TextSource.FEED_SUMMARY]
+    return distinctive_words(" ".join([title, *summaries])) if feed else frozenset()
 
 
 def _candidate(reading: Reading, readings: Sequence[Reading], reference: frozenset[str]) -> Candidate:
     others = [other.text for other in readings if other is not reading]
-    points = score(reading.text, others, reference) * _PREFERENCE[reading.source]
-    return Candidate(source=reading.source, text=reading.text.text, score=round(points, 4))
+    points = quality(reading.text, reference) * completeness(reading.text, others)
+    score = round(points * _PREFERENCE[reading.source], 4)
+    return Candidate(source=reading.source, text=reading.text.text, score=score)
 
 
 def _are_weak(first: MeasuredText, second: MeasuredText) -> bool:
     alone = beyond(first, second)[0] + beyond(second, first)[0]
     if alone <= DISAGREEMENT * (first.words + second.words):
         return False
-    nothing_announced: frozenset[str] = frozenset()
-    return max(score(first, [second], nothing_announced), score(second, [first], nothing_announced)) < GOOD
+    return max(_unannounced(first, second), _unannounced(second, first)) < GOOD
+
+
+def _unannounced(text: MeasuredText, other: MeasuredText) -> float:
+    return quality(text, frozenset()) * completeness(text, [other])
 
 
 def _by_trafilatura(markup: Markup, *, fast: bool) -> str:

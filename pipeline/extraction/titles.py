@@ -11,6 +11,7 @@ from dataclasses import dataclass
 FEED, HEADING, METADATA = 3.0, 1.5, 1.0
 
 SITE_NAME_WORDS = 5  # longer ends of a title are no site names
+SHORTEST_SITE = 3  # letters; shorter names of sites are looked for as a whole only
 SHORTEST_HEADING = 2  # words; an <h1> of one is a logo or a section
 
 _SEPARATOR = re.compile(r"\s+[|–—·•»«:‒›]{1,2}\s+|\s+-{1,2}\s+|\s*[|]\s*")
@@ -62,7 +63,15 @@ def _is_site(part: str, sites: frozenset[str]) -> bool:
     folded = fold(part)
     if not folded or len(part.split()) > SITE_NAME_WORDS:
         return not folded
-    return any(folded == site or (len(site) > 3 and (folded in site or site in folded)) for site in sites)
+    return any(_same_site(folded, site) for site in sites)
+
+
+def _same_site(part: str, site: str) -> bool:
+    """Tell whether a name is a site's: `bbcnews` and `bbc`, `example` and `newsexample`."""
+    if len(site) < SHORTEST_SITE:
+        return part == site
+    inside = len(part) > SHORTEST_SITE and part in site, len(site) > SHORTEST_SITE and site in part
+    return part.startswith(site) or any(inside)
 
 
 def _backing(title: str, witnesses: Sequence[Witness]) -> float:
