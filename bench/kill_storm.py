@@ -6,18 +6,13 @@ Exit 1 when an article was lost or a document doubled.
 """
 
 import argparse
-import contextlib
-import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.corpus_web import Web, corpus_web, oracle, real_feeds
-from bench.memory import family
 from bench.product import Home, fresh_home
 from bench.real_feeds import RESTING
 
@@ -44,20 +39,11 @@ def storm(home: Home, moments: Sequence[float]) -> int:
         try:
             process.wait(moment)
         except subprocess.TimeoutExpired:
-            kill_all(home)
+            home.kill()
             process.wait()
         else:
             return kills
     return len(moments)
-
-
-def kill_all(home: Home) -> None:
-    """SIGKILL every process of a home, those born meanwhile included."""
-    while pids := family(home.mark):
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.01)
 
 
 def count(home: Home, links: Sequence[str], kills: int) -> Toll:

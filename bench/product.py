@@ -1,18 +1,24 @@
 """Run the product by its command line, on a home of its own, as the benchmarks need it."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.memory import family
+
 WIREROOM = Path(sys.executable).with_name("wireroom")
 LINKS_AT_ONCE = 500  # addresses on one command line
+UP_LIMIT_S = 1200  # five times what 5,500 articles take on two busy cores
 SETTINGS = {
     "WIREROOM_ALLOW_ADDRESSES": "127.0.0.0/8",
     "WIREROOM_HOST_DELAY": "0",
@@ -44,9 +50,22 @@ class Home:
         return done.stdout
 
     def up(self) -> None:
-        """Run until idle. Raises SystemExit when that fails."""
-        if self.start("up", "--until-idle").wait() != 0:
-            raise SystemExit(f"up --until-idle failed; the end of its output:\n{self.log()[-2000:]}")
+        """Run until idle. Raises SystemExit when that fails or takes longer than `UP_LIMIT_S`."""
+        try:
+            ended: int | str = self.start("up", "--until-idle").wait(UP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            ended = f"not idle after {UP_LIMIT_S} s"
+        if ended != 0:
+            raise SystemExit(f"up --until-idle: {ended}; the end of its output:\n{self.log()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL the home's whole process tree, what is born meanwhile included."""
+        while pids := family(self.mark):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
 
     def log(self) -> str:
         """Return what the started commands have printed."""
@@ -78,10 +97,13 @@ class Home:
 
 @contextmanager
 def fresh_home(feeds: Sequence[str]) -> Iterator[Home]:
-    """Make a home that follows `feeds`; it goes away with the block."""
+    """Make a home that follows `feeds`; it goes away with the block, processes and all."""
     with tempfile.TemporaryDirectory(prefix="wireroom-bench-", ignore_cleanup_errors=True) as folder:
         home = Home(Path(folder))
         addresses = Path(folder) / "feeds.txt"
         addresses.write_text("".join(f"{feed}\n" for feed in feeds))
         home.run("feeds", "import", str(addresses))
-        yield home
+        try:
+            yield home
+        finally:
+            home.kill()
