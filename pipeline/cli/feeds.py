@@ -21,6 +21,7 @@ from pipeline.cli.printing import (
     show,
     xml,
 )
+from pipeline.cli.wording import FEED
 from pipeline.errors import UsageError, WireroomError
 
 if TYPE_CHECKING:
@@ -240,9 +241,14 @@ def _facts(feed: "WatchedFeed", now: float) -> list[tuple[str, str]]:
         ("last poll", rfc3339(feed.last_polled_at) if feed.last_polled_at else "none yet"),
         ("answer", str(feed.last_status or "")),
         ("last success", rfc3339(feed.last_success_at) if feed.last_success_at else ""),
-        ("failures", f"{feed.failures:g}: {feed.last_error}" if feed.last_error else ""),
+        ("failures", f"{feed.failures:g}: {_error(feed)}" if feed.last_error else ""),
         ("", feed.last_error_detail or "" if feed.last_error else ""),
         ("entries a week", f"{feed.entries_per_week:g}"),
         ("without a link", str(feed.entries_without_link) if feed.entries_without_link else ""),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _error(feed: "WatchedFeed") -> str:
+    meaning = FEED.get(feed.last_error or "")
+    return f"{feed.last_error}, {meaning}" if meaning else f"{feed.last_error}"

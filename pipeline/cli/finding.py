@@ -47,9 +47,8 @@ def addresses(written: str) -> tuple[str, ...]:
     if "://" in written:
         return (written,) if url_key(written) else ()
     host = written.partition("/")[0]
-    looks_like_host = ("." in host or ":" in host or host == "localhost") and not any(
-        map(str.isspace, written)
-    )
+    named = "." in host or ":" in host or host == "localhost"
+    looks_like_host = named and "@" not in host and not any(map(str.isspace, written))
     spelled = (f"https://{written}", f"http://{written}")
     return spelled if looks_like_host and url_key(spelled[0]) else ()
 

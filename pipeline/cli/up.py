@@ -24,10 +24,10 @@ def up(
     ] = None,
 ) -> None:
     """Run everything until Ctrl-C: broker, ticks and workers."""
-    from workers.supervisor import Ending, supervise
-
     chosen = settings()
     make_home(chosen)
+    from workers.supervisor import Ending, supervise  # a second of imports, after what may be refused at once
+
     if not _count(chosen).feeds.active:
         note("no feed is watched yet: `wireroom add URL` beside this one, any time")
     with showing_progress(is_endless=not until_idle) as report:
