@@ -60,7 +60,6 @@ def search(
 ) -> None:
     """Find articles by words and by entity."""
     from pipeline.search.query import Clock
-    from pipeline.search.render import results_json
     from pipeline.search.request import MARKS, Sort, read_request
 
     request = read_request(
@@ -68,7 +67,12 @@ def search(
         entity=entity, tag=tag, sort=Sort(sort), size=size, after=after, facets=_names(facets), tz=tz,
         marks=MARKS if json else COLOURED,
     )  # fmt: skip
-    results = searcher(settings()).search(request)
+    _tell(searcher(settings()).search(request), request, json=json)
+
+
+def _tell(results: "Results", request: "SearchRequest", *, json: bool) -> None:
+    from pipeline.search.render import results_json
+
     if json:
         json_line(results_json(results))
         return
