@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.enrichment.models import Model, Models
@@ -44,20 +44,16 @@ class Mention:
 
 
 def find_entities(title: str, text: str, language: str | None, models: Models) -> tuple[Entity, ...]:
-    """Find the entities of an article, most mentioned first; none where the language has no model.
-
-    Mentions of one key are one entity, under the label that most of them have. A surname counts for the one
-    person whose full name ends in it, an acronym for the name after which it stands in parentheses.
-    """
+    """Find the entities of an article, most mentioned first; none where the language has no model."""
     model = models.by_language.get(language or "")
     if model is None or language is None:
         return ()
-    mentions = _find_mentions(title, text, model, language)
-    return tuple(sorted(_entities(mentions), key=lambda each: (-each.count, each.first_offset, each.key)))
+    return gather(_find_mentions(title, text, model, language))
 
 
 def _find_mentions(title: str, text: str, model: Model, language: str) -> list[Mention]:
-    heading = "" if text.startswith(title) else f"{title}\n\n"
+    # The full stop keeps the model from reading on: without it, a name in the first line is often lost.
+    heading = "" if text.startswith(title) else f"{title}.\n\n"
     whole = heading + text[:READ_LIMIT]
     with model.nlp.memory_zone():
         spans = [(span.start_char, span.text, span.label_) for span in model.nlp(whole).ents]
@@ -89,7 +85,12 @@ def _declared_acronym(whole: str, start: int, surface: str, name: str) -> str | 
     return None
 
 
-def _entities(mentions: Sequence[Mention]) -> Iterator[Entity]:
+def gather(mentions: Sequence[Mention]) -> tuple[Entity, ...]:
+    """Make entities of mentions in text order, most mentioned first.
+
+    Mentions of one key are one entity, under the label that most of them have. A surname counts for the one
+    person whose full name ends in it, an acronym for the name after which it stands in parentheses.
+    """
     by_key: dict[str, list[Mention]] = defaultdict(list)
     for mention in mentions:
         by_key[mention.key].append(mention)
@@ -98,15 +99,17 @@ def _entities(mentions: Sequence[Mention]) -> Iterator[Entity]:
     merged: dict[str, list[Mention]] = defaultdict(list)
     for key, group in by_key.items():
         merged[full_keys.get(key, key)].extend(group)
-    for key, group in merged.items():
-        own = by_key[key]
-        yield Entity(
+    entities = [
+        Entity(
             label=labels[key],
-            name=_shown_name(own),
+            name=_shown_name(by_key[key]),
             key=key,
             count=len(group),
             first_offset=min(each.offset for each in group),
         )
+        for key, group in merged.items()
+    ]
+    return tuple(sorted(entities, key=lambda each: (-each.count, each.first_offset, each.key)))
 
 
 def _vote(group: Sequence[Mention]) -> Label:
