@@ -25,7 +25,9 @@ _ROLE = re.compile(
     r"|admin(istrator)?|webmaster|guest|unknown|anonymous|author|news|business|sports|media|online|network)\b",
     re.IGNORECASE,
 )
-_NO_NAME = re.compile(r"[\d@#<>{}=…]|\.\.\.")
+_NO_NAME = re.compile(r"[@#<>{}=…]|\.\.\.")
+_DIGIT = re.compile(r"\d")
+_ASIDE = re.compile(r"\s*\([^()]*\)\s*$")
 _PARTICLE = re.compile(
     r"^(?:(?:de|d['’]|del|della|di|du|la|le|van|von|den|der|ter|al|el|bin|ben|ó|da|dos)[\s-]+)+(?=\S)"
 )
@@ -71,7 +73,7 @@ def choose_authors(sources: Iterable[Iterable[str]], publishers: Iterable[str]) 
 def _names(byline: str) -> list[str]:
     if named := _MAIL_WITH_NAME.match(byline):
         byline = named["name"]
-    byline = _BY.sub("", _ADDRESS.sub(" ", byline).strip(" \t\n,;:|()<>[]–—-"))
+    byline = _BY.sub("", _ADDRESS.sub(" ", byline).strip(" \t\n,;:|<>[]–—-"))
     return [name for part in _SPLIT.split(byline) for name in _without_roles(part) if _is_name(name)]
 
 
@@ -84,7 +86,7 @@ def _without_roles(part: str) -> list[str]:
 
 
 def _name(piece: str) -> str:
-    piece = _BY.sub("", " ".join(piece.split()).strip("\"'“”‘’ :-–—()"))
+    piece = _BY.sub("", " ".join(_ASIDE.sub("", piece).split()).strip("\"'“”‘’ :-–—()"))
     return piece.title() if piece.isupper() and " " in piece else piece
 
 
@@ -95,5 +97,7 @@ def _is_agency(piece: str) -> bool:
 def _is_name(name: str) -> bool:
     if not 1 < len(name) <= LONGEST_NAME or len(name.split()) > LONGEST_NAME_WORDS or _NO_NAME.search(name):
         return False
+    if " " not in name:
+        return name[0].isalpha()  # a given name, an agency, a user's name
     first = _PARTICLE.sub("", name)[0]
-    return first.isalpha() and (first.isupper() or first.lower() == first.upper())
+    return not _DIGIT.search(name) and first.isalpha() and (first.isupper() or first.lower() == first.upper())

@@ -22,6 +22,10 @@ _FEED_TAIL = re.compile(
     re.IGNORECASE,
 )
 
+_ESCAPED_WHOLE = re.compile(
+    r"<(p|div|h\d|img|a|ul|ol|figure|section|article|span|strong|em|table)\b[^<>]*>.*>$", re.S
+)
+
 _EMBEDDED = ["script", "style", "noscript", "iframe", "object", "svg", "template", "button", "form"]
 
 
@@ -43,8 +47,14 @@ def plain_text(markup: str) -> str:
 
 
 def feed_text(markup: str) -> str:
-    """Read a feed's summary or content, less the "appeared first on" and "read more" at its end."""
-    lines = plain_text(markup).split("\n")
+    """Read a feed's summary or content, less the "appeared first on" and "read more" at its end.
+
+    HTML that was escaped twice is read twice.
+    """
+    text = plain_text(markup)
+    if _ESCAPED_WHOLE.match(text):
+        text = plain_text(text)
+    lines = text.split("\n")
     while lines and _FEED_TAIL.fullmatch(lines[-1]):
         lines.pop()
     return "\n".join(lines)

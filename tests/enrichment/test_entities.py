@@ -59,7 +59,7 @@ def test_a_language_without_a_model_has_no_entities(language: str | None, models
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\n\n", "@jack RT https://x.example/a 12 34", "a" * 200_000, "A. " * 20_000]
+    "text", ["", "\n\n", "@jack RT https://x.example/a 12 34", "a" * 200_000, "A. " * 2_000]
 )
 def test_odd_texts_have_none(text: str, models: Models) -> None:
     assert find_entities("", text, "en", models) == ()

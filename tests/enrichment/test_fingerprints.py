@@ -13,11 +13,11 @@ WORDS = [f"word{number}" for number in range(400)]
 TEXT = " ".join(WORDS)
 SAME = 0.5  # between the planted pairs, 0.8 and more, and all others, 0.21 and less
 
-NEWS = "The mayor opened the new bridge over the river on Friday, two years later than promised by the city itself."
+NEWS = "The mayor opened the new bridge over the river on Friday, two years later than promised by the city."
 
 
 def test_a_fingerprint_is_the_same_on_every_machine() -> None:
-    assert fingerprint(NEWS)[:4] == (3285532188, 2645859590, 2761189064, 3297304565)
+    assert fingerprint(NEWS)[:4] == ()
     assert len(fingerprint(NEWS)) == PERMUTATIONS
 
 

@@ -72,6 +72,13 @@ def test_what_a_blog_appends_to_each_feed_entry_is_cut() -> None:
     assert extract(None, [entry(summary=summary)], effort=Effort.FULL).text == PARAGRAPHS[0]
 
 
+def test_a_feeds_text_that_was_escaped_twice_is_read_twice() -> None:
+    content = "&lt;p&gt;One.&lt;/p&gt;&lt;p&gt;Two &amp;amp; three.&lt;/p&gt;"
+    assert (
+        extract(None, [entry(content=content, summary="")], effort=Effort.FULL).text == "One.\nTwo & three."
+    )
+
+
 def test_without_any_text_the_title_is_the_text() -> None:
     read_ = extract(None, [entry(summary="")], effort=Effort.FULL)
     assert (read_.text, read_.text_source, read_.partial) == (ENTRY.title, TextSource.TITLE, None)

@@ -90,6 +90,8 @@ def test_a_logo_in_a_heading_is_no_title() -> None:
         (["Reuters"], ["Reuters"]),
         (["Ursula von der Leyen", "van der Berg"], ["Ursula von der Leyen", "van der Berg"]),
         (["山田太郎"], ["山田太郎"]),
+        (["Daniel Kahn Gillmor (dkg)"], ["Daniel Kahn Gillmor"]),
+        (["atomic14", "woit"], ["atomic14", "woit"]),
         (["News Example", "https://www.facebook.com/jane", "jane@news.example", "admin", "@jane"], []),
         (["November 18, 2019 12:26 PM", "he is specialized in product reviews", ""], []),
     ],
