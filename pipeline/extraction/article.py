@@ -11,7 +11,7 @@ from pipeline.extraction.charset import decode
 from pipeline.extraction.jsonld import ArticleClaims, read_claims
 from pipeline.extraction.markup import Markup, parse
 from pipeline.extraction.metadata import page_title, read_metadata
-from pipeline.extraction.plain import one_line
+from pipeline.extraction.plain import one_line, without_giant_tags
 from pipeline.extraction.text import PAGE_SOURCES, Effort, Reading, rank, read_feed, read_page, visible_text
 from pipeline.extraction.walls import SHARE_OF_NOTICES, WALL_WORDS, is_wall, looks_like_wall
 from pipeline.model import Entry, Extraction, Page
@@ -76,7 +76,7 @@ def extractor_stamp() -> str:
 def _read(page: Page | None, entries: Sequence[Entry], effort: Effort) -> _Seen:
     if page is None or effort is Effort.FEED:
         return _Seen(None, ArticleClaims(), (), Partial.EXTRACTION_CRASHED if page else None)
-    markup = parse(decode(page.body, page.headers))
+    markup = parse(without_giant_tags(decode(page.body, page.headers)))
     if markup is None:
         return _Seen(None, ArticleClaims(), (), Partial.EXTRACTION_EMPTY)
     claims = read_claims(markup)

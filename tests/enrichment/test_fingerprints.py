@@ -13,11 +13,14 @@ WORDS = [f"word{number}" for number in range(400)]
 TEXT = " ".join(WORDS)
 SAME = 0.5  # between the planted pairs, 0.8 and more, and all others, 0.21 and less
 
-NEWS = "The mayor opened the new bridge over the river on Friday, two years later than promised by the city."
+NEWS = (
+    "The mayor opened the new bridge over the river on Friday, two years later than the city had promised. "
+    "Some three hundred people walked across it within the first hour."
+)
 
 
 def test_a_fingerprint_is_the_same_on_every_machine() -> None:
-    assert fingerprint(NEWS)[:4] == ()
+    assert fingerprint(NEWS)[:4] == (3338460251, 2645859590, 1497293246, 3242476439)
     assert len(fingerprint(NEWS)) == PERMUTATIONS
 
 

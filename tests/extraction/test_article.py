@@ -172,6 +172,7 @@ HOSTILE = {
     "3,000 spans": "<span>" * 3_000 + "text",
     "20,000 paragraphs": "<article>" + "<p>This is one of very many lines.</p>" * 20_000,
     "only opening brackets": "<" * 100_000,
+    "50,000 attributes": f"<p {' '.join(f'a{number}=1' for number in range(50_000))}>x</p>",
     "open quotes": '<a href="' * 10_000,
     "endless comment": "<!--" * 10_000,
     "deep JSON-LD": f'<script type="application/ld+json">{"[" * 50_000}</script>',
@@ -189,6 +190,11 @@ def test_hostile_pages_leave_the_feeds_text(html: str, effort: Effort) -> None:
     read_ = extract(page(html), [ENTRY], effort=effort)
     assert (read_.text, read_.title) == (SUMMARY, ENTRY.title)
     assert read_.partial in (Partial.EXTRACTION_EMPTY, Partial.EXTRACTION_CRASHED)
+
+
+def test_a_hostile_feed_text_is_read_in_no_time() -> None:
+    content = f"<p {' '.join(f'a{number}=1' for number in range(50_000))}>{PARAGRAPHS[0]}</p>{'<b>' * 50_000}"
+    assert extract(None, [entry(content=content)], effort=Effort.FEED).text == PARAGRAPHS[0]
 
 
 def test_five_thousand_levels_hide_no_article() -> None:
