@@ -17,7 +17,7 @@ from pipeline.enrichment.names import (
 from pipeline.model import Entity, Label
 
 READ_LIMIT = 100_000
-"""Characters read of a text: 16,000 words, thirty times an article; spaCy needs 1 GB for a million."""
+"""Characters read of a text: some 16,000 words, thirty times an article; time and memory grow with it."""
 
 LABELS = {
     "PERSON": Label.PERSON,

@@ -9,8 +9,8 @@ from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 from pipeline.model import header
 
 BODY_LIMIT = 5 * 1024 * 1024
-"""Bytes of a page that are read. The largest of 181 article pages has 1.9 MB; 5 MiB keep every extractor
-below 300 MiB of memory."""
+"""Bytes of a page that are read: the largest of 181 article pages has 1.5 MB. Pages of 5 MB made of nothing
+but paragraphs or open tags took up to 12 s and 453 MiB."""
 
 META_LIMIT = 4096
 """Bytes searched for a declaration: the standard asks for 1,024, real pages put scripts before it."""

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from pipeline.extraction.titles import fold
 
 WALL_WORDS = 600
-"""A page with more words in its body than this is no wall: the longest consent pages have about 400 beside
-their list of languages."""
+"""A page with more words in its body than this is taken for no wall. An estimate: consent pages spell out
+their purposes in a few hundred words."""
 
 SHORTEST_HEADLINE = 8  # letters; a shorter one may stand anywhere
 SHARE_OF_NOTICES = 0.4  # share of a wall's words in lines that speak of consent, scripts or robots
@@ -32,7 +32,7 @@ _NOTICE_WORDS = re.compile(
     r"cookie|script|robot|captcha|unusual|human|browser|ad.?block|partner|socios|personali|subscri|log ?in"
     r"|sign |register|account|limit|weiterlesen|abon|exclusivo|ray id|reference|security by"
 )
-"""One of these is in every notice; looking for them first makes other lines ten times as cheap."""
+"""One of these is in every notice; looking for them first spares most lines the long pattern."""
 
 _NOTICE = re.compile(
     r"\bcookies?\b.{0,80}\b(accept|consent|policy|settings|partner|preferences|agree|privacy|store|browser"
