@@ -7,7 +7,7 @@ third, from its feed entry alone the fourth; the fifth time it waits for a perso
 from collections.abc import Sequence
 
 from pipeline.archive.errors import ArchiveError
-from pipeline.archive.reading import read
+from pipeline.archive.reading import erase, read
 from pipeline.enrichment.article import Enriched, enrich_text
 from pipeline.enrichment.fingerprints import similarity
 from pipeline.extraction.article import Effort, extract
@@ -35,6 +35,7 @@ from pipeline.store.enriched import (
     wait_for_twin,
 )
 from pipeline.store.leases import blame, new_owner, release
+from pipeline.store.removal import remove
 
 BATCH = 4
 """Articles of one claim: batches of 2, 8 and 32 are as fast; a small one gives the first article sooner."""
@@ -46,8 +47,10 @@ EFFORTS = {1: Effort.FULL, 2: Effort.FULL, 3: Effort.SIMPLE, 4: Effort.FEED}
 """By attempt; past the last one the article is quarantined."""
 
 SAME_TEXT = 0.5
-"""Estimated Jaccard similarity of 5-word shingles from which two URLs that claim to be one page are believed. A
-print version and its article, read from two templates, have 0.77; different articles of a site nearly 0."""
+"""Estimated Jaccard similarity of 5-word shingles from which two URLs that claim to be one page are believed.
+A print version and its article, read from two templates, have 0.77; different articles of a site nearly 0."""
+
+REMOVED_TWIN = "another address of an article that was removed"
 
 TWIN_WAIT_S = 2.0
 TWIN_WAITS = 10
@@ -96,7 +99,12 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
     except ArchiveError as error:
         record_page_missing(services.store, claim, detail=str(error))
         return
-    extraction = extract(page, [seen.entry for seen in material.seen], effort=effort)
+    extraction = extract(
+        page,
+        [seen.entry for seen in material.seen],
+        effort=effort,
+        now=page.fetched_at if page else claim.first_seen_at,
+    )
     aliases = _aliases(claim, page, extraction)
     enriched = enrich_text(extraction, models=services.models, languages=services.languages)
     if material.previous is None and _settled_by_twin(services, claim, enriched, aliases):
@@ -129,6 +137,10 @@ def _settled_by_twin(
     services: Services, claim: ArticleClaim, enriched: Enriched, aliases: Sequence[Alias]
 ) -> bool:
     twins = find_twins(services.store, claim, aliases)
+    if any(each.is_removed for each in twins):
+        folder = services.settings.archive_folder
+        remove(services.store, claim.id, reason=REMOVED_TWIN, erase=lambda position: erase(folder, position))
+        return True
     twin = next((each for each in twins if _is_same(each, enriched)), None)
     if twin is not None and twin.document is not None:
         detail = f"the same text as {twin.document.url}"

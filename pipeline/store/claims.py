@@ -1,4 +1,4 @@
-"""Claims: take due rows in batches under a lease (SKIP LOCKED on PostgreSQL, one writer at a time on SQLite)."""
+"""Claims: take due rows in batches under a lease (SKIP LOCKED on PostgreSQL, one writer on SQLite)."""
 
 from collections.abc import Collection, Sequence
 from typing import Any

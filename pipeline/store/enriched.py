@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, select, update
+from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 
 from pipeline.model import ArchivePosition, Document, Entry, Sighting, Stage, State
 from pipeline.outcomes import Cause, Reason
@@ -50,6 +50,7 @@ class Twin:
     id: str
     document: Document | None
     is_coming: bool  # it has no document yet, will have one, and waits for no twin itself
+    is_removed: bool  # by a person: it must not come back under another URL
 
 
 def read_material(store: Store, claim: ArticleClaim) -> Material:
@@ -93,7 +94,8 @@ def find_twins(store: Store, claim: ArticleClaim, aliases: Sequence[Alias]) -> t
             .where(mine.c.article_id == claim.id, other.c.article_id != claim.id)
         )
         ids = sorted({row.article_id for query in (owners, same_guid) for row in connection.execute(query)})
-        alive = select(articles).where(articles.c.id.in_(ids), articles.c.state != State.DROPPED)
+        wanted = or_(articles.c.state != State.DROPPED, articles.c.reason == Reason.REMOVED)
+        alive = select(articles).where(articles.c.id.in_(ids), wanted)
         rows = connection.execute(alive.order_by(articles.c.id)).all()
         return tuple(_twin(connection, row) for row in rows)
 
@@ -253,7 +255,12 @@ def _seen(connection: Connection, article_id: str) -> tuple[SeenEntry, ...]:
 def _twin(connection: Connection, row: Row[Any, Any]) -> Twin:
     document = _document(connection, row.id)
     on_its_way = row.state in (State.FOUND, State.FETCHED) and row.stage is not None
-    return Twin(id=row.id, document=document, is_coming=document is None and on_its_way and row.waits == 0)
+    return Twin(
+        id=row.id,
+        document=document,
+        is_coming=document is None and on_its_way and row.waits == 0,
+        is_removed=row.reason == Reason.REMOVED,
+    )
 
 
 def _document(connection: Connection, article_id: str) -> Document | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, func, insert, update
 
 from pipeline.model import ArchivePosition, Stage, State
 from pipeline.outcomes import Cause, Partial, Reason
@@ -12,7 +12,7 @@ from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.events import Happening, record
 from pipeline.store.leases import finish
 from pipeline.store.store import Store, insert_new
-from pipeline.store.tables import hosts, pages
+from pipeline.store.tables import articles, hosts, pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +129,14 @@ def _next_state(store: Store, result: FetchResult) -> dict[str, Any]:
     ended: dict[str, Any] = {"stage": None, "due_at": None}
     match result:
         case GotPage():
-            return {**arrived, "partial": None, "refetch_at": None}
+            return {**arrived, "partial": None}
         case NoPage(partial=partial, retry_in_s=wait):
             again = None if wait is None else now + wait
             tried = {**arrived, "refetches": claim.refetches + 1}
             if claim.state is State.INDEXED and claim.partial is None:
                 # The last good document stands, made from a page that was had before.
                 return {**tried, "stage": Stage.FETCH if wait is not None else None, "due_at": again}
-            return {**tried, "partial": partial, "refetch_at": again}
+            return {**tried, "partial": partial, "refetch_at": func.coalesce(articles.c.refetch_at, again)}
         case Moved(next_url=next_url, host=host, hops=hops):
             return {"next_url": next_url, "host": host, "hops": hops, "due_at": now}
         case Dropped(reason=reason, detail=detail):

@@ -1,11 +1,11 @@
 """What a poll found: new articles, further sightings, edits. Written inside the poll's own transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import gmtime, strftime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, or_, select, update
 
 from pipeline.model import Entry, Stage, State
 from pipeline.outcomes import Reason
@@ -67,14 +67,18 @@ def record_entries(
     _insert_articles(connection, fresh, at)
     owners |= {each.url_key: each.article_id for each in fresh}
     seen = _sightings(connection, claim.id, set(owners.values()))
+    removed = _removed(connection, sorted(owners.values()))
     merged: dict[str, FoundEntry] = {}
     for each in ordered:
-        merged.setdefault(owners[each.url_key], each)
+        owner = owners[each.url_key]
+        merged.setdefault(owner, replace(each, entry=bare_entry(each.entry)) if owner in removed else each)
     first = [(article_id, each) for article_id, each in merged.items() if article_id not in seen]
     changed = [
         (article_id, each)
         for article_id, each in merged.items()
-        if article_id in seen and seen[article_id].entry_hash != entry_hash(each.entry)
+        if article_id in seen
+        and article_id not in removed
+        and seen[article_id].entry_hash != entry_hash(each.entry)
     ]
     fresh_ids = {each.article_id for each in fresh}
     _insert_sightings(connection, claim, first, at)
@@ -150,12 +154,15 @@ def _update_sightings(
         mine = (sightings.c.feed_id == claim.id, sightings.c.article_id == article_id)
         connection.execute(update(sightings).where(*mine).values(**_sighting(each.entry)))
     for ids in _portions([article_id for article_id, _ in changed]):
-        # At rest: ask for the page again now. Under way: `refetch_at` makes the index stage ask for it.
-        rests = articles.c.stage.is_(None)
+        # At rest, or waiting for a retry: ask for the page now. Under way: `refetch_at` has index do it.
+        retries = and_(articles.c.stage == Stage.FETCH, articles.c.lease_owner.is_(None))
+        rests = or_(articles.c.stage.is_(None), retries)
         connection.execute(
             update(articles)
             .where(
-                articles.c.id.in_(ids), articles.c.state == State.INDEXED, articles.c.revision < MAX_REVISIONS
+                articles.c.id.in_(ids),
+                articles.c.state.in_((State.FETCHED, State.ENRICHED, State.INDEXED)),
+                articles.c.revision < MAX_REVISIONS,
             )
             .values(
                 stage=case((rests, Stage.FETCH), else_=articles.c.stage),
@@ -204,6 +211,33 @@ def _sightings(connection: Connection, feed_id: int, ids: Iterable[str]) -> Mapp
             )
         )
     }
+
+
+def _removed(connection: Connection, ids: Sequence[str]) -> frozenset[str]:
+    """Tell which articles a person removed: of these nothing is written down again."""
+    return frozenset(
+        row.id
+        for portion in _portions(ids)
+        for row in connection.execute(
+            select(articles.c.id).where(articles.c.id.in_(portion), articles.c.reason == Reason.REMOVED)
+        )
+    )
+
+
+def bare_entry(entry: Entry) -> Entry:
+    """Keep an entry's link alone."""
+    return Entry(
+        link=entry.link,
+        guid=None,
+        title="",
+        summary="",
+        content="",
+        authors=(),
+        tags=(),
+        published_text=None,
+        published_at=None,
+        language=None,
+    )
 
 
 def _portions(keys: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -48,7 +48,9 @@ def lease(
         return
     values: dict[str, Any] = {"lease_owner": owner, "lease_until": now + LEASE_S}
     if table is articles:
-        values |= {"attempts": articles.c.attempts + 1, "touched": False}
+        # What is done from here on sees the newest sightings; a fetch sees the page as it is now.
+        fetched = case((articles.c.stage == Stage.FETCH, None), else_=articles.c.refetch_at)
+        values |= {"attempts": articles.c.attempts + 1, "touched": False, "refetch_at": fetched}
     connection.execute(update(table).where(key.in_(keys)).values(**values))
 
 

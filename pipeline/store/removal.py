@@ -12,10 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from pipeline.model import ArchivePosition, Entry, Stage, State
+from pipeline.model import ArchivePosition, Stage, State
 from pipeline.outcomes import Reason
-from pipeline.store.codec import pack_entry
+from pipeline.store.codec import pack_entry, unpack_entry
 from pipeline.store.events import Happening, record
+from pipeline.store.found import bare_entry
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, events, pages, sightings
 
@@ -92,27 +93,12 @@ def _count(connection: Connection, family: Sequence[str]) -> Removal:
 
 def _forget_text(connection: Connection, family: Sequence[str]) -> None:
     connection.execute(delete(documents).where(documents.c.article_id.in_(family)))
-    links = select(articles.c.id, articles.c.url).where(articles.c.id.in_(family))
-    for id, url in connection.execute(links).all():
-        mine = sightings.c.article_id == id
-        # `entry_hash` stays: the feed will show the entry again, and unchanged entries are not written anew.
-        connection.execute(update(sightings).where(mine).values(entry=pack_entry(_bare(url)), guid=None))
+    shown = select(sightings).where(sightings.c.article_id.in_(family))
+    for row in connection.execute(shown).all():
+        mine = (sightings.c.feed_id == row.feed_id, sightings.c.article_id == row.article_id)
+        bare = pack_entry(bare_entry(unpack_entry(row.entry)))
+        connection.execute(update(sightings).where(*mine).values(entry=bare, guid=None))
     connection.execute(update(events).where(events.c.article_id.in_(family)).values(detail=None))
-
-
-def _bare(url: str) -> Entry:
-    return Entry(
-        link=url,
-        guid=None,
-        title="",
-        summary="",
-        content="",
-        authors=(),
-        tags=(),
-        published_text=None,
-        published_at=None,
-        language=None,
-    )
 
 
 def _removed(store: Store, reason: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from pipeline.store.enriched import (
     Alias,
     find_twins,
     read_material,
+    read_sightings,
     record_document,
     record_duplicate,
     record_quarantine,
@@ -46,6 +47,7 @@ from pipeline.store.indexed import (
 from pipeline.store.leases import blame, free_all, release, sweep
 from pipeline.store.migrations import migrate
 from pipeline.store.polled import Polled, record_poll
+from pipeline.store.removal import remove
 from pipeline.store.store import Store, insert_new, open_store
 from pipeline.store.tables import articles, events, feeds, hosts, projections, sightings
 
@@ -478,6 +480,47 @@ def test_an_edit_during_indexing_is_not_lost(store: Store) -> None:
     poll(store, FEED, found(A, "Another title"))
     record_indexed(store, "g1", [Indexed(claim=claim, version=2)])
     assert article(store, A).stage == "fetch"
+
+
+def test_an_edit_while_the_article_is_under_way_is_not_lost(store: Store) -> None:
+    poll(store, FEED, found(A))
+    fetch_all(store)
+    poll(store, FEED, found(A, "Another title"))
+    enrich_all(store)
+    index_all(store)
+    assert article(store, A).stage == "fetch"
+
+
+def test_an_edit_brings_a_retry_forward(store: Store) -> None:
+    poll(store, FEED, found(A))
+    host = turn(store)
+    failed = NoPage(claim=host.claims[0], partial=Partial.GONE, detail="", retry_in_s=1e6)
+    record_turn(store, host, [failed], delay_s=0, robots=None)
+    enrich_all(store)
+    index_all(store)
+    assert waiting(store).due == 0
+    poll(store, FEED, found(A, "Another title"))
+    assert waiting(store).due == 1
+
+
+def test_a_removed_article_stays_without_text_whatever_feeds_show(store: Store) -> None:
+    rested(store, A)
+    remove(store, id_of(A), reason="a court asked for it", erase=lambda position: None)
+    poll(store, FEED, found(A, "Another title"))
+    poll(store, OTHER_FEED, found(A))
+    assert [seen.entry.title for seen in read_sightings(store, id_of(A))] == ["", ""]
+    assert article(store, A).state == "dropped"
+
+
+def test_a_removed_article_is_found_as_a_twin(store: Store) -> None:
+    rested(store, A)
+    remove(store, id_of(A), reason="a court asked for it", erase=lambda position: None)
+    poll(store, FEED, found(A), found(B))
+    fetch_all(store)
+    claims = claim_articles(store, Stage.ENRICH, owner=OWNER, limit=9)
+    (claim,) = [each for each in claims if each.id == id_of(B)]
+    (twin,) = find_twins(store, claim, [Alias(url_key=url_key(A) or "", how="redirect")])
+    assert twin.is_removed
 
 
 def test_a_duplicate_names_its_twin_and_hands_over_its_sightings(store: Store) -> None:

@@ -106,7 +106,7 @@ def test_its_duplicates_go_with_it_whichever_is_named(store: Store, tmp_path: Pa
     poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
     fetch(store, tmp_path)
     claims = {claim.url: claim for claim in claim_articles(store, Stage.ENRICH, owner=OWNER, limit=2)}
-    twin = Twin(id=id_of(BRIDGE), document=None, is_coming=True)
+    twin = Twin(id=id_of(BRIDGE), document=None, is_coming=True, is_removed=False)
     record_duplicate(store, claims[HARBOUR], twin, detail="same guid")
     removal = remove(store, id_of(HARBOUR), reason="", erase=partial(erase, tmp_path / "archive"))
     assert (removal.articles, removal.pages) == (2, 2)

@@ -60,7 +60,7 @@ def test_a_duplicate_is_traced_by_its_own_url_and_names_its_twin(store: Store, t
     poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
     fetch(store, tmp_path)
     claims = {claim.url: claim for claim in claim_articles(store, Stage.ENRICH, owner=OWNER, limit=2)}
-    twin = Twin(id=id_of(BRIDGE), document=None, is_coming=True)
+    twin = Twin(id=id_of(BRIDGE), document=None, is_coming=True, is_removed=False)
     record_duplicate(store, claims[HARBOUR], twin, detail="same guid")
     traced = trace(store, HARBOUR)
     assert traced is not None
