@@ -28,7 +28,6 @@ article had 0.96 and 0.99, teasers, captions and comments at most 0.79."""
 NOTICES_FLOOR = 0.4  # what is left of a text that is all notices: there are articles about cookies
 
 REFERENCE_WORDS = 5  # fewer distinct words in a feed's title and summary tell nothing
-STRANGE = 0.1  # share of the reference's words below which a text is about something else
 
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _SQUEEZE = re.compile(r"[\W_]+")
@@ -129,11 +128,14 @@ def missing_words(text: MeasuredText, others: Sequence[MeasuredText]) -> int:
 
 
 def relevance(text: MeasuredText, reference: frozenset[str]) -> float:
-    """Tell from 0.1 to 1 how much a text has of the words its feed announced: half of them are plenty."""
+    """Tell from 0.5 to 1 how much a text has of the words its feed announced: half of them are plenty.
+
+    A text with none of them is not refused: a feed may announce in one language what its page says in another.
+    """
     if len(reference) < REFERENCE_WORDS:
         return 1.0
     share = len(reference & text.vocabulary) / len(reference)
-    return STRANGE if share < STRANGE else 0.5 + 0.5 * min(1.0, 2 * share)
+    return 0.5 + 0.5 * min(1.0, 2 * share)
 
 
 def quality(text: MeasuredText, reference: frozenset[str]) -> float:

@@ -56,13 +56,22 @@ def test_json_ld_wins_where_the_page_shows_a_part_only() -> None:
     assert (read_.text_source, read_.text) == (TextSource.JSON_LD, "\n".join(PARAGRAPHS))
 
 
-def test_a_page_about_something_else_loses_to_the_feed() -> None:
+def test_a_long_page_in_another_language_than_its_feed_is_still_its_text() -> None:
+    german = tuple(
+        f"Der Rat der Stadt beschloss am Abend mit großer Mehrheit, die {number}. Brücke über den Fluss zu bauen."
+        for number in range(2, 14)
+    )
+    html = f"<html><body><article>{''.join(f'<p>{line}</p>' for line in german)}</article></body></html>"
+    assert read(html).text_source is TextSource.PAGE
+
+
+def test_a_short_page_about_something_else_loses_to_the_feed() -> None:
     other = tuple(
         f"Unrelated wording number {number} concerns gardening tips, soil and seeds." for number in range(3)
     )
     html = f"<html><body><article>{''.join(f'<p>{line}</p>' for line in other)}</article></body></html>"
     read_ = read(html)
-    assert (read_.text_source, read_.partial) == (TextSource.FEED_SUMMARY, Partial.EXTRACTION_EMPTY)
+    assert read_.text_source is TextSource.FEED_SUMMARY
 
 
 def test_what_a_blog_appends_to_each_feed_entry_is_cut() -> None:
