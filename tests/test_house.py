@@ -16,11 +16,31 @@ LONGEST_FILE = 400  # lines; 200 is the aim
 LONGEST_FUNCTION = 50  # lines; 15 is the aim
 QUESTIONED_FUNCTION = 30
 
-# Over 30 lines, and looked at: each entry is `file:function`, with the reason why it is one piece.
-LONG_FUNCTIONS: frozenset[str] = frozenset()
+# Longer than that, and looked at.
+LONG_FILES = frozenset(
+    {
+        "tests/contracts/test_index.py",  # the whole contract of an index, read from top to bottom
+        "tests/contracts/test_store.py",  # likewise, of the store
+    }
+)
+LONG_FUNCTIONS = frozenset(
+    {
+        "pipeline/search/request.py:read_request",  # one keyword argument for each option of a search
+        "pipeline/stages/composing.py:compose",  # one line for each field of a document
+        "pipeline/store/enriched.py:record_document",  # the one transaction that ends the stage
+        "pipeline/store/polled.py:_feed_values",  # one line for each column of a feed
+    }
+)
 
 VAGUE_MODULES = re.compile(r"_?(utils?|helpers?|managers?|misc|common|stuff)")
-ENVIRONMENT_READERS = frozenset({"pipeline/settings.py", "workers/celery.py"})
+ENVIRONMENT_READERS = frozenset(
+    {
+        "pipeline/settings.py",
+        "pipeline/cli/opening.py",  # where a command reads its settings
+        "workers/celery.py",  # where a worker of Celery's own command line does
+        "workers/children.py",  # hands it on to the children of `up`
+    }
+)
 HEAVY_PACKAGES = frozenset(
     {"aiohttp", "alembic", "celery", "feedparser", "lxml", "spacy", "sqlalchemy", "tantivy", "trafilatura"}
 )
@@ -75,7 +95,7 @@ def imported_at_top(path: Path) -> set[str]:
 
 def test_no_file_is_longer_than_a_reader_holds() -> None:
     lengths = {name(path): len(path.read_text().splitlines()) for path in sources(*ROOMS)}
-    assert {file: length for file, length in lengths.items() if length > LONGEST_FILE} == {}
+    assert {file: length for file, length in lengths.items() if length > LONGEST_FILE}.keys() <= LONG_FILES
 
 
 def test_no_function_is_longer_than_a_screen() -> None:
