@@ -23,12 +23,13 @@ install: .venv/installed ## make .venv with all that Wireroom needs, as locked
 demo: install ## feeds in, searchable news out: offline, in half a minute
 	@$(BIN)/wireroom demo
 test: check ## the checks and the tests; see .ci/run for the servers that the full suite needs
-	@$(BIN)/python -m pytest -q -n auto -m "not heavy"
+	@$(BIN)/python -m pytest -q -n auto -m "not corpus"
 check: .venv/installed-dev ## style, types and who imports whom
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
-corpus: install ## 200 real feeds, end to end, with every entry accounted for
+corpus: .venv/installed-dev ## whole public corpora, then 200 real feeds end to end, every entry accounted for
+	@$(BIN)/python -m pytest -q -n auto -m corpus
 	@$(BIN)/python -m bench.real_feeds
 bench: install ## articles per second beside a bare loop over the same libraries
 	@$(BIN)/python -m bench.throughput
