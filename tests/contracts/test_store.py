@@ -595,3 +595,12 @@ def test_a_feed_claim_carries_its_validators(store: Store) -> None:
         connection.execute(update(feeds).where(feeds.c.url == FEED).values(next_poll_at=0))
     claims: dict[str, FeedClaim] = {claim.url: claim for claim in claim_feeds(store, owner=OWNER, limit=9)}
     assert claims[FEED].etag == '"1"'
+
+
+def test_a_reading_sees_one_moment_though_others_write(store: Store) -> None:
+    with store.read() as connection:
+        connection.execute(select(feeds.c.id)).all()
+        add_feed(store, "https://third.example/feed.xml")
+        assert len(connection.execute(select(feeds.c.id)).all()) == 2
+    with store.read() as connection:
+        assert len(connection.execute(select(feeds.c.id)).all()) == 3
