@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import multiprocessing
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
@@ -17,6 +16,7 @@ from pipeline.stages.limits import limit_memory
 from pipeline.stages.shift import begin_shift
 from workers.bells import Bells, open_bells, task_name
 from workers.orphans import die_with_parent
+from workers.stopping import StopFlag
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Bench:
         self._services: Services | None = None
         self._bells: Bells | None = None
         # Shared with forked children, which Celery's worker_shutting_down signal does not reach.
-        self.stopping = multiprocessing.get_context("fork").Event()
+        self.stopping = StopFlag()
         # The threads of one process share its event loop per stage, its index writer and its connections.
         self.at_work = {stage: Lock() for stage in Stage}
 
