@@ -15,6 +15,10 @@ HARD_LIMIT_S = 180
 """Above a shift of 5 s and the slowest batch in it: four articles of 20 s each, or a host's turn of 32 s.
 Celery counts it for the whole task, and only where children run tasks (prefork)."""
 
+SHIFTS_A_CHILD = 100
+"""Some 10,000 articles, by which spaCy's vocabulary has grown by about 100 MB; a fork of the preloaded worker
+takes 20 ms."""
+
 VISIBILITY_S = 600
 """Above the hard limit, or a ring would be given to two workers: harmless, but work for nothing."""
 
@@ -35,12 +39,13 @@ def make_app(settings: Settings) -> Celery:
         task_reject_on_worker_lost=False,  # the next tick rings again
         task_time_limit=HARD_LIMIT_S,
         worker_prefetch_multiplier=1,
-        worker_max_tasks_per_child=500,
+        worker_max_tasks_per_child=SHIFTS_A_CHILD,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options=_transport_options(),
+        beat_scheduler="celery.beat:Scheduler",  # a tick needs no memory: no file in the current folder
         beat_schedule={
             "tick": {"task": "wireroom.tick", "schedule": TICK_S, "options": {"expires": TICK_S}},
         },
