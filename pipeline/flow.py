@@ -24,6 +24,7 @@ from pipeline.model import Stage
 from pipeline.services import Services
 from pipeline.stages.shift import Shift
 from pipeline.store.due import due_stages
+from pipeline.store.events import trim
 from pipeline.store.leases import sweep
 from pipeline.store.store import Store
 
@@ -39,6 +40,13 @@ def tick(store: Store, ring: Callable[[Stage], None]) -> None:
     sweep(store)
     for stage in due_stages(store):
         ring(stage)
+
+
+def tidy(services: Services) -> None:
+    """Trim the events that are older than WIREROOM_KEEP_EVENTS; outcomes of articles stay for ever."""
+    keep_s = services.settings.keep_events
+    while keep_s is not None and trim(services.store, keep_s=keep_s):
+        pass
 
 
 def _work(stage: Stage) -> Callable[[Services, Shift], bool]:

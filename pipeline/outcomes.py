@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
     DUPLICATE = "duplicate"  # another URL of an article we have; names its twin
     REFUSED_ADDRESS = "refused-address"  # a private address, an unusual port or scheme
-    NOT_AN_ARTICLE = "not-an-article"  # the link is a bare media file or the site's front page
+    NOT_AN_ARTICLE = "not-an-article"  # a bare title that links to the site's front page
     TOO_OLD = "too-old"  # older than WIREROOM_MAX_AGE when first seen
     REMOVED = "removed"  # `wireroom remove`
 

@@ -9,7 +9,8 @@ from workers.broker import embedded_url
 from workers.tasks import register
 
 TICK_S = 2.0
-"""Beat's period; `wireroom up` ticks by itself."""
+TIDY_S = 3_600.0
+"""Beat's periods; `wireroom up` ticks and tidies by itself."""
 
 HARD_LIMIT_S = 180
 """Above a shift of 5 s and the slowest batch in it: four articles of 20 s each, or a host's turn of 32 s.
@@ -48,6 +49,7 @@ def make_app(settings: Settings) -> Celery:
         beat_scheduler="celery.beat:Scheduler",  # a tick needs no memory: no file in the current folder
         beat_schedule={
             "tick": {"task": "wireroom.tick", "schedule": TICK_S, "options": {"expires": TICK_S}},
+            "tidy": {"task": "wireroom.tidy", "schedule": TIDY_S, "options": {"expires": TIDY_S}},
         },
     )
     register(app, settings)

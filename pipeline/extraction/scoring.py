@@ -130,7 +130,7 @@ def missing_words(text: MeasuredText, others: Sequence[MeasuredText]) -> int:
 def relevance(text: MeasuredText, reference: frozenset[str]) -> float:
     """Tell from 0.5 to 1 how much a text has of the words its feed announced: half of them are plenty.
 
-    A text with none of them is not refused: a feed may announce in one language what its page says in another.
+    A text with none of them is not refused: a feed may announce in another language than its page's.
     """
     if len(reference) < REFERENCE_WORDS:
         return 1.0

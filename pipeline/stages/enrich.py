@@ -107,7 +107,7 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
     )
     aliases = _aliases(claim, page, extraction)
     enriched = enrich_text(extraction, models=services.models, languages=services.languages)
-    if material.previous is None and _settled_by_twin(services, claim, enriched, aliases):
+    if material.previous is None and _settled_by_twin(services, claim, material, enriched, aliases):
         return
     _record(services, claim, material, extraction, enriched, aliases)
 
@@ -134,9 +134,9 @@ def _record(
 
 
 def _settled_by_twin(
-    services: Services, claim: ArticleClaim, enriched: Enriched, aliases: Sequence[Alias]
+    services: Services, claim: ArticleClaim, material: Material, enriched: Enriched, aliases: Sequence[Alias]
 ) -> bool:
-    twins = find_twins(services.store, claim, aliases)
+    twins = find_twins(services.store, claim, aliases, material.seen)
     if any(each.is_removed for each in twins):
         folder = services.settings.archive_folder
         remove(services.store, claim.id, reason=REMOVED_TWIN, erase=lambda position: erase(folder, position))

@@ -15,9 +15,9 @@ from pipeline.store.leases import new_owner, release
 
 BATCH = 500
 
-LINGER_S = 0.3
+LINGER_S = 1.0
 """A commit costs the same for 1 document as for 100. With a commit for every 8 documents it was the largest
-avoidable cost; 0.3 s between two commits brings it to a third, and no reader notices."""
+avoidable cost; a second between two commits brings it to a third, and no reader notices."""
 
 
 def index(services: Services, shift: Shift) -> bool:

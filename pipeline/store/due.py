@@ -15,7 +15,6 @@ class Waiting:
     """Say what keeps the store from being idle, and what will be due later (seconds from now, or None)."""
 
     leases: int
-    feeds_due: int
     due: int  # articles and feeds that are due now, whether or not their host is free
     next_retry_s: float | None  # until the first page is asked for again
     retries: int  # pages that will be asked for again
@@ -26,10 +25,10 @@ def due_stages(store: Store) -> tuple[Stage, ...]:
     with store.read() as connection:
         now = store.now()
         host_of_feed = exists().where(hosts.c.host == feeds.c.host, free_host(now))
-        host_of_page = exists().where(hosts.c.host == articles.c.host, free_host(now))
+        page_of_host = exists().where(articles.c.host == hosts.c.host, due_article(Stage.FETCH, now))
         begun = {
             Stage.POLL: select(feeds.c.id).where(due_feed(now), host_of_feed),
-            Stage.FETCH: select(articles.c.id).where(due_article(Stage.FETCH, now), host_of_page),
+            Stage.FETCH: select(hosts.c.host).where(free_host(now), page_of_host),
             Stage.ENRICH: select(articles.c.id).where(due_article(Stage.ENRICH, now)),
             Stage.INDEX: select(articles.c.id).where(due_article(Stage.INDEX, now)),
         }
@@ -44,8 +43,7 @@ def waiting(store: Store) -> Waiting:
             connection.execute(select(func.count()).where(table.c.lease_owner.is_not(None))).scalar_one()
             for table in (feeds, articles)
         )
-        feeds_due = connection.execute(select(func.count()).where(due_feed(now))).scalar_one()
-        due = feeds_due
+        due = connection.execute(select(func.count()).where(due_feed(now))).scalar_one()
         for stage in (Stage.FETCH, Stage.ENRICH, Stage.INDEX):
             due += connection.execute(select(func.count()).where(due_article(stage, now))).scalar_one()
         later = (articles.c.stage.is_not(None), articles.c.due_at > now)
@@ -55,7 +53,13 @@ def waiting(store: Store) -> Waiting:
         # Back-off after a crash and waits for a twin are part of the work at hand, not retries of pages.
         soon = (*later, or_(articles.c.stage != Stage.FETCH, articles.c.state == State.FOUND))
         due += connection.execute(select(func.count()).where(*soon)).scalar_one()
-    return Waiting(leases=leased, feeds_due=feeds_due, due=due, next_retry_s=first, retries=retries)
+    return Waiting(leases=leased, due=due, next_retry_s=first, retries=retries)
+
+
+def feeds_due(store: Store) -> int:
+    """Count the feeds that are to be polled now."""
+    with store.read() as connection:
+        return connection.execute(select(func.count()).where(due_feed(store.now()))).scalar_one()
 
 
 def article_counts(store: Store) -> dict[State, int]:

@@ -1,10 +1,10 @@
 """What enrich reads of an article, and the transaction that ends it: a document or a duplicate."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
 
 from pipeline.model import ArchivePosition, Document, Entry, Sighting, Stage, State
 from pipeline.outcomes import Cause, Reason
@@ -66,7 +66,7 @@ def read_material(store: Store, claim: ArticleClaim) -> Material:
             if page
             else None,
             seen=_seen(connection, claim.id),
-            previous=_document(connection, claim.id),
+            previous=_document(connection, claim.id) if claim.version else None,
         )
 
 
@@ -82,21 +82,19 @@ def read_document(store: Store, article_id: str) -> Document | None:
         return _document(connection, article_id)
 
 
-def find_twins(store: Store, claim: ArticleClaim, aliases: Sequence[Alias]) -> tuple[Twin, ...]:
-    """Find articles that own one of the aliases, or that the same feed showed under the same guid."""
+def find_twins(
+    store: Store, claim: ArticleClaim, aliases: Sequence[Alias], seen: Sequence[SeenEntry]
+) -> tuple[Twin, ...]:
+    """Find articles that own one of the aliases, or that a feed showed under the same guid."""
+    # A guid that is the link tells no more than the link; so for most articles there is nothing to ask.
+    guids = {each.entry.guid for each in seen if each.entry.guid not in (None, each.entry.link)}
+    if not aliases and not guids:
+        return ()
     with store.read() as connection:
-        keys = [alias.url_key for alias in aliases]
-        owners = select(urls.c.article_id).where(urls.c.url_key.in_(keys), urls.c.article_id != claim.id)
-        mine, other = sightings.alias(), sightings.alias()
-        same_guid = (
-            select(other.c.article_id)
-            .join(mine, and_(mine.c.feed_id == other.c.feed_id, mine.c.guid == other.c.guid))
-            .where(mine.c.article_id == claim.id, other.c.article_id != claim.id)
-        )
-        ids = sorted({row.article_id for query in (owners, same_guid) for row in connection.execute(query)})
+        ids = sorted((_owners(connection, aliases) | _with_guids(connection, claim, guids)) - {claim.id})
         wanted = or_(articles.c.state != State.DROPPED, articles.c.reason == Reason.REMOVED)
-        alive = select(articles).where(articles.c.id.in_(ids), wanted)
-        rows = connection.execute(alive.order_by(articles.c.id)).all()
+        alive = select(articles).where(articles.c.id.in_(ids), wanted).order_by(articles.c.id)
+        rows = connection.execute(alive).all() if ids else ()
         return tuple(_twin(connection, row) for row in rows)
 
 
@@ -143,8 +141,9 @@ def record_document(
             values |= {"refetch_at": store.now() + retry_in_s, "refetches": claim.refetches + 1}
         if not finish(connection, claim, values):
             return False
-        connection.execute(delete(documents).where(documents.c.article_id == claim.id))
-        insert_new(connection, documents, [row])
+        if claim.version:
+            connection.execute(delete(documents).where(documents.c.article_id == claim.id))
+        connection.execute(insert(documents), row)
         rules = document.stamps.rules
         insert_new(
             connection,
@@ -157,7 +156,7 @@ def record_document(
         done = Happening(
             stage=Stage.ENRICH, outcome="enriched", slug=document.partial, detail=detail, article_id=claim.id
         )
-        record(connection, store.now(), [done])
+        record(connection, store, [done])
     return True
 
 
@@ -168,7 +167,7 @@ def record_unchanged(store: Store, claim: ArticleClaim, *, detail: str) -> bool:
         if not finish(connection, claim, {"stage": Stage.INDEX, "due_at": now}):
             return False
         happening = Happening(stage=Stage.ENRICH, outcome="unchanged", detail=detail, article_id=claim.id)
-        record(connection, now, [happening])
+        record(connection, store, [happening])
     return True
 
 
@@ -200,7 +199,7 @@ def record_duplicate(store: Store, claim: ArticleClaim, twin: Twin, *, detail: s
         happening = Happening(
             stage=Stage.ENRICH, outcome="dropped", slug=Reason.DUPLICATE, detail=detail, article_id=claim.id
         )
-        record(connection, now, [happening])
+        record(connection, store, [happening])
     return True
 
 
@@ -210,7 +209,7 @@ def record_page_missing(store: Store, claim: ArticleClaim, *, detail: str) -> bo
         if not finish(connection, claim, {"stage": Stage.FETCH, "due_at": store.now()}):
             return False
         happening = Happening(stage=Stage.ENRICH, outcome="page-missing", detail=detail, article_id=claim.id)
-        record(connection, store.now(), [happening])
+        record(connection, store, [happening])
     return True
 
 
@@ -231,7 +230,7 @@ def record_quarantine(store: Store, claim: ArticleClaim, stage: Stage, cause: Ca
         happening = Happening(
             stage=stage, outcome="quarantined", slug=cause, detail=detail, article_id=claim.id
         )
-        record(connection, store.now(), [happening])
+        record(connection, store, [happening])
     return True
 
 
@@ -250,6 +249,26 @@ def _seen(connection: Connection, article_id: str) -> tuple[SeenEntry, ...]:
         SeenEntry(entry=unpack_entry(row.entry), sighting=Sighting(feed=row.feed_url, seen_at=row.seen_at))
         for row in rows
     )
+
+
+def _owners(connection: Connection, aliases: Sequence[Alias]) -> set[str]:
+    if not aliases:
+        return set()
+    keys = [alias.url_key for alias in aliases]
+    return set(connection.execute(select(urls.c.article_id).where(urls.c.url_key.in_(keys))).scalars())
+
+
+def _with_guids(connection: Connection, claim: ArticleClaim, guids: Collection[str | None]) -> set[str]:
+    if not guids:
+        return set()
+    mine, other = sightings.alias(), sightings.alias()
+    same = and_(mine.c.feed_id == other.c.feed_id, mine.c.guid == other.c.guid)
+    query = (
+        select(other.c.article_id)
+        .join(mine, same)
+        .where(mine.c.article_id == claim.id, mine.c.guid.in_(guids))
+    )
+    return set(connection.execute(query).scalars())
 
 
 def _twin(connection: Connection, row: Row[Any, Any]) -> Twin:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage
 from pipeline.store.store import Store
@@ -26,11 +25,11 @@ class Happening:
     feed_id: int | None = None
 
 
-def record(connection: Connection, now: ColumnElement[float], happenings: Sequence[Happening]) -> None:
+def record(connection: Connection, store: Store, happenings: Sequence[Happening]) -> None:
     """Append events at the store's present time, inside the transaction of the step they tell of."""
     if not happenings:
         return
-    at = connection.execute(select(now)).scalar_one()
+    at = store.read_clock(connection)
     connection.execute(
         insert(events),
         [

@@ -101,7 +101,7 @@ def record_turn(
             }
         mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
         connection.execute(update(hosts).where(*mine).values(**values))
-        record(connection, store.now(), [_event(result) for result in ours])
+        record(connection, store, [_event(result) for result in ours])
     return len(ours)
 
 

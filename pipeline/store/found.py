@@ -53,7 +53,7 @@ class Known:
 def known_articles(store: Store, url_keys: Sequence[str]) -> Known:
     """Tell which URL keys are known already."""
     with store.read() as connection:
-        at = connection.execute(select(store.now())).scalar_one()
+        at = store.read_clock(connection)
         return Known(frozenset(_owners(connection, url_keys)), at)
 
 
@@ -84,7 +84,7 @@ def record_entries(
     _insert_sightings(connection, claim, first, at)
     _touch(connection, [article_id for article_id, _ in first if article_id not in fresh_ids], at)
     _update_sightings(connection, claim, changed, at)
-    record(connection, store.now(), [*_found_events(claim, first, fresh_ids), *_edit_events(claim, changed)])
+    record(connection, store, [*_found_events(claim, first, fresh_ids), *_edit_events(claim, changed)])
     return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(changed))
 
 

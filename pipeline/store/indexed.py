@@ -53,7 +53,7 @@ def record_indexed(store: Store, generation: str, results: Sequence[Indexed]) ->
                 for each in held
             ]
             connection.execute(insert(projections), rows)
-        record(connection, store.now(), [_event(each) for each in ours])
+        record(connection, store, [_event(each) for each in ours])
     return len(ours)
 
 
@@ -67,7 +67,7 @@ def record_removed(store: Store, generation: str, claims: Sequence[ArticleClaim]
         mine = (projections.c.generation == generation, projections.c.article_id.in_(ids))
         connection.execute(delete(projections).where(*mine))
         done = [Happening(stage=Stage.INDEX, outcome="removed", article_id=claim.id) for claim in ours]
-        record(connection, store.now(), done)
+        record(connection, store, done)
 
 
 def live_generation(store: Store) -> str | None:

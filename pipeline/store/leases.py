@@ -91,7 +91,7 @@ def blame(store: Store, claim: ArticleClaim, stage: Stage, *, detail: str) -> No
         values = {"lease_owner": None, "lease_until": None, "due_at": now + BACK_OFF_S * claim.attempts**2}
         connection.execute(update(articles).where(*mine).values(**values))
         record(
-            connection, now, [Happening(stage=stage, outcome="failed", detail=detail, article_id=claim.id)]
+            connection, store, [Happening(stage=stage, outcome="failed", detail=detail, article_id=claim.id)]
         )
 
 

@@ -44,11 +44,10 @@ class Polled:
 def record_poll(store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s: float) -> PollCounts | None:
     """Write a poll's outcome and free the feed and its host; None when the lease was no longer ours."""
     with store.write() as connection:
-        now = store.now()
         mine = select(feeds.c.id).where(feeds.c.id == claim.id, feeds.c.lease_owner == claim.owner)
         if connection.execute(mine.with_for_update()).first() is None:
             return None
-        at = connection.execute(select(now)).scalar_one()
+        at = store.read_clock(connection)
         counts = record_entries(connection, store, claim, polled.found, at)
         connection.execute(update(feeds).where(feeds.c.id == claim.id).values(_feed_values(polled, at)))
         connection.execute(
@@ -56,7 +55,7 @@ def record_poll(store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s:
             .where(hosts.c.host == claim.host, hosts.c.lease_owner == claim.owner)
             .values(lease_owner=None, lease_until=None, next_request_at=at + host_delay_s)
         )
-        record(connection, now, [_poll_event(claim, polled, counts)])
+        record(connection, store, [_poll_event(claim, polled, counts)])
     return counts
 
 

@@ -78,7 +78,7 @@ def replay(store: Store, ids: Sequence[str]) -> tuple[str, ...]:
             Happening(stage="quarantine", outcome="replayed", slug=row.reason, article_id=row.id)
             for row in rows
         ]
-        record(connection, now, replayed)
+        record(connection, store, replayed)
     return tuple(row.id for row in rows)
 
 

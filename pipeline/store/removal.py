@@ -57,7 +57,7 @@ def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePositi
             Happening(stage="remove", outcome="removed", slug=Reason.REMOVED, detail=reason, article_id=each)
             for each in family
         ]
-        record(connection, store.now(), told)
+        record(connection, store, told)
     _erase_pages(store, family, erase)
     _truncate_log(store)
     return removal

@@ -155,7 +155,7 @@ def read_counts(store: Store) -> Counts:
             quarantined=_slugs(connection, State.QUARANTINED, articles.c.reason),
             projected=connection.execute(projected).scalar_one(),
             lag_s=_lag(connection, now),
-            due=_due(connection, now),
+            due=_due(connection, store),
         )
 
 
@@ -258,7 +258,8 @@ def _lag(connection: Connection, now: ColumnElement[float]) -> float | None:
     return median(lags) if lags else None
 
 
-def _due(connection: Connection, now: ColumnElement[float]) -> Due:
+def _due(connection: Connection, store: Store) -> Due:
+    now = store.now()
     polls, oldest_poll = connection.execute(
         select(func.count(), func.min(feeds.c.next_poll_at)).where(due_feed(now))
     ).one()
@@ -272,7 +273,7 @@ def _due(connection: Connection, now: ColumnElement[float]) -> Due:
     retries, next_retry_at = connection.execute(
         select(func.count(), func.min(articles.c.due_at)).where(*later)
     ).one()
-    at = connection.execute(select(now)).scalar_one()
+    at = store.read_clock(connection)
     return Due(
         poll=polls,
         fetch=waiting[Stage.FETCH],

@@ -18,6 +18,7 @@ from sqlalchemy import (
     extract,
     func,
     literal,
+    select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
@@ -54,6 +55,12 @@ class Store:
         if self.engine.dialect.name == "sqlite":
             return literal(time.time())  # one machine: its clock is SQLite's
         return cast(extract("epoch", func.clock_timestamp()), Double)
+
+    def read_clock(self, connection: Connection) -> float:
+        """Read the store's clock, for values that several rows of a transaction share."""
+        if self.engine.dialect.name == "sqlite":
+            return time.time()
+        return float(connection.execute(select(self.now())).scalar_one())
 
     def close(self) -> None:
         """Give all connections back."""

@@ -89,7 +89,7 @@ def add_feeds(store: Store, wanted: Sequence[NewFeed], *, interval_s: float) -> 
             key = _key(feed.url)
             if key not in known:
                 fresh.setdefault(key, feed)
-        at = connection.execute(select(store.now())).scalar_one()
+        at = store.read_clock(connection)
         insert_new(connection, hosts, [{"host": host_of(feed.url)} for feed in fresh.values()])
         rows = [_row(feed, at, interval_s, place) for place, feed in enumerate(fresh.values())]
         insert_new(connection, feeds, rows)
@@ -150,7 +150,7 @@ def remove_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
     with store.write() as connection:
         rows = _require(connection, urls)
         connection.execute(delete(feeds).where(feeds.c.id.in_([row.id for row in rows])))
-        record(connection, store.now(), [_happening(row, "removed") for row in rows])
+        record(connection, store, [_happening(row, "removed") for row in rows])
     return tuple(row.url for row in rows)
 
 
@@ -221,7 +221,7 @@ def _set_state(
         since = {"state": state, "state_since": store.now()}
         ids = [row.id for row in rows]
         connection.execute(update(feeds).where(feeds.c.id.in_(ids)).values({**since, **values}))
-        record(connection, store.now(), [_happening(row, state) for row in rows])
+        record(connection, store, [_happening(row, state) for row in rows])
     return tuple(row.url for row in rows)
 
 

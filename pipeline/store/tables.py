@@ -195,3 +195,12 @@ events = Table(
     Index(None, "feed_id"),
     Index(None, "at"),
 )
+
+# Each tick asks which rows are held; few are.
+for _table in (feeds, hosts, articles):
+    Index(
+        f"ix_{_table.name}_held",
+        _table.c.lease_owner,
+        sqlite_where=_table.c.lease_owner.is_not(None),
+        postgresql_where=_table.c.lease_owner.is_not(None),
+    )

@@ -519,7 +519,7 @@ def test_a_removed_article_is_found_as_a_twin(store: Store) -> None:
     fetch_all(store)
     claims = claim_articles(store, Stage.ENRICH, owner=OWNER, limit=9)
     (claim,) = [each for each in claims if each.id == id_of(B)]
-    (twin,) = find_twins(store, claim, [Alias(url_key=url_key(A) or "", how="redirect")])
+    (twin,) = find_twins(store, claim, [Alias(url_key=url_key(A) or "", how="redirect")], ())
     assert twin.is_removed
 
 
@@ -528,7 +528,7 @@ def test_a_duplicate_names_its_twin_and_hands_over_its_sightings(store: Store) -
     poll(store, OTHER_FEED, found(B))
     fetch_all(store)
     (claim,) = claim_articles(store, Stage.ENRICH, owner=OWNER, limit=1)
-    (twin,) = find_twins(store, claim, [Alias(url_key=url_key(A) or "", how="canonical")])
+    (twin,) = find_twins(store, claim, [Alias(url_key=url_key(A) or "", how="canonical")], ())
     assert twin.id == id_of(A)
     record_duplicate(store, claim, twin, detail="the same text")
     row = article(store, B)

@@ -177,3 +177,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("url_key", name=("pk_urls")),
     )
     op.create_index(("ix_urls_article_id"), "urls", ["article_id"], unique=False)
+    op.create_index(
+        "ix_feeds_held",
+        "feeds",
+        ["lease_owner"],
+        unique=False,
+        sqlite_where=sa.text("lease_owner IS NOT NULL"),
+        postgresql_where=sa.text("lease_owner IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_hosts_held",
+        "hosts",
+        ["lease_owner"],
+        unique=False,
+        sqlite_where=sa.text("lease_owner IS NOT NULL"),
+        postgresql_where=sa.text("lease_owner IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_articles_held",
+        "articles",
+        ["lease_owner"],
+        unique=False,
+        sqlite_where=sa.text("lease_owner IS NOT NULL"),
+        postgresql_where=sa.text("lease_owner IS NOT NULL"),
+    )
