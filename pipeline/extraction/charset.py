@@ -38,9 +38,9 @@ _OTHER_LABELS = {
     "utf8mb4": "utf-8",
 }
 
-_SPOILT_SHARE = 0.01
-"""Share of undecodable characters from which a declared encoding is disbelieved: text in the right one has
-none, in a wrong multi-byte one every other character."""
+_SPOILT_SHARE = 0.5
+"""Share of undecodable ones among the characters beyond ASCII from which a declared encoding is disbelieved:
+in the right one there are none, or few where a text was cut; windows-1252 read as UTF-8 has nothing else."""
 
 
 def decode(body: bytes, headers: Sequence[tuple[str, str]]) -> str:
@@ -48,14 +48,28 @@ def decode(body: bytes, headers: Sequence[tuple[str, str]]) -> str:
     its own declaration, or else by guess (WHATWG HTML §13.2.3.2); never fails. NULs are left out.
 
     Labels mean what browsers take them for: `latin-1` is windows-1252, `shift_jis` is cp932 (WHATWG
-    Encoding §4.2). A declared encoding that most of the bytes are not in is passed over.
+    Encoding §4.2). A declared encoding that most of the bytes beyond ASCII are not in is passed over. What
+    can be read as UTF-8 from end to end is UTF-8: text in another encoding hardly ever can.
     """
     body = body[:BODY_LIMIT]
-    for codec in _declared(body, headers):
+    declared = _declared(body, headers)
+    for codec in ["utf-8", *declared] if _is_utf_8(body) else declared:
         text = body.decode(codec, "replace")
-        if text.count("\ufffd") <= _SPOILT_SHARE * len(text):
+        if not _is_spoilt(text):
             return _printable(text)
     return _printable(body.decode(_guessed(body), "replace"))
+
+
+def _is_utf_8(body: bytes) -> bool:
+    try:
+        return len(body.decode("utf-8")) < len(body)
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_spoilt(text: str) -> bool:
+    spoilt = text.count("\ufffd")
+    return spoilt > 0 and spoilt > _SPOILT_SHARE * (len(text) - len(text.encode("ascii", "ignore")))
 
 
 def _printable(text: str) -> str:

@@ -40,6 +40,21 @@ def test_a_declared_encoding_that_spoils_the_text_is_disbelieved() -> None:
     assert decode(body, content_type("text/html; charset=utf-8")).startswith("日本語のニュース")
 
 
+def test_few_letters_beyond_ascii_are_enough_to_disbelieve() -> None:
+    body = ("<p>" + "In Lübeck fährt die Fähre. " * 3 + "x" * 5_000).encode("cp1252")
+    assert decode(body, content_type("text/html; charset=utf-8")).startswith("<p>In Lübeck fährt die Fähre. ")
+
+
+def test_a_page_in_utf_8_is_read_as_such_whatever_its_server_says() -> None:
+    body = "<p>In Lübeck fährt die Fähre.".encode()
+    assert decode(body, content_type("text/html; charset=shift_jis")) == "<p>In Lübeck fährt die Fähre."
+
+
+def test_a_page_in_utf_8_that_is_cut_in_a_letter_stays_utf_8() -> None:
+    body = "<p>In Lübeck fährt die Fähré".encode()[:-1]
+    assert decode(body, content_type("text/html; charset=utf-8")) == "<p>In Lübeck fährt die Fähr\ufffd"
+
+
 def test_an_undeclared_encoding_is_guessed() -> None:
     russian = "Сегодня в Москве прошло заседание правительства, на котором обсудили бюджет."
     assert decode(russian.encode("cp1251"), ()) == russian
