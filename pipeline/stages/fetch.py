@@ -54,6 +54,7 @@ ROBOTS_RETRY_S = 3_600.0
 """A robots.txt that could not be had is asked for again after an hour."""
 
 ROBOTS_LIMIT = 1024 * 1024
+NO_FILE = 404
 NO_ANSWER = 0
 """Kept as a host's robots status when it did not answer at all."""
 
@@ -109,7 +110,8 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
         rules = await _rules(services, http, turn)
         ends_at = time.monotonic() + TURN_S
         for claim in turn.claims:
-            if fetched and (time.monotonic() >= ends_at or shift.stopping.is_set()):
+            asked_to_pause = bool(fetched and fetched[-1].pause_s)
+            if fetched and (asked_to_pause or time.monotonic() >= ends_at or shift.stopping.is_set()):
                 break
             if fetched or rules.answer:
                 await asyncio.sleep(rules.delay_s)
@@ -140,22 +142,26 @@ async def _rules(services: Services, http: Http, turn: HostTurn) -> _Rules:
     fresh_s = ROBOTS_AGE_S if 0 < (status or 0) < 500 else ROBOTS_RETRY_S
     if turn.robots_age_s is None or turn.robots_age_s >= fresh_s:
         answer = await _ask_robots(services, http, turn.claims[0])
-        status, body = answer.status, answer.body
+        status, body = (answer.status, answer.body) if answer else (NO_FILE, b"")
     robots = read_robots(body, status or None)
     return _Rules(robots, answer, max(services.settings.host_delay, robots.crawl_delay or 0.0))
 
 
-async def _ask_robots(services: Services, http: Http, claim: ArticleClaim) -> RobotsAnswer:
-    url: str | None = urljoin(claim.next_url or claim.url, "/robots.txt")
+async def _ask_robots(services: Services, http: Http, claim: ArticleClaim) -> RobotsAnswer | None:
+    """Ask a host for its robots.txt; None when the guard refuses the host, as it will refuse its pages."""
+    own = urljoin(claim.next_url or claim.url, "/robots.txt")
+    url: str | None = own
     for _ in range(HOPS + 1):
         answer = await http.get(url or "", limit=ROBOTS_LIMIT)
         if isinstance(answer, FetchFailure):
+            if answer.slug == FetchSlug.REFUSED_ADDRESS and url == own:
+                return None
             too_large = answer.slug == FetchSlug.TOO_LARGE
-            return RobotsAnswer(status=404 if too_large else NO_ANSWER, body=b"")
+            return RobotsAnswer(status=NO_FILE if too_large else NO_ANSWER, body=b"")
         url = next_hop(answer)
         if url is None:
             return RobotsAnswer(status=answer.status, body=answer.body)
-    return RobotsAnswer(status=404, body=b"")  # RFC 9309 §2.3.1.2: more than five redirects
+    return RobotsAnswer(status=NO_FILE, body=b"")  # RFC 9309 §2.3.1.2: more than five redirects
 
 
 async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules: _Rules) -> _Fetched:
