@@ -118,14 +118,15 @@ def open_index(settings: Settings, store: Store) -> "tuple[Index, str]":
 
     Raises IndexBusyError when another process writes it.
     """
-    from pipeline.indexing.tantivy import open_or_create
+    from pipeline.indexing.tantivy import holds, open_or_create
 
-    live = live_generation(store)
-    wanted = live or strftime("g%Y%m%d%H%M%S-", gmtime()) + token_hex(2)
-    index, created = open_or_create(settings.index_folder, generation=wanted)
-    if created or live is None:
-        adopt_generation(store, wanted)
-    return index, wanted
+    generation = live_generation(store)
+    if generation is None or not holds(settings.index_folder, generation=generation):
+        # The store learns of the empty generation first: a kill in between makes one more, never a lost one.
+        generation = strftime("g%Y%m%d%H%M%S-", gmtime()) + token_hex(2)
+        adopt_generation(store, generation)
+    index, _ = open_or_create(settings.index_folder, generation=generation)
+    return index, generation
 
 
 def open_searcher(settings: Settings) -> "Searcher":

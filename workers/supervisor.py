@@ -16,7 +16,7 @@ from threading import Event
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.warc import heal
-from pipeline.errors import IndexBusyError
+from pipeline.errors import IndexBusyError, WireroomError
 from pipeline.flow import tick, tidy
 from pipeline.services import Services, open_index, open_services, set_up
 from pipeline.settings import EMBEDDED, Settings
@@ -113,12 +113,12 @@ def supervise(
         bells = open_bells(make_app(settings))
         run = _begin_run(until_idle=until_idle, timeout_s=timeout_s)
         while not stop.wait(TICK_S):
-            children.restart_dead()
             try:
+                children.restart_dead()
                 if _turn(services, bells, run, report):
                     return Ending.IDLE
-            except SQLAlchemyError as error:
-                log.warning("the store cannot be asked just now: %s", error)
+            except (SQLAlchemyError, WireroomError) as error:
+                log.warning("a part is away, trying again: %s", error)
             if run.ends_at is not None and time.monotonic() >= run.ends_at:
                 return Ending.TIMED_OUT
     return Ending.STOPPED

@@ -11,11 +11,16 @@ import tantivy
 from pipeline.errors import WireroomError
 from pipeline.indexing import tantivy_schema as fields
 from pipeline.indexing.index import PutOutcome, PutResult, sort_key
-from pipeline.indexing.tantivy_folder import open_for_writing
+from pipeline.indexing.tantivy_folder import FolderState, folder_state, open_for_writing
 from pipeline.model import Document, Label, names
 from pipeline.search.query import Clock, KeywordField, NameField, TextField
 
 VERSIONS_PAGE = 10_000  # ids read at a time
+
+
+def holds(folder: Path, *, generation: str) -> bool:
+    """Tell whether a folder holds a whole index of a generation, by the present schema."""
+    return folder_state(folder) == FolderState(generation, fields.SCHEMA)
 
 
 def open_or_create(folder: Path, *, generation: str) -> tuple["TantivyIndex", bool]:

@@ -13,11 +13,11 @@ from pipeline.enrichment.fingerprints import similarity
 from pipeline.extraction.article import Effort, extract
 from pipeline.identity import outlet_of, url_key
 from pipeline.model import Extraction, Page, Stage
-from pipeline.outcomes import Cause
+from pipeline.outcomes import Cause, Partial
 from pipeline.services import Services
 from pipeline.stages.composing import compose, is_unchanged, told
 from pipeline.stages.limits import time_limit
-from pipeline.stages.retrying import retry_in
+from pipeline.stages.retrying import RETRIES, retry_in
 from pipeline.stages.shift import Shift
 from pipeline.store.claimed import ArticleClaim
 from pipeline.store.claims import claim_articles
@@ -50,12 +50,15 @@ SAME_TEXT = 0.5
 """Estimated Jaccard similarity of 5-word shingles from which two URLs that claim to be one page are believed.
 A print version and its article, read from two templates, have 0.77; different articles of a site nearly 0."""
 
+PAGE_MISSING_S = 30.0
+"""A page that was archived and cannot be read is fetched again after so long: its folder may be away."""
+
 REMOVED_TWIN = "another address of an article that was removed"
 
 TWIN_WAIT_S = 2.0
 TWIN_WAITS = 10
 """How an article waits for another that may be the same and has no document yet: 2 s, then twice as long each
-time, half an hour in all; then it goes its own way. Of two that wait for each other, the second does not."""
+time, half an hour in all; then it goes its own way."""
 
 
 def enrich(services: Services, shift: Shift) -> bool:
@@ -94,11 +97,17 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
         record_quarantine(services.store, claim, Stage.ENRICH, Cause.ENRICH_CRASHED, detail=detail)
         return
     material = read_material(services.store, claim)
+    partial, page = claim.partial, None
     try:
         page = read(services.settings.archive_folder, material.position) if material.position else None
     except ArchiveError as error:
-        record_page_missing(services.store, claim, detail=str(error))
-        return
+        if claim.refetches < RETRIES:
+            record_page_missing(services.store, claim, detail=str(error), delay_s=PAGE_MISSING_S)
+            return
+        if material.previous is not None:
+            record_unchanged(services.store, claim, detail=f"the document that stands is kept: {error}")
+            return
+        partial = Partial.FETCH_FAILED
     extraction = extract(
         page,
         [seen.entry for seen in material.seen],
@@ -109,7 +118,7 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
     enriched = enrich_text(extraction, models=services.models, languages=services.languages)
     if material.previous is None and _settled_by_twin(services, claim, material, enriched, aliases):
         return
-    _record(services, claim, material, extraction, enriched, aliases)
+    _record(services, claim, material, extraction, enriched, aliases, partial=partial)
 
 
 def _record(
@@ -119,14 +128,16 @@ def _record(
     extraction: Extraction,
     enriched: Enriched,
     aliases: Sequence[Alias],
+    *,
+    partial: str | None,
 ) -> None:
-    partial = claim.partial or extraction.partial
-    document = compose(claim, material, extraction, enriched, partial=partial, outlets=services.outlets)
+    why = partial or extraction.partial
+    document = compose(claim, material, extraction, enriched, partial=why, outlets=services.outlets)
     if is_unchanged(material.previous, document):
         record_unchanged(services.store, claim, detail="the same text as before")
         return
     again = None
-    if extraction.partial and not claim.partial:  # the page was had, and gave no text
+    if extraction.partial and not partial:  # the page was had, and gave no text
         again = retry_in(claim.refetches, first_delay_s=services.settings.retry_delay)
     record_document(
         services.store, claim, document, aliases=aliases, detail=told(extraction, document), retry_in_s=again
@@ -145,8 +156,9 @@ def _settled_by_twin(
     if twin is not None and twin.document is not None:
         detail = f"the same text as {twin.document.url}"
         return record_duplicate(services.store, claim, twin, detail=detail)
-    if claim.waits < TWIN_WAITS and any(each.is_coming for each in twins):
-        return wait_for_twin(services.store, claim, delay_s=TWIN_WAIT_S * 2**claim.waits)
+    coming = next((each for each in twins if each.is_coming), None)
+    if coming is not None and claim.waits < TWIN_WAITS:
+        return wait_for_twin(services.store, claim, coming, delay_s=TWIN_WAIT_S * 2**claim.waits)
     return False
 
 

@@ -6,14 +6,19 @@ from contextlib import closing
 from pipeline.errors import IndexBusyError
 from pipeline.indexing.index import Index, PutOutcome, PutResult
 from pipeline.model import Stage, State
+from pipeline.outcomes import Cause
 from pipeline.services import Services, open_index
 from pipeline.stages.shift import Shift
 from pipeline.store.claimed import ArticleClaim
 from pipeline.store.claims import claim_articles
+from pipeline.store.enriched import record_quarantine
 from pipeline.store.indexed import Indexed, read_documents, record_indexed, record_removed
 from pipeline.store.leases import new_owner, release
 
 BATCH = 500
+
+ATTEMPTS = 10
+"""Workers that may die while they hold an article in index; after the first it is claimed alone."""
 
 LINGER_S = 1.0
 """A commit costs the same for 1 document as for 100. With a commit for every 8 documents it was the largest
@@ -35,10 +40,18 @@ def index(services: Services, shift: Shift) -> bool:
             claims = claim_articles(services.store, Stage.INDEX, owner=owner, limit=BATCH)
             if not claims:
                 return False
-            _index_batch(services, writer, generation, claims)
+            _index_batch(services, writer, generation, _without_killers(services, claims))
             if len(claims) < BATCH:
                 shift.rest(LINGER_S)
     return True
+
+
+def _without_killers(services: Services, claims: Sequence[ArticleClaim]) -> Sequence[ArticleClaim]:
+    for claim in claims:
+        if claim.attempts > ATTEMPTS:
+            detail = f"{ATTEMPTS} workers died while they indexed it"
+            record_quarantine(services.store, claim, Stage.INDEX, Cause.STAGE_CRASHED, detail=detail)
+    return [claim for claim in claims if claim.attempts <= ATTEMPTS]
 
 
 def _index_batch(services: Services, writer: Index, generation: str, claims: Sequence[ArticleClaim]) -> None:

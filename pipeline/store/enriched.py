@@ -49,7 +49,7 @@ class Twin:
 
     id: str
     document: Document | None
-    is_coming: bool  # it has no document yet, will have one, and waits for no twin itself
+    is_coming: bool  # it has no document yet, and will have one before the article that asks
     is_removed: bool  # by a person: it must not come back under another URL
 
 
@@ -95,13 +95,13 @@ def find_twins(
         wanted = or_(articles.c.state != State.DROPPED, articles.c.reason == Reason.REMOVED)
         alive = select(articles).where(articles.c.id.in_(ids), wanted).order_by(articles.c.id)
         rows = connection.execute(alive).all() if ids else ()
-        return tuple(_twin(connection, row) for row in rows)
+        return tuple(_twin(connection, claim, row) for row in rows)
 
 
-def wait_for_twin(store: Store, claim: ArticleClaim, *, delay_s: float) -> bool:
+def wait_for_twin(store: Store, claim: ArticleClaim, twin: Twin, *, delay_s: float) -> bool:
     """Put an article off, untried, until another that may be the same has its document."""
     with store.write() as connection:
-        values = {"due_at": store.now() + delay_s, "waits": claim.waits + 1}
+        values = {"due_at": store.now() + delay_s, "waits": claim.waits + 1, "waits_for": twin.id}
         return finish(connection, claim, values)
 
 
@@ -203,10 +203,11 @@ def record_duplicate(store: Store, claim: ArticleClaim, twin: Twin, *, detail: s
     return True
 
 
-def record_page_missing(store: Store, claim: ArticleClaim, *, detail: str) -> bool:
-    """Send an article back to fetch: its archived page cannot be read."""
+def record_page_missing(store: Store, claim: ArticleClaim, *, detail: str, delay_s: float) -> bool:
+    """Send an article back to fetch, a limited number of times: its archived page cannot be read."""
     with store.write() as connection:
-        if not finish(connection, claim, {"stage": Stage.FETCH, "due_at": store.now()}):
+        values = {"stage": Stage.FETCH, "due_at": store.now() + delay_s, "refetches": claim.refetches + 1}
+        if not finish(connection, claim, values):
             return False
         happening = Happening(stage=Stage.ENRICH, outcome="page-missing", detail=detail, article_id=claim.id)
         record(connection, store, [happening])
@@ -271,13 +272,15 @@ def _with_guids(connection: Connection, claim: ArticleClaim, guids: Collection[s
     return set(connection.execute(query).scalars())
 
 
-def _twin(connection: Connection, row: Row[Any, Any]) -> Twin:
+def _twin(connection: Connection, claim: ArticleClaim, row: Row[Any, Any]) -> Twin:
     document = _document(connection, row.id)
-    on_its_way = row.state in (State.FOUND, State.FETCHED) and row.stage is not None
+    on_its_way = document is None and row.state in (State.FOUND, State.FETCHED) and row.stage is not None
+    # Of two that wait for each other the one with the smaller id goes on: both may look at the same moment.
+    goes_first = row.waits_for != claim.id or row.id < claim.id
     return Twin(
         id=row.id,
         document=document,
-        is_coming=document is None and on_its_way and row.waits == 0,
+        is_coming=on_its_way and goes_first,
         is_removed=row.reason == Reason.REMOVED,
     )
 

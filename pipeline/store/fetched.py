@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, update
+from sqlalchemy import Connection, case, func, insert, update
 
 from pipeline.model import ArchivePosition, Stage, State
 from pipeline.outcomes import Cause, Partial, Reason
@@ -135,7 +135,14 @@ def _next_state(store: Store, result: FetchResult) -> dict[str, Any]:
             tried = {**arrived, "refetches": claim.refetches + 1}
             if claim.state is State.INDEXED and claim.partial is None:
                 # The last good document stands, made from a page that was had before.
-                return {**tried, "stage": Stage.FETCH if wait is not None else None, "due_at": again}
+                # One more feed may have shown it meanwhile: index writes that down, and sends it back to wait.
+                waits = None if wait is None else Stage.FETCH
+                return {
+                    **tried,
+                    "stage": case((articles.c.touched, Stage.INDEX), else_=waits),
+                    "due_at": case((articles.c.touched, now), else_=again),
+                    "refetch_at": None if again is None else case((articles.c.touched, again), else_=None),
+                }
             return {**tried, "partial": partial, "refetch_at": func.coalesce(articles.c.refetch_at, again)}
         case Moved(next_url=next_url, host=host, hops=hops):
             return {"next_url": next_url, "host": host, "hops": hops, "due_at": now}

@@ -113,7 +113,8 @@ def _write_refreshed(store: Store, claim: ArticleClaim, document: Document) -> D
             connection.execute(
                 update(documents).where(stays).values(**version, document=packed, sha256=digest)
             )
-    return refreshed
+            return refreshed
+    return document
 
 
 def _finish_indexed(connection: Connection, store: Store, result: Indexed) -> bool:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, case, or_, select, update
+from sqlalchemy import Connection, Table, bindparam, case, false, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage
@@ -48,9 +48,13 @@ def lease(
         return
     values: dict[str, Any] = {"lease_owner": owner, "lease_until": now + LEASE_S}
     if table is articles:
-        # What is done from here on sees the newest sightings; a fetch sees the page as it is now.
-        fetched = case((articles.c.stage == Stage.FETCH, None), else_=articles.c.refetch_at)
-        values |= {"attempts": articles.c.attempts + 1, "touched": False, "refetch_at": fetched}
+        # A fetch sees the page as it is now; what comes after it sees the newest sightings.
+        fetches = articles.c.stage == Stage.FETCH
+        values |= {
+            "attempts": articles.c.attempts + 1,
+            "touched": case((fetches, articles.c.touched), else_=false()),
+            "refetch_at": case((fetches, None), else_=articles.c.refetch_at),
+        }
     connection.execute(update(table).where(key.in_(keys)).values(**values))
 
 
@@ -121,20 +125,23 @@ def sweep(store: Store) -> int:
 
     Their attempts stay counted, and they are due again after a back-off that grows with each attempt.
     """
-    with store.write() as connection:
-        now = store.now()
-        dead = _dead_owners(connection)
-        freed = 0
-        for table in (feeds, hosts, articles):
-            ended = or_(table.c.lease_until <= now, table.c.lease_owner.in_(dead))
+    freed = 0
+    for table in (feeds, hosts, articles):  # one transaction each: a turn takes articles before its host
+        with store.write() as connection:
+            now = store.now()
+            ended = or_(table.c.lease_until <= now, table.c.lease_owner.in_(_dead_owners(connection, table)))
             values: dict[str, Any] = {"lease_owner": None, "lease_until": None}
             if table is articles:
-                values["due_at"] = now + BACK_OFF_S * articles.c.attempts * articles.c.attempts
-            result = connection.execute(
-                update(table).where(table.c.lease_owner.is_not(None), ended).values(**values)
-            )
-            freed = result.rowcount
+                back_off = BACK_OFF_S * articles.c.attempts * articles.c.attempts
+                values |= {"due_at": now + back_off, "touched": _touched_again()}
+            held = table.c.lease_owner.is_not(None)
+            freed = connection.execute(update(table).where(held, ended).values(**values)).rowcount
     return freed
+
+
+def _touched_again() -> ColumnElement[bool]:
+    # Index takes the mark when it claims; whether it wrote the sightings down, nobody can tell any more.
+    return or_(articles.c.touched, articles.c.stage == Stage.INDEX)
 
 
 def free_all(store: Store) -> None:
@@ -144,18 +151,14 @@ def free_all(store: Store) -> None:
             values: dict[str, Any] = {"lease_owner": None, "lease_until": None}
             if table is articles:
                 values["attempts"] = case((articles.c.attempts > 0, articles.c.attempts - 1), else_=0)
+                values["touched"] = _touched_again()
             connection.execute(update(table).where(table.c.lease_owner.is_not(None)).values(**values))
 
 
-def _dead_owners(connection: Connection) -> list[str]:
+def _dead_owners(connection: Connection, table: Table) -> list[str]:
     here = socket.gethostname()
-    owners = {
-        owner
-        for table in (feeds, hosts, articles)
-        for (owner,) in connection.execute(
-            select(table.c.lease_owner).where(table.c.lease_owner.is_not(None)).distinct()
-        )
-    }
+    held = select(table.c.lease_owner).where(table.c.lease_owner.is_not(None)).distinct()
+    owners = connection.execute(held).scalars().all()
     return [
         owner for owner in owners if owner.startswith(f"{here}:") and not _alive(int(owner.split(":")[1]))
     ]

@@ -93,6 +93,7 @@ articles = Table(
     Column("refetch_at", Double),
     Column("refetches", Integer, nullable=False, server_default="0"),
     Column("waits", Integer, nullable=False, server_default="0"),
+    Column("waits_for", Text),
     Column("next_url", Text),
     Column("hops", Integer, nullable=False, server_default="0"),
     Column("reason", Text),

@@ -28,12 +28,14 @@ from pipeline.store.claims import claim_articles, claim_feeds, claim_hosts
 from pipeline.store.due import article_counts, due_stages, waiting
 from pipeline.store.enriched import (
     Alias,
+    Twin,
     find_twins,
     read_material,
     read_sightings,
     record_document,
     record_duplicate,
     record_quarantine,
+    wait_for_twin,
 )
 from pipeline.store.fetched import Dropped, GotPage, Moved, NoPage, record_turn
 from pipeline.store.found import FoundEntry, PollCounts, known_articles
@@ -604,3 +606,44 @@ def test_a_reading_sees_one_moment_though_others_write(store: Store) -> None:
         assert len(connection.execute(select(feeds.c.id)).all()) == 2
     with store.read() as connection:
         assert len(connection.execute(select(feeds.c.id)).all()) == 3
+
+
+def twin_of(store: Store, claim: ArticleClaim, other: str) -> Twin:
+    (twin,) = find_twins(store, claim, [Alias(url_key=url_key(other) or "", how="canonical")], ())
+    return twin
+
+
+def test_of_two_that_claim_each_other_only_one_waits(store: Store) -> None:
+    poll(store, FEED, found(A), found(B))
+    fetch_all(store)
+    first, second = sorted(
+        claim_articles(store, Stage.ENRICH, owner=OWNER, limit=9), key=lambda claim: claim.id
+    )
+    other = {first.id: second.url, second.id: first.url}
+    for claim in (first, second):  # both look at the same moment, and both see the other coming
+        assert twin_of(store, claim, other[claim.id]).is_coming
+    for claim in (first, second):
+        wait_for_twin(store, claim, twin_of(store, claim, other[claim.id]), delay_s=0)
+    again = sorted(claim_articles(store, Stage.ENRICH, owner=OWNER, limit=9), key=lambda claim: claim.id)
+    assert [twin_of(store, claim, other[claim.id]).is_coming for claim in again] == [False, True]
+
+
+def test_a_sighting_is_not_lost_when_index_dies_with_it(store: Store) -> None:
+    rested(store, A)
+    poll(store, OTHER_FEED, found(A))
+    claim_articles(store, Stage.INDEX, owner=OWNER, limit=1)
+    free_all(store)
+    (indexed,) = index_all(store)
+    assert len(indexed.sightings) == 2
+
+
+def test_a_sighting_during_a_failed_retry_is_not_lost(store: Store) -> None:
+    rested(store, A)
+    poll(store, FEED, found(A, "Another title"))
+    host = turn(store)
+    poll(store, OTHER_FEED, found(A))
+    failed = NoPage(claim=host.claims[0], partial=Partial.GONE, detail="", retry_in_s=60.0)
+    record_turn(store, host, [failed], delay_s=0, robots=None)
+    (indexed,) = index_all(store)
+    assert len(indexed.sightings) == 2
+    assert article(store, A).stage == "fetch"

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("refetch_at", sa.Double(), nullable=True),
         sa.Column("refetches", sa.Integer(), server_default="0", nullable=False),
         sa.Column("waits", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("waits_for", sa.Text(), nullable=True),
         sa.Column("next_url", sa.Text(), nullable=True),
         sa.Column("hops", sa.Integer(), server_default="0", nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
