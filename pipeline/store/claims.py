@@ -1,9 +1,9 @@
 """Claims: take due rows in batches under a lease (SKIP LOCKED on PostgreSQL, one writer on SQLite)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, or_, select
+from sqlalchemy import Connection, Row, and_, exists, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import FeedState, Stage, State
@@ -25,11 +25,7 @@ def due_feed(now: ColumnElement[float]) -> ColumnElement[bool]:
 
 def free_host(now: ColumnElement[float]) -> ColumnElement[bool]:
     """Say in SQL that a host may be asked, now, by somebody."""
-    return and_(
-        free(hosts, now),
-        hosts.c.next_request_at <= now,
-        or_(hosts.c.paused_until.is_(None), hosts.c.paused_until <= now),
-    )
+    return and_(free(hosts, now), hosts.c.next_request_at <= now)
 
 
 def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...]:
@@ -48,14 +44,12 @@ def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...
     return tuple(_feed_claim(row, owner) for row in rows)
 
 
-def claim_hosts(
-    store: Store, *, owner: str, limit: int, pages: int, busy: Collection[str] = ()
-) -> tuple[HostTurn, ...]:
+def claim_hosts(store: Store, *, owner: str, limit: int, pages: int) -> tuple[HostTurn, ...]:
     """Claim hosts whose turn has come and, for each, its newest due pages (news before re-runs)."""
     with store.write() as connection:
         now = store.now()
         waiting = exists().where(articles.c.host == hosts.c.host, due_article(Stage.FETCH, now))
-        query = select(hosts.c.host).where(free_host(now), waiting, hosts.c.host.not_in(busy))
+        query = select(hosts.c.host).where(free_host(now), waiting)
         query = query.order_by(hosts.c.next_request_at).limit(limit)
         taken = _take_hosts(connection, store, [row.host for row in connection.execute(query)], owner)
         rank = func.row_number().over(

@@ -71,7 +71,6 @@ hosts = Table(
     Column("robots_status", Integer),
     Column("robots_body", LargeBinary),
     Column("robots_fetched_at", Double),
-    Column("paused_until", Double),
     Column("lease_owner", Text),
     Column("lease_until", Double),
 )

@@ -109,7 +109,6 @@ def upgrade() -> None:
         sa.Column("robots_status", sa.Integer(), nullable=True),
         sa.Column("robots_body", sa.LargeBinary(), nullable=True),
         sa.Column("robots_fetched_at", sa.Double(), nullable=True),
-        sa.Column("paused_until", sa.Double(), nullable=True),
         sa.Column("lease_owner", sa.Text(), nullable=True),
         sa.Column("lease_until", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("host", name=("pk_hosts")),
