@@ -55,8 +55,8 @@ def _find_mentions(title: str, text: str, model: Model, language: str) -> list[M
     # The full stop keeps the model from reading on: without it, a name in the first line is often lost.
     heading = "" if text.startswith(title) else f"{title}.\n\n"
     whole = heading + text[:READ_LIMIT]
-    # No memory zone: forgetting a text's words after each costs a third of the time. The vocabulary grows until
-    # the process is renewed, which its worker does by count.
+    # No memory zone: forgetting a text's words after each costs a third of the time. The vocabulary grows
+    # until the process is renewed, which its worker does by count.
     spans = [(span.start_char, span.text, span.label_) for span in model.nlp(whole).ents]
     found = (_mention(whole, start, surface, label, language) for start, surface, label in spans)
     return [

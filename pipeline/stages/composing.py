@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeline.enrichment.article import Enriched
+from pipeline.enrichment.models import Models
 from pipeline.identity import RULES_VERSION, outlet_of
 from pipeline.model import Document, Extraction, Label, Stamps, names
 from pipeline.outlets import Outlet
@@ -67,7 +68,7 @@ def is_unchanged(previous: Document | None, document: Document) -> bool:
     return replace(document, version=previous.version, revision=previous.revision) == previous
 
 
-def told(extraction: Extraction, document: Document) -> str:
+def told(extraction: Extraction, document: Document, *, models: Models) -> str:
     """Tell in one line which text won against which, and what was found in it."""
     beaten = [
         f"{each.source} {each.score:.2f}"
@@ -76,7 +77,9 @@ def told(extraction: Extraction, document: Document) -> str:
     ]
     won = next((each.score for each in extraction.candidates if each.source == extraction.text_source), 0.0)
     against = f" over {', '.join(beaten)}" if beaten else ""
-    if document.stamps.model is None:
+    if document.stamps.model != models.stamp(document.language):
+        found = "no entities looked for: earlier attempts crashed"
+    elif document.stamps.model is None:
         found = f"no entity model for {document.language or 'an unknown language'}"
     else:
         found = ", ".join(f"{len(names(document.entities, label))} {label}s" for label in Label)

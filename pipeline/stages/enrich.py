@@ -1,15 +1,18 @@
 """enrich: from a page and its feed entries to a document, in a process that may be killed at any moment.
 
-A page that kills its process is found by its attempts: alone the second time, without the heavy extractor the
-third, from its feed entry alone the fourth; the fifth time it waits for a person.
+A page that kills its process is found by its attempts: alone the second time, without the heavy extractor
+the third, from its feed entry alone the fourth, the fifth without a look for entities; the sixth time it
+waits for a person.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.archive.errors import ArchiveError
 from pipeline.archive.reading import erase, read
 from pipeline.enrichment.article import Enriched, enrich_text
 from pipeline.enrichment.fingerprints import similarity
+from pipeline.enrichment.models import Models
 from pipeline.extraction.article import Effort, extract
 from pipeline.identity import outlet_of, url_key
 from pipeline.model import Extraction, Page, Stage
@@ -43,8 +46,13 @@ BATCH = 4
 ARTICLE_S = 20.0
 """A page of 174 kB takes 0.05 s; what takes 400 times as long hangs."""
 
-EFFORTS = {1: Effort.FULL, 2: Effort.FULL, 3: Effort.SIMPLE, 4: Effort.FEED}
+EFFORTS = {1: Effort.FULL, 2: Effort.FULL, 3: Effort.SIMPLE, 4: Effort.FEED, 5: Effort.FEED}
 """By attempt; past the last one the article is quarantined."""
+
+GIVEN_UP = f"failed {len(EFFORTS)} times: crashed, or was stopped after {ARTICLE_S:g} s; `trace` tells each"
+
+WITHOUT_ENTITIES = max(EFFORTS)
+"""The attempt that looks for no entities: better an article without them than none."""
 
 SAME_TEXT = 0.5
 """Estimated Jaccard similarity of 5-word shingles from which two URLs that claim to be one page are believed.
@@ -91,23 +99,15 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
 def _enrich_article(services: Services, claim: ArticleClaim) -> None:
     effort = EFFORTS.get(claim.attempts)
     if effort is None:
-        detail = (
-            f"failed {len(EFFORTS)} times: crashed, or was stopped after {ARTICLE_S:g} s; `trace` tells each"
-        )
-        record_quarantine(services.store, claim, Stage.ENRICH, Cause.ENRICH_CRASHED, detail=detail)
+        record_quarantine(services.store, claim, Stage.ENRICH, Cause.ENRICH_CRASHED, detail=GIVEN_UP)
         return
     material = read_material(services.store, claim)
-    partial, page = claim.partial, None
     try:
         page = read(services.settings.archive_folder, material.position) if material.position else None
     except ArchiveError as error:
-        if claim.refetches < RETRIES:
-            record_page_missing(services.store, claim, detail=str(error), delay_s=PAGE_MISSING_S)
+        if _settled_without_page(services, claim, material, error):
             return
-        if material.previous is not None:
-            record_unchanged(services.store, claim, detail=f"the document that stands is kept: {error}")
-            return
-        partial = Partial.FETCH_FAILED
+        page, claim = None, replace(claim, partial=Partial.FETCH_FAILED)
     extraction = extract(
         page,
         [seen.entry for seen in material.seen],
@@ -115,10 +115,24 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
         now=page.fetched_at if page else claim.first_seen_at,
     )
     aliases = _aliases(claim, page, extraction)
-    enriched = enrich_text(extraction, models=services.models, languages=services.languages)
+    models = Models({}) if claim.attempts == WITHOUT_ENTITIES else services.models
+    enriched = enrich_text(extraction, models=models, languages=services.languages)
     if material.previous is None and _settled_by_twin(services, claim, material, enriched, aliases):
         return
-    _record(services, claim, material, extraction, enriched, aliases, partial=partial)
+    _record(services, claim, material, extraction, enriched, aliases)
+
+
+def _settled_without_page(
+    services: Services, claim: ArticleClaim, material: Material, error: ArchiveError
+) -> bool:
+    """Fetch the page again, or keep the document that stands; False when neither is to be had."""
+    if claim.refetches < RETRIES:
+        record_page_missing(services.store, claim, detail=str(error), delay_s=PAGE_MISSING_S)
+        return True
+    if material.previous is not None:
+        record_unchanged(services.store, claim, detail=f"the document that stands is kept: {error}")
+        return True
+    return False
 
 
 def _record(
@@ -128,20 +142,21 @@ def _record(
     extraction: Extraction,
     enriched: Enriched,
     aliases: Sequence[Alias],
-    *,
-    partial: str | None,
 ) -> None:
-    why = partial or extraction.partial
+    why = claim.partial or extraction.partial
     document = compose(claim, material, extraction, enriched, partial=why, outlets=services.outlets)
     if is_unchanged(material.previous, document):
         record_unchanged(services.store, claim, detail="the same text as before")
         return
+    if why and material.previous is not None and material.previous.partial is None:
+        # An edit that cannot be read takes no text away.
+        record_unchanged(services.store, claim, detail=f"{why}: the document that stands is kept")
+        return
     again = None
-    if extraction.partial and not partial:  # the page was had, and gave no text
+    if extraction.partial and not claim.partial:  # the page was had, and gave no text
         again = retry_in(claim.refetches, first_delay_s=services.settings.retry_delay)
-    record_document(
-        services.store, claim, document, aliases=aliases, detail=told(extraction, document), retry_in_s=again
-    )
+    detail = told(extraction, document, models=services.models)
+    record_document(services.store, claim, document, aliases=aliases, detail=detail, retry_in_s=again)
 
 
 def _settled_by_twin(

@@ -30,12 +30,12 @@ def free_host(now: ColumnElement[float]) -> ColumnElement[bool]:
 
 def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...]:
     """Claim due feeds, one a host, each together with its host's turn."""
+    first_of_host = _feeds_in_turn(store, limit)
+    if not first_of_host:
+        return ()
     with store.write() as connection:
         now = store.now()
-        query = select(feeds.c.id, feeds.c.host).join(hosts, hosts.c.host == feeds.c.host)
-        query = query.where(due_feed(now), free_host(now)).order_by(feeds.c.next_poll_at).limit(limit * 4)
-        first_of_host = {row.host: row.id for row in reversed(connection.execute(query).all())}
-        taken = _take_hosts(connection, store, sorted(first_of_host)[:limit], owner)
+        taken = _take_hosts(connection, store, sorted(first_of_host), owner)
         chosen = [first_of_host[host] for host in taken]
         query = claimable(select(feeds).where(feeds.c.id.in_(chosen), due_feed(now)))
         rows: Sequence[Any] = connection.execute(query).all()
@@ -46,22 +46,16 @@ def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...
 
 def claim_hosts(store: Store, *, owner: str, limit: int, pages: int) -> tuple[HostTurn, ...]:
     """Claim hosts whose turn has come and, for each, its newest due pages (news before re-runs)."""
+    newest = _pages_in_turn(store, limit, pages)
+    if not newest:
+        return ()
     with store.write() as connection:
         now = store.now()
-        waiting = exists().where(articles.c.host == hosts.c.host, due_article(Stage.FETCH, now))
-        query = select(hosts.c.host).where(free_host(now), waiting)
-        query = query.order_by(hosts.c.next_request_at).limit(limit)
-        taken = _take_hosts(connection, store, [row.host for row in connection.execute(query)], owner)
-        rank = func.row_number().over(
-            partition_by=articles.c.host,
-            order_by=(articles.c.state != State.FOUND, articles.c.news_at.desc()),
-        )
-        ranked = select(articles.c.id, rank.label("rank")).where(
-            articles.c.host.in_(taken), due_article(Stage.FETCH, now)
-        )
-        subquery = ranked.subquery()
-        newest = select(subquery.c.id).where(subquery.c.rank <= pages)
-        rows = connection.execute(claimable(select(articles).where(articles.c.id.in_(newest)))).all()
+        taken = _take_hosts(connection, store, sorted(newest), owner)
+        chosen = [page for host in taken for page in newest[host]]
+        # What was read may have changed: PostgreSQL checks a row again when it locks it, so all is asked.
+        mine = (articles.c.id.in_(chosen), articles.c.host.in_(taken), due_article(Stage.FETCH, now))
+        rows = connection.execute(claimable(select(articles).where(*mine))).all()
         lease(connection, articles, articles.c.id, [row.id for row in rows], owner, now)
         asked = sorted({row.host for row in rows})
         give_hosts_back(connection, set(taken) - set(asked), owner)
@@ -83,6 +77,38 @@ def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tup
             rows = connection.execute(claimable(fresh)).all()
         lease(connection, articles, articles.c.id, [row.id for row in rows], owner, now)
     return tuple(_article_claim(row, owner) for row in rows)
+
+
+def _feeds_in_turn(store: Store, limit: int) -> dict[str, int]:
+    """Look, without locking anything, for hosts that may be asked and the feed that waits longest at each."""
+    with store.read() as connection:
+        now = store.now()
+        query = select(feeds.c.id, feeds.c.host).join(hosts, hosts.c.host == feeds.c.host)
+        query = query.where(due_feed(now), free_host(now)).order_by(feeds.c.next_poll_at).limit(limit * 4)
+        first_of_host = {row.host: row.id for row in reversed(connection.execute(query).all())}
+    return {host: first_of_host[host] for host in sorted(first_of_host)[:limit]}
+
+
+def _pages_in_turn(store: Store, limit: int, pages: int) -> dict[str, list[str]]:
+    """Look, without locking anything, for hosts whose turn has come and each one's newest due pages."""
+    with store.read() as connection:
+        now = store.now()
+        waiting = exists().where(articles.c.host == hosts.c.host, due_article(Stage.FETCH, now))
+        query = select(hosts.c.host).where(free_host(now), waiting)
+        query = query.order_by(hosts.c.next_request_at).limit(limit)
+        names = [row.host for row in connection.execute(query)]
+        rank = func.row_number().over(
+            partition_by=articles.c.host,
+            order_by=(articles.c.state != State.FOUND, articles.c.news_at.desc()),
+        )
+        ranked = select(articles.c.id, articles.c.host, rank.label("rank")).where(
+            articles.c.host.in_(names), due_article(Stage.FETCH, now)
+        )
+        best = ranked.subquery()
+        newest: dict[str, list[str]] = {}
+        for row in connection.execute(select(best.c.id, best.c.host).where(best.c.rank <= pages)):
+            newest.setdefault(row.host, []).append(row.id)
+    return newest
 
 
 def _take_hosts(connection: Connection, store: Store, names: Sequence[str], owner: str) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, case, func, insert, update
+from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import ArchivePosition, Stage, State
 from pipeline.outcomes import Cause, Partial, Reason
@@ -134,15 +135,7 @@ def _next_state(store: Store, result: FetchResult) -> dict[str, Any]:
             again = None if wait is None else now + wait
             tried = {**arrived, "refetches": claim.refetches + 1}
             if claim.state is State.INDEXED and claim.partial is None:
-                # The last good document stands, made from a page that was had before.
-                # One more feed may have shown it meanwhile: index writes that down, and sends it back to wait.
-                waits = None if wait is None else Stage.FETCH
-                return {
-                    **tried,
-                    "stage": case((articles.c.touched, Stage.INDEX), else_=waits),
-                    "due_at": case((articles.c.touched, now), else_=again),
-                    "refetch_at": None if again is None else case((articles.c.touched, again), else_=None),
-                }
+                return tried | _standing(now, again)
             return {**tried, "partial": partial, "refetch_at": func.coalesce(articles.c.refetch_at, again)}
         case Moved(next_url=next_url, host=host, hops=hops):
             return {"next_url": next_url, "host": host, "hops": hops, "due_at": now}
@@ -150,6 +143,19 @@ def _next_state(store: Store, result: FetchResult) -> dict[str, Any]:
             return {**ended, "state": State.DROPPED, "reason": reason, "detail": detail}
         case Quarantined(cause=cause, detail=detail):
             return {**ended, "state": State.QUARANTINED, "reason": cause, "detail": detail}
+
+
+def _standing(now: ColumnElement[float], again: ColumnElement[float] | None) -> dict[str, Any]:
+    """Let the last good document stand, made from a page that was had before, until the page is tried again.
+
+    One more feed may have shown it meanwhile: index writes that down, then it waits again.
+    """
+    waits = None if again is None else Stage.FETCH
+    return {
+        "stage": case((articles.c.touched, Stage.INDEX), else_=waits),
+        "due_at": case((articles.c.touched, now), else_=again),
+        "refetch_at": None if again is None else case((articles.c.touched, again), else_=None),
+    }
 
 
 def _page(result: GotPage) -> dict[str, Any]:

@@ -196,6 +196,16 @@ events = Table(
     Index(None, "at"),
 )
 
+# What waits, and since or until when: of a million articles most rest.
+Index(
+    "ix_articles_due",
+    articles.c.stage,
+    articles.c.due_at,
+    articles.c.state,
+    sqlite_where=articles.c.stage.is_not(None),
+    postgresql_where=articles.c.stage.is_not(None),
+)
+
 # Each tick asks which rows are held; few are.
 for _table in (feeds, hosts, articles):
     Index(

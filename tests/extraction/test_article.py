@@ -58,7 +58,7 @@ def test_json_ld_wins_where_the_page_shows_a_part_only() -> None:
 
 def test_a_long_page_in_another_language_than_its_feed_is_still_its_text() -> None:
     german = tuple(
-        f"Der Rat der Stadt beschloss am Abend mit großer Mehrheit, die {number}. Brücke über den Fluss zu bauen."
+        f"Der Rat der Stadt beschloss am Abend einstimmig, die {number}. Brücke über den Fluss zu bauen."
         for number in range(2, 14)
     )
     html = f"<html><body><article>{''.join(f'<p>{line}</p>' for line in german)}</article></body></html>"

@@ -46,6 +46,14 @@ def upgrade() -> None:
         ("ix_articles_stage_attempts_news_at"), "articles", ["stage", "attempts", "news_at"], unique=False
     )
     op.create_index(("ix_articles_state"), "articles", ["state"], unique=False)
+    op.create_index(
+        "ix_articles_due",
+        "articles",
+        ["stage", "due_at", "state"],
+        unique=False,
+        sqlite_where=sa.text("stage IS NOT NULL"),
+        postgresql_where=sa.text("stage IS NOT NULL"),
+    )
     op.create_table(
         "events",
         sa.Column("id", SERIAL, nullable=False),
