@@ -6,7 +6,8 @@ WireroomError                one line for a person; exit 1
 │   └── QueryError           a search query that does not parse; names the place and the fix
 ├── StoreVersionError        the store was written by another version
 ├── AlreadyRunningError      another `up` holds this home
-└── IndexBusyError           another process is writing the embedded index
+├── IndexBusyError           another process is writing the embedded index
+└── IndexUnavailableError    the index does not answer, or takes nothing just now; the rows wait
 """
 
 
@@ -36,3 +37,7 @@ class AlreadyRunningError(WireroomError):
 
 class IndexBusyError(WireroomError):
     """Say that another process is writing the embedded index; claims must be given back."""
+
+
+class IndexUnavailableError(WireroomError):
+    """Say that the index does not answer, or takes nothing just now; claims must be given back."""

@@ -1,4 +1,4 @@
-"""The two sides of an index: what writes into it and what searches it.
+"""The sides of an index: what writes into it, what keeps its generations, and what searches it.
 
 `tests/contracts/test_index.py` holds every back-end to these promises."""
 
@@ -18,26 +18,52 @@ class PutOutcome(StrEnum):
     STORED = "stored"  # the index holds this version
     SUPERSEDED = "superseded"  # the index holds, or has removed, a newer version
     REJECTED = "rejected"  # the index cannot hold it, however often it is tried
+    DEFERRED = "deferred"  # not now: the index is overloaded or takes no writes; nothing is wrong with it
 
 
 @dataclass(frozen=True, slots=True)
 class PutResult:
-    """Hold the outcome of one document; `detail` is one line for a person when it was rejected."""
+    """Hold the outcome of one document; `detail` is one line for a person when it was not stored."""
 
     id: str
     outcome: PutOutcome
     detail: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Name a removed document, up to which version it is removed, and when its article was first seen."""
+
+    id: str
+    version: int
+    first_seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Hold what a generation says of one document, read back from it.
+
+    `sha256` is that of the kept form, as `Generations.digest` computes it (None: not asked for). `mark`
+    changes with every write of the document, even one of the same version.
+    """
+
+    id: str
+    version: int
+    sha256: str | None
+    mark: str
+
+
 class Index(Protocol):
-    """Write documents by (id, version), so that any call may be repeated."""
+    """Write one generation's documents by (id, version), so that any call may be repeated."""
 
     def put(self, documents: Sequence[Document]) -> Sequence[PutResult]:
-        """Write documents; one result for each, in order. An older version never replaces a newer one."""
+        """Write documents; one result for each, in order. An older version never replaces a newer one.
 
-    def remove(self, versions: Sequence[tuple[str, int]]) -> None:
-        """Remove documents by id, unless the index holds a newer version than the one named. That version or
-        an older one, put later, does not bring a document back."""
+        Raises IndexUnavailableError when the index does not answer; any part may have been written then."""
+
+    def remove(self, tombstones: Sequence[Tombstone]) -> None:
+        """Remove documents, unless the index holds a newer version than the one named. That version or an
+        older one, put later, does not bring a document back. Raises as `put` does."""
 
     def commit(self) -> None:
         """Make all that was put and removed durable, and visible to searches that begin afterwards."""
@@ -45,11 +71,39 @@ class Index(Protocol):
     def count(self) -> int:
         """Count the committed documents."""
 
-    def versions(self) -> Iterator[tuple[str, int]]:
-        """List id and version of each committed document, by id."""
-
     def close(self) -> None:
         """Give up what was not committed, and let other processes write."""
+
+
+class Generations(Protocol):
+    """Keep the generations of an index: searches see one of them; others are being built, or kept."""
+
+    def open(self, name: str) -> Index:
+        """Open a generation for writing; it is made, empty, when it is not there.
+
+        Raises IndexBusyError when another process holds it, IndexUnavailableError when there is no answer."""
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a generation is there, whole, by the present mapping."""
+
+    def exposed(self) -> str | None:
+        """Name the generation that searches see."""
+
+    def expose(self, name: str) -> None:
+        """Let searches see a generation and no other, in one step; may be repeated."""
+
+    def digest(self, document: Document) -> str:
+        """Compute the SHA-256, in hex, of the form in which the index keeps a document."""
+
+    def held(self, name: str, *, ids: Sequence[str] | None = None, hashed: bool = True) -> Iterator[Held]:
+        """Read a generation back as it is at this moment, tombstones left out, in any order: all of it, or
+        some ids. Without `hashed`, `sha256` may be None, which is faster."""
+
+    def names(self) -> Sequence[str]:
+        """List the generations that are there."""
+
+    def delete(self, name: str) -> None:
+        """Delete a generation; one that is not there is no error. The exposed one is never deleted."""
 
 
 class Searcher(Protocol):

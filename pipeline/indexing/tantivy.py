@@ -10,7 +10,7 @@ import tantivy
 
 from pipeline.errors import WireroomError
 from pipeline.indexing import tantivy_schema as fields
-from pipeline.indexing.index import PutOutcome, PutResult, sort_key
+from pipeline.indexing.index import PutOutcome, PutResult, Tombstone, sort_key
 from pipeline.indexing.tantivy_folder import FolderState, folder_state, open_for_writing
 from pipeline.model import Document, Label, names
 from pipeline.search.query import Clock, KeywordField, NameField, TextField
@@ -58,11 +58,12 @@ class TantivyIndex:
             self._write(document.id, document.version, written, removed=False)
         return PutResult(document.id, PutOutcome.STORED)
 
-    def remove(self, versions: Sequence[tuple[str, int]]) -> None:
-        for id, version in versions:
-            held = self._held(id)
-            if held is None or held[0] <= version:
-                self._write(id, version, _identity(id, version, removed=True), removed=True)
+    def remove(self, tombstones: Sequence[Tombstone]) -> None:
+        for each in tombstones:
+            held = self._held(each.id)
+            if held is None or held[0] <= each.version:
+                stone = _identity(each.id, each.version, removed=True)
+                self._write(each.id, each.version, stone, removed=True)
 
     def commit(self) -> None:
         if self._uncommitted:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from pipeline.errors import IndexBusyError
-from pipeline.indexing.index import Index, PutOutcome, PutResult
+from pipeline.indexing.index import Index, PutOutcome, PutResult, Tombstone
 from pipeline.model import Stage, State
 from pipeline.outcomes import Cause
 from pipeline.services import Services, open_index
@@ -60,7 +60,7 @@ def _index_batch(services: Services, writer: Index, generation: str, claims: Seq
     try:
         documents = read_documents(services.store, kept)
         outcomes = {each.id: each for each in writer.put(documents)}
-        writer.remove([(claim.id, claim.version) for claim in gone])
+        writer.remove([Tombstone(claim.id, claim.version, claim.first_seen_at) for claim in gone])
         writer.commit()
     except BaseException:
         release(services.store, claims, delay_s=1.0)  # the index is at fault, not the articles

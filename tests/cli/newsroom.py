@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.archive.warc import open_archive
 from pipeline.identity import article_id, host_of, url_key
+from pipeline.indexing.index import Tombstone
 from pipeline.indexing.tantivy import open_or_create
 from pipeline.model import (
     Document,
@@ -183,7 +184,7 @@ def index(store: Store, home: Path) -> None:
     gone = [claim for claim in claims if claim.state == "dropped"]
     kept = [claim for claim in claims if claim.state != "dropped"]
     writer.put([replace(document(claim), version=claim.version) for claim in kept])
-    writer.remove([(claim.id, claim.version) for claim in gone])
+    writer.remove([Tombstone(claim.id, claim.version, claim.first_seen_at) for claim in gone])
     writer.commit()
     writer.close()
     record_indexed(store, generation, [Indexed(claim=claim, version=claim.version) for claim in kept])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import QueryError
-from pipeline.indexing.index import Index, PutOutcome, Searcher
+from pipeline.indexing.index import Index, PutOutcome, Searcher, Tombstone
 from pipeline.indexing.tantivy import open_or_create
 from pipeline.model import Document, Entity, Label, Published, Sighting, Stamps, TextSource
 from pipeline.search.query import Clock
@@ -784,7 +784,7 @@ def test_of_two_versions_in_one_batch_the_newer_stays(empty: Backend) -> None:
 
 def test_a_removed_document_is_gone_and_an_older_version_does_not_bring_it_back(empty: Backend) -> None:
     empty.put(article("one", "One", "text"), article("two", "Two", "text"))
-    empty.index.remove([("one", 2)])
+    empty.index.remove([Tombstone("one", 2, NOW)])
     empty.index.commit()
     assert (empty.ids(), empty.index.count(), list(empty.index.versions())) == ({"two"}, 1, [("two", 1)])
     assert (empty.ids("-nothing"), empty.searcher.get("one")) == ({"two"}, None)
@@ -797,14 +797,14 @@ def test_a_removed_document_is_gone_and_an_older_version_does_not_bring_it_back(
 
 def test_a_removal_spares_a_newer_version(empty: Backend) -> None:
     empty.put(article("one", "One", "text", version=5))
-    empty.index.remove([("one", 4), ("never", 1)])
+    empty.index.remove([Tombstone("one", 4, NOW), Tombstone("never", 1, NOW)])
     empty.index.commit()
     assert list(empty.index.versions()) == [("one", 5)]
 
 
 def test_put_and_remove_in_one_batch_end_as_they_came(empty: Backend) -> None:
     empty.index.put([article("one", "One", "text", version=1)])
-    empty.index.remove([("one", 2)])
+    empty.index.remove([Tombstone("one", 2, NOW)])
     empty.index.put([article("one", "One", "text", version=3)])
     empty.index.commit()
     assert list(empty.index.versions()) == [("one", 3)]
