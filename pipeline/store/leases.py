@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, bindparam, case, false, or_, select, u
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage
+from pipeline.outcomes import FeedSlug
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
 from pipeline.store.events import Happening, record
 from pipeline.store.store import Store
@@ -99,15 +100,40 @@ def blame(store: Store, claim: ArticleClaim, stage: Stage, *, detail: str) -> No
         )
 
 
-def release_feed(store: Store, claim: FeedClaim) -> None:
-    """Give a feed and its host's turn back unpolled."""
+def release_feed(store: Store, claim: FeedClaim, *, delay_s: float) -> None:
+    """Give a feed back unpolled; its host may be asked again after the delay."""
     with store.write() as connection:
-        connection.execute(
-            update(feeds)
-            .where(feeds.c.id == claim.id, feeds.c.lease_owner == claim.owner)
-            .values(lease_owner=None, lease_until=None)
-        )
-        give_hosts_back(connection, {claim.host}, claim.owner)
+        _end_feed(connection, store, claim, {}, delay_s=delay_s)
+
+
+def blame_feed(store: Store, claim: FeedClaim, *, detail: str, wait_s: float) -> None:
+    """Give a feed back after a fault of ours: it is asked again after the wait, its host no sooner."""
+    with store.write() as connection:
+        at = store.now()
+        values = {
+            "last_polled_at": at,
+            "last_error": FeedSlug.STAGE_CRASHED,
+            "last_error_detail": detail,
+            "failures": claim.failures + 1,
+            "next_poll_at": at + wait_s,
+            "why": "Wireroom itself failed on it",
+        }
+        if _end_feed(connection, store, claim, values, delay_s=wait_s):
+            slug = FeedSlug.STAGE_CRASHED
+            failed = Happening(stage=Stage.POLL, outcome="failed", slug=slug, detail=detail, feed_id=claim.id)
+            record(connection, store, [failed])
+
+
+def _end_feed(
+    connection: Connection, store: Store, claim: FeedClaim, values: dict[str, Any], *, delay_s: float
+) -> bool:
+    freed: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+    mine = (feeds.c.id == claim.id, feeds.c.lease_owner == claim.owner)
+    ours = connection.execute(update(feeds).where(*mine).values(**freed, **values)).rowcount == 1
+    turn = (hosts.c.host == claim.host, hosts.c.lease_owner == claim.owner)
+    rested = {**freed, "next_request_at": store.now() + delay_s}
+    connection.execute(update(hosts).where(*turn).values(**rested))
+    return ours
 
 
 def release_host(store: Store, turn: HostTurn, *, delay_s: float) -> None:
