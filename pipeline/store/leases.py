@@ -17,7 +17,7 @@ from pipeline.model import Stage
 from pipeline.outcomes import FeedSlug
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
 from pipeline.store.events import Happening, record
-from pipeline.store.store import Store
+from pipeline.store.store import Store, claimable
 from pipeline.store.tables import articles, feeds, hosts
 
 LEASE_S = 120.0
@@ -66,6 +66,14 @@ def finish(connection: Connection, claim: ArticleClaim, values: dict[str, Any]) 
     return connection.execute(update(articles).where(*mine).values(**freed, **values)).rowcount == 1
 
 
+def lock_articles(connection: Connection, ids: Collection[str]) -> None:
+    """Lock articles in the order of their ids, as whoever changes several in one transaction must: two that
+    lock the same ones in different orders wait for each other (SQLite has one lock for all)."""
+    if connection.dialect.name != "sqlite" and ids:
+        mine = select(articles.c.id).where(articles.c.id.in_(ids)).order_by(articles.c.id)
+        connection.execute(mine.with_for_update(key_share=True))
+
+
 def release(store: Store, claims: Sequence[ArticleClaim], *, delay_s: float = 0.0) -> None:
     """Give articles back untried, due after a delay; what is no longer owned is left alone."""
     if not claims:
@@ -82,6 +90,7 @@ def release(store: Store, claims: Sequence[ArticleClaim], *, delay_s: float = 0.
         )
     )
     with store.write() as connection:
+        lock_articles(connection, [each.id for each in claims])
         connection.execute(
             statement,
             [{"row_id": each.id, "owner": each.owner, "was_touched": each.touched} for each in claims],
@@ -160,8 +169,9 @@ def sweep(store: Store) -> int:
             if table is articles:
                 back_off = BACK_OFF_S * articles.c.attempts * articles.c.attempts
                 values |= {"due_at": now + back_off, "touched": _touched_again()}
-            held = table.c.lease_owner.is_not(None)
-            freed = connection.execute(update(table).where(held, ended).values(**values)).rowcount
+            (key,) = table.primary_key
+            held = claimable(select(key).where(table.c.lease_owner.is_not(None), ended))  # or being finished
+            freed = connection.execute(update(table).where(key.in_(held)).values(**values)).rowcount
     return freed
 
 

@@ -388,6 +388,20 @@ def test_many_workers_never_hold_the_same_article(store: Store) -> None:
     assert len(taken) == len(set(taken)) == 60
 
 
+def test_of_two_polls_that_find_an_article_at_once_one_has_found_it(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(update(feeds).values(next_poll_at=0))
+        connection.execute(update(hosts).values(next_request_at=0))
+    claims = claim_feeds(store, owner=OWNER, limit=9)
+    entries = [found(f"https://news.example/{number}") for number in range(300)]
+    with ThreadPoolExecutor(2) as pool:
+        counts = list(
+            pool.map(lambda claim: record_poll(store, claim, polled(*entries), host_delay_s=0), claims)
+        )
+    assert sum(count.new for count in counts if count) == 300
+    assert sum(count.sighted for count in counts if count) == 300
+
+
 def test_a_page_that_cannot_be_had_goes_on_from_its_feed_entry_and_is_asked_for_again(store: Store) -> None:
     poll(store, FEED, found(A))
     host = turn(store)
