@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, case, false, or_, select, update
@@ -29,7 +30,21 @@ BACK_OFF_S = 1.0
 
 def new_owner(stage: Stage) -> str:
     """Name a claimant, machine:pid:stage:nonce, so that others on its machine can see whether it lives."""
-    return f"{socket.gethostname()}:{os.getpid()}:{stage}:{secrets.token_hex(4)}"
+    return f"{machine()}:{os.getpid()}:{stage}:{secrets.token_hex(4)}"
+
+
+def machine() -> str:
+    """Name where process numbers mean what they mean here: a running kernel and its PID namespace.
+
+    Host names do not tell: machines made from one image, and containers on the host's network, share theirs,
+    and would take each other's workers for dead. Elsewhere than on Linux the host name must do.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()}/{boot}-{namespace}"
 
 
 def free(table: Table, now: ColumnElement[float]) -> ColumnElement[bool]:
@@ -192,7 +207,7 @@ def free_all(store: Store) -> None:
 
 
 def _dead_owners(connection: Connection, table: Table) -> list[str]:
-    here = socket.gethostname()
+    here = machine()
     held = select(table.c.lease_owner).where(table.c.lease_owner.is_not(None)).distinct()
     owners = connection.execute(held).scalars().all()
     return [
