@@ -60,6 +60,9 @@ ROBOTS_AGE_S = 86_400.0
 ROBOTS_RETRY_S = 3_600.0
 """A robots.txt that could not be had is asked for again after an hour."""
 
+ROBOTS_S = 30.0
+"""How long redirects of a robots.txt are followed: with a last request and a page, a turn keeps its lease."""
+
 ROBOTS_LIMIT = 1024 * 1024
 NO_FILE = 404
 NO_ANSWER = 0
@@ -80,6 +83,7 @@ class _Rules:
     robots: Robots
     answer: RobotsAnswer | None  # None: what the store has is fresh enough
     delay_s: float
+    ends_at: float  # on time.monotonic(): after it the turn begins no further request
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +141,11 @@ async def _fetch_pages(
     services: Services, shift: Shift, http: Http, turn: HostTurn, rules: _Rules, fetched: list[_Fetched]
 ) -> None:
     """Fetch a turn's pages, one after the other, into `fetched`, until the turn is over."""
-    ends_at = time.monotonic() + TURN_S
     for claim in turn.claims:
         if fetched or rules.answer:
             asked_to_pause = bool(fetched and fetched[-1].pause_s)
             # A pause that is longer than the turn is the host's, not the worker's, who has others to ask.
-            too_late = time.monotonic() + rules.delay_s >= ends_at
+            too_late = time.monotonic() + rules.delay_s >= rules.ends_at
             if asked_to_pause or too_late or shift.stopping.is_set():
                 return
             await asyncio.sleep(rules.delay_s)
@@ -186,14 +189,18 @@ async def _rules(services: Services, http: Http, turn: HostTurn) -> _Rules:
         answer = await _ask_robots(services, http, turn.claims[0])
         status, body = (answer.status, answer.body) if answer else (NO_FILE, b"")
     robots = read_robots(body, status or None)
-    return _Rules(robots, answer, max(services.settings.host_delay, robots.crawl_delay or 0.0))
+    delay_s = max(services.settings.host_delay, robots.crawl_delay or 0.0)
+    return _Rules(robots, answer, delay_s, ends_at=time.monotonic() + TURN_S)
 
 
 async def _ask_robots(services: Services, http: Http, claim: ArticleClaim) -> RobotsAnswer | None:
     """Ask a host for its robots.txt; None when the guard refuses the host, as it will refuse its pages."""
     own = urljoin(claim.next_url or claim.url, "/robots.txt")
     url: str | None = own
+    ends_at = time.monotonic() + ROBOTS_S
     for _ in range(HOPS + 1):
+        if time.monotonic() >= ends_at:
+            return RobotsAnswer(status=NO_ANSWER, body=b"")
         answer = await http.get(url or "", limit=ROBOTS_LIMIT)
         if isinstance(answer, FetchFailure):
             if answer.slug == FetchSlug.REFUSED_ADDRESS and url == own:
@@ -226,7 +233,7 @@ async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules
             return _no_page(
                 services, claim, Partial.FETCH_FAILED, f"more than {HOPS} redirects, the last to {target}"
             )
-        if host_of(target) != claim.host or rules.delay_s >= TURN_S:
+        if host_of(target) != claim.host or time.monotonic() + rules.delay_s >= rules.ends_at:
             return _Fetched(Moved(claim=claim, next_url=target, host=host_of(target), hops=hops))
         url = target
         await asyncio.sleep(rules.delay_s)

@@ -55,7 +55,7 @@ class Store:
         """Give the store's clock as an SQL expression: the only source of *now* for due times and leases."""
         if self.engine.dialect.name == "sqlite":
             return literal(time.time())  # one machine: its clock is SQLite's
-        return cast(extract("epoch", func.clock_timestamp()), Double)
+        return cast(extract("epoch", func.statement_timestamp()), Double)
 
     def read_clock(self, connection: Connection) -> float:
         """Read the store's clock, for values that several rows of a transaction share."""

@@ -141,3 +141,16 @@ def test_a_long_crawl_delay_does_not_hold_up_the_worker(desk: Desk) -> None:
     assert desk.site.requests == ["/feed", "/robots.txt", "/moved"]
     assert desk.rest_s(desk.site) > LONG_S - 60
     assert time.monotonic() - began_at < 30
+
+
+def test_a_run_that_ends_when_idle_does_not_wait_for_a_host_that_asked_for_a_long_pause(desk: Desk) -> None:
+    slow, later = desk.site.url("/slow"), desk.site.url("/later")
+    rules = f"User-agent: *\nCrawl-delay: {LONG_S}\n".encode()
+    desk.site.answers |= {"/robots.txt": whole(rules, kind="text/plain"), "/slow": whole(PAGE)}
+    desk.watch(slow, later)
+    desk.run(Stage.POLL)
+    desk.run(Stage.FETCH)
+    left = waiting(desk.services.store)
+    assert (left.due, left.leases, left.retries) == (0, 0, 2)
+    assert left.next_retry_s is not None
+    assert LONG_S - 60 < left.next_retry_s <= LONG_S
