@@ -107,8 +107,8 @@ class ElasticsearchSearcher:
         shards = answer["_shards"]
         if answer["timed_out"] or shards["failed"]:
             raise IndexUnavailableError(
-                f"the index gives no whole answer: {shards['successful']} of {shards['total']} shards answered "
-                f"within {SEARCH_S} s; try again, or search a shorter time"
+                f"the index gives no whole answer: {shards['successful']} of {shards['total']} shards "
+                f"answered within {SEARCH_S} s; try again, or search a shorter time"
             )
         return answer
 

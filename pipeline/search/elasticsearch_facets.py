@@ -32,7 +32,7 @@ def facet_clauses(request: SearchRequest) -> Clause:
 
 
 def form_clauses(keys: Mapping[str, Sequence[str]]) -> Clause:
-    """Build the aggregations that tell how the keys of persons, organizations, places and tags are written."""
+    """Build the aggregations that tell how keys are written: of persons, organizations, places and tags."""
     entities = {name: _entity_forms(name, some) for name, some in keys.items() if name in ENTITIES and some}
     tags = {"tag": _tag_forms(keys["tag"])} if keys.get("tag") else {}
     return entities | tags

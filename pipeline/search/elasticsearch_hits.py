@@ -19,7 +19,7 @@ SHOWN: Final = (
 
 LONGEST_MARKED: Final = 100_000  # characters of a text that are looked through
 OPEN, CLOSE = "\x02", "\x03"
-"""Around the matches in what the server answers: characters that are taken out of every text before it is kept."""
+"""Around the matches in what the server answers: `words.clean` takes these out of every text that is kept."""
 
 
 def highlight_clause(request: SearchRequest) -> Clause:

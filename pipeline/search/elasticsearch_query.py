@@ -1,7 +1,7 @@
 """Turn a search into Elasticsearch's query DSL: pure, from the tree of `query` to dicts.
 
-The server folds and stems what is typed, by the analyzers of the fields. Words and phrases score; all else only
-matches.
+The server folds and stems what is typed, by the analyzers of the fields. Words and phrases score; all else
+only matches.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,8 +40,8 @@ Clause = dict[str, Any]
 
 TITLE_BOOST: Final = 2  # a word in the title says more of the subject than one in the text
 
-# Languages whose stems are looked for, by the script of the word: a language's stemmer leaves the words of another
-# script as they stand, and so the folded field has them already.
+# Languages whose stems are looked for, by the script of the word: a stemmer leaves the words of other scripts
+# as they stand, and so the folded field has them already.
 STEMMED: Final = (
     ("Arabic", ("ar",)),
     ("Cyrillic", ("ru",)),
@@ -114,6 +114,8 @@ def query_clause(query: Query) -> Clause:
             return _all_of(parts)
         case Not():
             return _all_of((query,))
+        case Or((part,)):
+            return _scoring(part)
         case Or(parts):
             return {"bool": {"should": [_scoring(part) for part in parts]}}
     return _leaf(query)
@@ -252,7 +254,7 @@ def _dates(dates: DateRange) -> Clause:
 def _moment(at: float, clock: Clock) -> str:
     if clock is Clock.FIRST_SEEN:
         at = min(max(at, EARLIEST), LATEST)
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _recent(query: Clause, *, now: float) -> Clause:

@@ -1,4 +1,4 @@
-"""Find in Elasticsearch what stands out in the hits: entities and words that they have more often than all do."""
+"""Find in Elasticsearch what stands out: entities and words that hits have more often than all articles."""
 
 from collections.abc import Mapping
 from typing import Any, Final
