@@ -51,7 +51,7 @@ class ElasticsearchSearcher:
 
     def search(self, request: SearchRequest) -> Results:
         started = time.monotonic()
-        answer = self._ask(search_body(request), **_routing(request))
+        answer = self._ask(search_body(request), request)
         counted: Answer = answer.get("aggregations", {})
         forms = self._forms(request, counted)
         found = answer["hits"]["hits"]
@@ -80,14 +80,19 @@ class ElasticsearchSearcher:
         if not clauses:
             return {}
         body = {"query": request_query(request), "size": 0, "timeout": f"{SEARCH_S}s", "aggs": clauses}
-        answer = self._ask(body)["aggregations"]
+        answer = self._ask(body, request)["aggregations"]
         return {label: read_forms(label, answer) for label, some in keys.items() if some}
 
-    def _ask(self, body: Clause, **options: str) -> Answer:
-        """Search, or say in one line why there is no whole answer."""
+    def _ask(self, body: Clause, request: SearchRequest | None = None) -> Answer:
+        """Search, or say in one line why there is no whole answer. Ranked, a word weighs alike in all months."""
+        ranked = request is not None and request.sort is Sort.RELEVANCE
         try:
-            answer = self._client.search(
-                index=ALIAS, body=body, allow_partial_search_results=False, **options
+            answer: Answer = self._client.search(
+                index=ALIAS,
+                body=body,
+                allow_partial_search_results=False,
+                preference=None if request is None else _copies(request),
+                search_type="dfs_query_then_fetch" if ranked and body["size"] else None,
             ).body
         except BadRequestError as error:
             raise _refusal(error) from None
@@ -106,13 +111,9 @@ class ElasticsearchSearcher:
         return answer
 
 
-def _routing(request: SearchRequest) -> dict[str, str]:
-    """Let the same search go to the same copies of the shards, so that equal pages are equal; and let words
-    weigh alike in the shards of all months."""
-    copies = f"wireroom-{crc32(repr(request.query).encode('utf-8', 'surrogatepass')):08x}"
-    return {"preference": copies} | (
-        {"search_type": "dfs_query_then_fetch"} if request.sort is Sort.RELEVANCE and request.size else {}
-    )
+def _copies(request: SearchRequest) -> str:
+    """Send the same search to the same copies of the shards, or equal pages might not be equal."""
+    return f"wireroom-{crc32(repr(request.query).encode('utf-8', 'surrogatepass')):08x}"
 
 
 def _refusal(error: BadRequestError) -> WireroomError:

@@ -197,7 +197,7 @@ def _name(name: Name) -> Clause:
         return _row(name.text, fields.words, prefix=name.prefix)
     text = " ".join(clean(name.text).split())
     keys = list(dict.fromkeys((text, text.casefold(), name_key(text))))
-    either = [{"term": {fields.folded: text}}, *({"terms": {key: keys}} for key in fields.keys)]
+    either: list[Clause] = [{"term": {fields.folded: text}}, *({"terms": {key: keys}} for key in fields.keys)]
     return {"bool": {"should": either}} if len(either) > 1 else either[0]
 
 
@@ -222,7 +222,7 @@ def _row(text: str, fields: Sequence[str], *, prefix: bool) -> Clause:
 
 def _phrase(text: str, fields: Sequence[str], *, slop: int = 0) -> Clause:
     """Look for a text in a row, in the best of some fields; a field takes it apart by its own analyzer."""
-    spread = {"slop": slop} if slop else {}
+    spread: Clause = {"slop": slop} if slop else {}
     return {"multi_match": {"query": clean(text), "fields": list(fields), "type": "phrase", **spread}}
 
 

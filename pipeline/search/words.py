@@ -31,9 +31,9 @@ def clean(text: str) -> str:
 
 def spoken(word: Word) -> str:
     """Take the elided article off a word: l'élection is searched as élection."""
-    return ELISION.sub("", clean(word.text), count=1)
+    return str(ELISION.sub("", clean(word.text), count=1))
 
 
 def pieces(text: str) -> list[str]:
     """Cut a text into the pieces that an index keeps as words (covid-19 has two), as they are written."""
-    return _PIECE.findall(clean(text))
+    return [str(piece) for piece in _PIECE.findall(clean(text))]
