@@ -84,7 +84,8 @@ class ElasticsearchSearcher:
         return {label: read_forms(label, answer) for label, some in keys.items() if some}
 
     def _ask(self, body: Clause, request: SearchRequest | None = None) -> Answer:
-        """Search, or say in one line why there is no whole answer. Ranked, a word weighs alike in all months."""
+        """Search, or say in one line why there is no whole answer. Where hits are ranked, words weigh alike in
+        all months."""
         ranked = request is not None and request.sort is Sort.RELEVANCE
         try:
             answer: Answer = self._client.search(

@@ -7,6 +7,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from pipeline.errors import IndexAbsentError, IndexUnavailableError, QueryError
+from pipeline.indexing.elasticsearch_source import mapping_file
 from pipeline.search.elasticsearch import ALIAS, open_searcher
 from pipeline.search.request import Results, read_request
 from tests.servers import free_port
@@ -16,16 +17,18 @@ NOW = 1_773_144_000.0
 
 @pytest.fixture
 def client(elasticsearch_url: str) -> Iterator[Elasticsearch]:
-    with closing(Elasticsearch(elasticsearch_url)) as client:
+    with closing(Elasticsearch(elasticsearch_url, request_timeout=60)) as client:
         yield client
 
 
 def make_month(client: Elasticsearch, month: str, **settings: object) -> None:
-    """Make an index behind the alias; its mapping does not matter here."""
+    """Make an index behind the alias."""
+    mapping = mapping_file()
     client.indices.create(
         index=f"wireroom-articles-g1-{month}",
         aliases={ALIAS: {}},
-        settings={"number_of_replicas": 0, **settings},
+        settings={**mapping["settings"]["index"], **settings},
+        mappings=mapping["mappings"],
         wait_for_active_shards="0" if settings else None,
     )
 
