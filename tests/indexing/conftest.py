@@ -9,13 +9,15 @@ from pipeline.services import Services, open_services, set_up
 from pipeline.settings import Settings, read_settings
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "elasticsearch8", "elasticsearch9"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Choose a store and a home."""
+    """Choose store and index: SQLite and PostgreSQL with the embedded one, PostgreSQL with Elasticsearch."""
     environ = {"WIREROOM_HOME": str(tmp_path)}
-    if request.param == "postgresql":
+    if request.param != "sqlite":
         url = request.getfixturevalue("postgresql_url").replace("+psycopg", "")
         environ["WIREROOM_STORE_URL"] = url
+    if request.param.startswith("elasticsearch"):
+        environ["WIREROOM_INDEX_URL"] = request.getfixturevalue(f"{request.param}_url")
     return read_settings(environ)
 
 

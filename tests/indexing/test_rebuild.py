@@ -11,17 +11,21 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import RebuildBusyError, RebuildFailedError
+from pipeline.indexing.elasticsearch import ElasticsearchGenerations
+from pipeline.indexing.elasticsearch_months import Month, month_of
+from pipeline.indexing.elasticsearch_source import source
 from pipeline.indexing.index import Tombstone
 from pipeline.indexing.laps import Progress
 from pipeline.indexing.live import open_live
 from pipeline.indexing.proof import Proof
 from pipeline.indexing.rebuild import rebuild, roll_back
-from pipeline.model import Stage
-from pipeline.services import Services
+from pipeline.model import Document, Stage
+from pipeline.services import Services, mapping_version
 from pipeline.store.claims import claim_articles
 from pipeline.store.enriched import read_document
 from pipeline.store.generations import hold_building, live_generation, names_kept, read_generations
 from tests.indexing.desk import (
+    SEEN_AT,
     due_versions,
     edit,
     held_versions,
@@ -132,7 +136,12 @@ def test_a_second_builder_is_refused_while_the_first_lives(services: Services) -
 
 def test_a_dead_builders_generation_is_gone_on_with(services: Services) -> None:
     publish(services, IDS)
-    name = hold_building(services.store, "g-begun", owner="elsewhere:1:reindex:0", mapping=2)
+    name = hold_building(
+        services.store,
+        "g20260101000000-ab12",
+        owner="elsewhere:1:reindex:0",
+        mapping=mapping_version(services.settings),
+    )
     from sqlalchemy import update
 
     from pipeline.store.tables import generations
@@ -196,21 +205,27 @@ def corrupt_one(services: Services, generation: str) -> None:
     overwrite(services, generation, replace(document, authors=("Somebody Else",)))
 
 
-def overwrite(services: Services, generation: str, document: object) -> None:
+def overwrite(services: Services, generation: str, document: Document) -> None:
     """Write a document behind the back of versions, as a fault of the disk would."""
+    if isinstance(services.generations, ElasticsearchGenerations):
+        month = Month(generation, month_of(document.first_seen_at))
+        forced = {"version": document.version, "version_type": "external_gte"}
+        client = services.generations.connection.client
+        client.index(index=month.alias, id=document.id, document=source(document), **forced)
+        return
     from pipeline.indexing.tantivy import tantivy_document
     from pipeline.indexing.tantivy_folder import open_for_writing
 
     _index, writer = open_for_writing(services.settings.index_folder, generation)
-    writer.delete_documents_by_term("id", document.id)  # type: ignore[attr-defined]
-    writer.add_document(tantivy_document(document))  # type: ignore[arg-type]
+    writer.delete_documents_by_term("id", document.id)
+    writer.add_document(tantivy_document(document))
     writer.commit()
     writer.wait_merging_threads()
 
 
 def lose_one(services: Services, generation: str) -> None:
     with closing(services.generations.open(generation)) as index:
-        index.remove([Tombstone("a007", 99, 0.0)])
+        index.remove([Tombstone("a007", 99, SEEN_AT)])
         index.commit()
 
 
