@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import WireroomError
 from pipeline.outlets import Outlet, read_outlets
-from pipeline.settings import Settings, masked
+from pipeline.settings import EMBEDDED, Settings, masked
+from pipeline.store.generations import lock
 from pipeline.store.migrations import check_version, migrate
 from pipeline.store.store import Store, open_store
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.enrichment.models import Models
     from pipeline.feeds.child import FeedParser
     from pipeline.fetching.http import HttpOptions
+    from pipeline.indexing.elasticsearch_client import Connection
     from pipeline.indexing.index import Generations, Searcher
 
 
@@ -60,10 +62,14 @@ class Services:
 
     @cached_property
     def generations(self) -> "Generations":
-        """Open the generations of the index."""
-        from pipeline.indexing.tantivy import TantivyGenerations
+        """Open the generations of the index. Raises IndexUnavailableError when there is no such server."""
+        if self.settings.index_url == EMBEDDED:
+            from pipeline.indexing.tantivy import TantivyGenerations
 
-        return TantivyGenerations(self.settings.index_folder)
+            return TantivyGenerations(self.settings.index_folder)
+        from pipeline.indexing.elasticsearch import ElasticsearchGenerations
+
+        return ElasticsearchGenerations(_connect(self.settings), partial(lock, self.store))
 
     def preload(self) -> None:
         """Load what enrich needs, before a fork: the children share it."""
@@ -119,21 +125,35 @@ def set_up(settings: Settings) -> bool:
 
 def open_searcher(settings: Settings, generation: str | None = None) -> "Searcher":
     """Open what is searched, or one generation of the index, for searching."""
-    from pipeline.search.tantivy import open_searcher as open_tantivy
+    if settings.index_url == EMBEDDED:
+        from pipeline.search.tantivy import open_searcher as open_tantivy
 
-    return open_tantivy(settings.index_folder, generation)
+        return open_tantivy(settings.index_folder, generation)
+    from pipeline.search.elasticsearch import open_searcher as open_elasticsearch
+
+    return open_elasticsearch(_connect(settings).client, generation)
 
 
 def mapping_version(settings: Settings) -> int:
     """Tell by which version of the fields this program makes a generation."""
-    from pipeline.indexing.tantivy_schema import SCHEMA
+    if settings.index_url == EMBEDDED:
+        from pipeline.indexing.tantivy_schema import SCHEMA
 
-    return SCHEMA
+        return SCHEMA
+    from pipeline.indexing.elasticsearch_templates import mapping_version as of_elasticsearch
+
+    return of_elasticsearch()
 
 
 def most_writers(settings: Settings) -> int | None:
     """Tell how many processes may write one generation at the same time; None: any number."""
-    return 1
+    return 1 if settings.index_url == EMBEDDED else None
+
+
+def _connect(settings: Settings) -> "Connection":
+    from pipeline.indexing.elasticsearch_client import connect
+
+    return connect(settings.index_url, api_key=settings.index_api_key, ca=settings.index_ca)
 
 
 def _unreachable(settings: Settings, error: SQLAlchemyError) -> WireroomError:

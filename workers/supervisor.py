@@ -29,6 +29,8 @@ from workers.bells import Bells, open_bells
 from workers.broker import start_broker
 from workers.children import BROKER, Children
 from workers.home_lock import hold_home
+from workers.orphans import die_with_parent
+from workers.schedule import Calendar, reindex_schedule, start_reindex
 
 TICK_S = 0.5
 """Asking the store ten times a second cost 1.6 % of a core, twice a second a fifth of that."""
@@ -87,6 +89,7 @@ class _Run:
     ends_at: float | None
     reports: _Period
     tidies: _Period
+    rebuilds: Calendar
 
 
 def supervise(
@@ -111,8 +114,10 @@ def supervise(
             children.add(BROKER, lambda: start_broker(settings))
         children.add_worker("net")
         children.add_worker("enrich")
-        bells = open_bells(make_app(settings))
-        run = _begin_run(until_idle=until_idle, timeout_s=timeout_s)
+        app = make_app(settings)
+        bells = open_bells(app)
+        rebuilds = Calendar(reindex_schedule(settings, app))
+        run = _begin_run(until_idle=until_idle, timeout_s=timeout_s, rebuilds=rebuilds)
         while not stop.wait(TICK_S):
             try:
                 children.restart_dead()
@@ -130,17 +135,20 @@ def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progres
     tick(services.store, bells.ring)
     if run.tidies.is_due():
         tidy(services)
+    if run.rebuilds.is_due():
+        start_reindex(services.settings, preexec=die_with_parent)
     if run.reports.is_due():
         report(_progress(services.store))
     return run.until_idle and _is_idle(waiting(services.store), run.ends_at)
 
 
-def _begin_run(*, until_idle: bool, timeout_s: float | None) -> _Run:
+def _begin_run(*, until_idle: bool, timeout_s: float | None, rebuilds: Calendar) -> _Run:
     return _Run(
         until_idle=until_idle,
         ends_at=None if timeout_s is None else time.monotonic() + timeout_s,
         reports=_Period(REPORT_S if until_idle else REPORT_ENDLESS_S),
         tidies=_Period(TIDY_S),
+        rebuilds=rebuilds,
     )
 
 

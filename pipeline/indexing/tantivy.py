@@ -90,7 +90,7 @@ def _read_back(searcher: tantivy.Searcher, query: tantivy.Query) -> Iterator[Hel
         stored = searcher.doc(place)["stored"][0]
         yield Held(
             id=orjson.loads(stored)["id"],
-            version=int(version),
+            version=int(version or 0),
             sha256=hashlib.sha256(stored).hexdigest(),
             mark=str(mark),
         )

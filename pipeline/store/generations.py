@@ -72,7 +72,7 @@ def read_generations(store: Store) -> tuple[Generation, ...]:
     with store.read() as connection:
         now = store.read_clock(connection)
         counted = select(projections.c.generation, func.count()).group_by(projections.c.generation)
-        documents: dict[str, int] = dict(connection.execute(counted).tuples().all())
+        documents: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
         rows = connection.execute(select(generations).order_by(generations.c.created_at.desc())).all()
     same = ("name", "state", "created_at", "mapping", "progress", "proof")
     return tuple(
@@ -142,6 +142,12 @@ def keep_hold(store: Store, name: str, owner: str, **values: Any) -> None:
         check_hold(connection, name, owner)
         until = {"owned_until": store.now() + HOLD_S}
         connection.execute(update(generations).where(generations.c.name == name).values(**until, **values))
+
+
+def keep_proof(store: Store, name: str, proof: dict[str, Any]) -> None:
+    """Keep a proof with its generation."""
+    with store.write() as connection:
+        connection.execute(update(generations).where(generations.c.name == name).values(proof=proof))
 
 
 def check_hold(connection: Connection, name: str, owner: str) -> None:

@@ -49,7 +49,7 @@ def list_due(store: Store, generation: str, *, after: str = "", limit: int) -> S
 def count_due(store: Store, generation: str) -> int:
     """Count what a generation lacks, and what it should not hold."""
     with store.read() as connection:
-        lacking = connection.execute(_due(generation, func.count())).scalar_one()
+        lacking: int = connection.execute(_due(generation, func.count())).scalar_one()
         gone = select(func.count()).select_from(_gone(generation).subquery())
         return lacking + connection.execute(gone).scalar_one()
 
@@ -57,7 +57,8 @@ def count_due(store: Store, generation: str) -> int:
 def count_documents(store: Store) -> int:
     """Count the documents that an index should hold."""
     with store.read() as connection:
-        return connection.execute(_expected(func.count())).scalar_one()
+        count: int = connection.execute(_expected(func.count())).scalar_one()
+    return count
 
 
 def list_gone(store: Store, generation: str) -> tuple[Gone, ...]:
@@ -121,7 +122,7 @@ def cut(store: Store, generation: str) -> Cut:
     """Read one moment of the store, with the contents that a generation still lacks."""
     with store.read() as connection:
         rows = connection.execute(_expected(documents.c.article_id, documents.c.version))
-        versions: dict[str, int] = dict(rows.tuples().all())
+        versions: dict[str, int] = {row[0]: row[1] for row in rows}
         due = connection.execute(_due(generation, documents.c.document)).scalars().all()
         gone = tuple(Gone(**row._mapping) for row in connection.execute(_gone(generation)))
     return Cut(versions=versions, due=tuple(map(unpack_document, due)), gone=gone)
