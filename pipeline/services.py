@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import WireroomError
 from pipeline.outlets import Outlet, read_outlets
-from pipeline.settings import Settings, masked
+from pipeline.settings import EMBEDDED, Settings, masked
 from pipeline.store.indexed import adopt_generation, live_generation
 from pipeline.store.migrations import check_version, migrate
 from pipeline.store.store import Store, open_store
@@ -130,10 +130,18 @@ def open_index(settings: Settings, store: Store) -> "tuple[Index, str]":
 
 
 def open_searcher(settings: Settings) -> "Searcher":
-    """Open the index for searching."""
-    from pipeline.search.tantivy import open_searcher as open_tantivy
+    """Open the index for searching. Raises IndexUnavailableError when its server does not answer,
+    WireroomError when the embedded one is not there."""
+    if settings.index_url == EMBEDDED:
+        from pipeline.search.tantivy import open_searcher as open_tantivy
 
-    return open_tantivy(settings.index_folder)
+        return open_tantivy(settings.index_folder)
+    from pipeline.indexing.elasticsearch_client import connect
+    from pipeline.search.elasticsearch import open_searcher as open_elasticsearch
+
+    return open_elasticsearch(
+        connect(settings.index_url, api_key=settings.index_api_key, ca=settings.index_ca)
+    )
 
 
 def _unreachable(settings: Settings, error: SQLAlchemyError) -> WireroomError:
