@@ -5,7 +5,7 @@ The fields are those of `elasticsearch_mapping.json`. `event.ingested`, when it 
 
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -91,6 +91,21 @@ def digest(source: Source) -> str:
     event = {name: value for name, value in source["event"].items() if name != "ingested"}
     written = orjson.dumps({**source, "event": event}, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(written).hexdigest()
+
+
+def differences(kept: Source, due: Source) -> tuple[str, ...]:
+    """Name the fields in which two `_source`s differ, the time of the write left out."""
+    found, wanted = dict(_leaves(kept)), dict(_leaves(due))
+    names = sorted({*found, *wanted} - {"event.ingested"})
+    return tuple(name for name in names if found.get(name) != wanted.get(name))
+
+
+def _leaves(source: Source, above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in source.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield above + name, value
 
 
 def _timestamp(document: Document) -> float:
