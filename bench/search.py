@@ -1,8 +1,9 @@
 """Measure searches through Wireroom's Searcher beside the raw query on the same Elasticsearch, in turn.
 
-The index holds the texts of 181 real pages, many times over, with distinct ids, names and dates in three months.
-The raw side sends the very same body and parameters by the same client, and reads nothing of the answer: what
-lies between the two is Wireroom's own work. Either side asks in turn, so that a slow moment meets both.
+The index holds the texts of 181 real pages, many times over, with distinct ids, names and dates in three
+months. The raw side sends the very same body and parameters by the same client, and reads nothing of the
+answer: what lies between the two is the work of Wireroom. Either side asks in turn, so that a slow moment
+meets both.
 
     python -m bench.search [--url http://127.0.0.1:9200] [--documents 10000] [--rounds 100]
 

@@ -17,7 +17,7 @@ import typer
 from pipeline.cli.opening import existing_store, is_store_absent, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, columns, json_line, show
-from pipeline.errors import WireroomError
+from pipeline.errors import IndexAbsentError, WireroomError
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -151,7 +151,10 @@ def _broker(settings: "Settings") -> Finding:
 
 def _index(settings: "Settings") -> Finding:
     from pipeline.cli.parts import count_documents
+    from pipeline.settings import EMBEDDED, masked
 
+    if settings.index_url != EMBEDDED:
+        return _index_server(settings, masked(settings.index_url))
     if not settings.index_folder.is_dir():
         return Finding("index", True, f"{settings.index_folder}, not there yet: `wireroom up` makes it")
     try:
@@ -160,3 +163,14 @@ def _index(settings: "Settings") -> Finding:
         )
     except WireroomError as error:
         return Finding("index", False, str(error), "delete the folder; `wireroom up` fills it from the store")
+
+
+def _index_server(settings: "Settings", shown: str) -> Finding:
+    from pipeline.cli.parts import count_documents
+
+    try:
+        return Finding("index", True, f"{shown} holds {count_documents(settings):,} documents")
+    except IndexAbsentError as error:
+        return Finding("index", True, str(error))
+    except WireroomError as error:
+        return Finding("index", False, str(error), "check WIREROOM_INDEX_URL and its server")
