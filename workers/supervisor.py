@@ -105,6 +105,7 @@ def supervise(
         set_up(settings)
         services = stack.enter_context(closing(open_services(settings)))
         _begin_clean(services)
+        stack.callback(heal, settings.archive_folder)  # when the workers are gone
         children = stack.enter_context(Children(settings))
         if settings.broker_url == EMBEDDED:
             children.add(BROKER, lambda: start_broker(settings))

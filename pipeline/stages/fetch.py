@@ -5,11 +5,15 @@ to another host gives the article to that host's turn.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.archive.errors import ArchiveError
 from pipeline.fetching.classify import failure_meaning, page_problem, retry_after
 from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.robots import Robots, read_robots
@@ -32,7 +36,7 @@ from pipeline.store.fetched import (
     RobotsAnswer,
     record_turn,
 )
-from pipeline.store.leases import new_owner, release, release_host
+from pipeline.store.leases import blame, new_owner, release, release_host
 
 HOSTS_AT_ONCE = 32
 """Connections of one worker; each may hold a page of 10 MiB, so memory stays below some 300 MiB at worst."""
@@ -45,7 +49,10 @@ HOPS = 5
 """Redirects followed for one page, as the Fetch standard's 20 is far above what news sites need."""
 
 ATTEMPTS = 10
-"""Workers that may die while they hold an article in fetch; each death blames the whole turn."""
+"""Tries that may fail, or end their worker; a death blames the whole turn."""
+
+FAULT_WAIT_S = 30.0
+"""After a fault of this machine (a full disk), so that no host is asked again and again for what is lost."""
 
 ROBOTS_AGE_S = 86_400.0
 """RFC 9309 §2.4: no longer than 24 hours."""
@@ -62,6 +69,8 @@ ACCEPT = (("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.5"),)
 
 LONGEST_PAUSE_S = 7 * 86_400.0
 """A Retry-After beyond this is a mistake."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +114,46 @@ def pages_a_turn(delay_s: float) -> int:
 
 async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTurn) -> None:
     fetched: list[_Fetched] = []
-    recorded = False
+    recorded, put_off_s = False, 0.0
     try:
         rules = await _rules(services, http, turn)
         ends_at = time.monotonic() + TURN_S
         for claim in turn.claims:
-            asked_to_pause = bool(fetched and fetched[-1].pause_s)
-            if fetched and (asked_to_pause or time.monotonic() >= ends_at or shift.stopping.is_set()):
-                break
             if fetched or rules.answer:
+                asked_to_pause = bool(fetched and fetched[-1].pause_s)
+                # A pause that is longer than the turn is the host's, not the worker's, who has others to ask.
+                too_late = time.monotonic() + rules.delay_s >= ends_at
+                if asked_to_pause or too_late or shift.stopping.is_set():
+                    break
                 await asyncio.sleep(rules.delay_s)
-            fetched.append(await _fetch_page(services, http, claim, rules))
+            page = await _try_page(services, http, claim, rules)
+            if page is None:
+                break
+            fetched.append(page)
         await asyncio.to_thread(_end_turn, services, turn, fetched, rules)
         recorded = True
+    except (ArchiveError, OSError, SQLAlchemyError):
+        log.exception("turn failed host=%s", turn.host)
+        put_off_s = FAULT_WAIT_S
     finally:
         # Cancelled, or a fault of ours: what is archived stays so, and the rows are done again.
         if not recorded:
             release_host(services.store, turn, delay_s=services.settings.host_delay)
-        release(services.store, turn.claims[len(fetched) if recorded else 0 :])
+        release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)
     shift.ring(Stage.ENRICH)
+
+
+async def _try_page(services: Services, http: Http, claim: ArticleClaim, rules: _Rules) -> _Fetched | None:
+    """Fetch a page; what nobody foresaw is its own fault, and ends in quarantine when it comes again."""
+    try:
+        return await _fetch_page(services, http, claim, rules)
+    except (ArchiveError, OSError, SQLAlchemyError):
+        raise
+    except Exception as error:
+        log.exception("page failed url=%s", claim.url)
+        detail = f"{type(error).__name__}: {error}"
+        await asyncio.to_thread(blame, services.store, claim, Stage.FETCH, detail=detail)
+        return None
 
 
 def _end_turn(services: Services, turn: HostTurn, fetched: Sequence[_Fetched], rules: _Rules) -> None:
@@ -166,7 +196,7 @@ async def _ask_robots(services: Services, http: Http, claim: ArticleClaim) -> Ro
 
 async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules: _Rules) -> _Fetched:
     if claim.attempts > ATTEMPTS:
-        detail = f"{ATTEMPTS} workers died while they fetched it"
+        detail = f"failed {ATTEMPTS} times, or its worker died; `trace` tells each"
         return _Fetched(Quarantined(claim=claim, stage=Stage.FETCH, cause=Cause.STAGE_CRASHED, detail=detail))
     url, hops = claim.next_url or claim.url, claim.hops
     while True:
@@ -184,7 +214,7 @@ async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules
             return _no_page(
                 services, claim, Partial.FETCH_FAILED, f"more than {HOPS} redirects, the last to {target}"
             )
-        if host_of(target) != claim.host:
+        if host_of(target) != claim.host or rules.delay_s >= TURN_S:
             return _Fetched(Moved(claim=claim, next_url=target, host=host_of(target), hops=hops))
         url = target
         await asyncio.sleep(rules.delay_s)
