@@ -8,6 +8,7 @@ from pipeline.cli.opening import made_store, make_home, settings
 from pipeline.cli.printing import counted, local, note, show
 from pipeline.cli.progress import showing_progress
 from pipeline.model import State
+from pipeline.outlets import read_outlets
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -26,6 +27,7 @@ def up(
     """Run everything until Ctrl-C: broker, ticks and workers."""
     chosen = settings()
     make_home(chosen)
+    read_outlets(chosen.home)  # a fault in it is told here, not in a worker's log
     from workers.supervisor import Ending, supervise  # a second of imports, after what may be refused at once
 
     if not _count(chosen).feeds.active:

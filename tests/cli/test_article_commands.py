@@ -161,6 +161,37 @@ def test_doctor_finds_a_missing_model(
     assert [each["name"] for each in ran.lines if not each["ok"]] == ["model for xx"]
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "name"),
+    [
+        ("outlets.toml", '["courier.example"\nname = "The Courier"', "outlets"),
+        ("outlets.toml", '[courier.example]\nname = "The Courier"', "outlets"),
+        ("outlets.toml", '["courier.example"]\nname = 3', "outlets"),
+        ("wireroom.toml", "host_delay = 'soon'", "settings"),
+    ],
+)
+def test_doctor_finds_a_broken_file(
+    wireroom: Wireroom, published: Store, home: Path, file: str, text: str, name: str
+) -> None:
+    (home / file).write_text(text)
+    ran = wireroom("doctor", "--json")
+    assert ran.code == 1
+    [finding] = [each for each in ran.lines if not each["ok"]]
+    assert finding["name"] == name
+    assert finding["text"].startswith(str(home / file))
+    refused = wireroom("up", "--until-idle")
+    assert (refused.code, refused.out, refused.err) == (2, "", f"wireroom: {finding['text']}\n")
+
+
+def test_doctor_tries_to_write(wireroom: Wireroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "WIREROOM_HOME", "/proc/wireroom"
+    )  # where root's permissions say yes, and nothing can be
+    failing = {each["name"]: each["text"] for each in wireroom("doctor", "--json").lines if not each["ok"]}
+    assert failing.keys() >= {"home", "archive"}
+    assert failing["home"].startswith("/proc/wireroom is not writable, not there yet: ")
+
+
 def test_config_masks_secrets_and_says_where_values_come_from(
     wireroom: Wireroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
