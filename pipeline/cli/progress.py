@@ -58,6 +58,22 @@ def progress_line(progress: "Progress", seconds: float, *, is_endless: bool) -> 
     return line
 
 
+def plain_line(progress: "Progress") -> str:
+    """Say where the articles are: `74 articles: 12 to fetch, 30 to enrich, 32 indexed; 2 feeds to poll`."""
+    states = (
+        (progress.found, "to fetch"),
+        (progress.fetched, "to enrich"),
+        (progress.enriched, "to index"),
+        (progress.indexed, "indexed"),
+        (progress.dropped, "dropped"),
+        (progress.quarantined, "in quarantine"),
+    )
+    total = sum(number for number, _ in states)
+    where = ", ".join(f"{number:,} {what}" for number, what in states if number)
+    said = f"{counted(total, 'article')}: {where}" if total else "no articles yet"
+    return said + (f"; {counted(progress.feeds_due, 'feed')} to poll" if progress.feeds_due else "")
+
+
 def _plain_reporter() -> "Callable[[Progress], None]":
     began_at = time.monotonic()
     said_at = 0.0
@@ -69,10 +85,7 @@ def _plain_reporter() -> "Callable[[Progress], None]":
         if progress == said or now - said_at < PLAIN_EVERY_S:
             return
         said_at, said = now, progress
-        sys.stderr.write(
-            f"{now - began_at:5.1f} s  {counted(progress.feeds_due, 'feed')} due, {progress.found:,} found, "
-            f"{progress.fetched:,} fetched, {progress.enriched:,} enriched, {progress.indexed:,} indexed\n"
-        )
+        sys.stderr.write(f"{now - began_at:5.1f} s  {plain_line(progress)}\n")
         sys.stderr.flush()
 
     return report
