@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.indexing.tantivy import open_or_create
+from pipeline.store.indexed import live_generation
 from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, fetch, id_of, index, poll, publish, quarantine
@@ -42,6 +44,8 @@ def test_no_hits_is_no_failure(wireroom: Wireroom, published: Store) -> None:
 def test_show_prints_the_article(wireroom: Wireroom, published: Store) -> None:
     said = wireroom("show", BRIDGE).out
     assert "The bridge is open\n" in said
+    assert not said.endswith("\n\n")
+    assert wireroom("show", BRIDGE, BRIDGE).out == f"{said}\n{said}"
     assert "Ada Okafor opened the bridge in Lagos on Monday.\n" in said
 
 
@@ -70,6 +74,7 @@ def test_trace_tells_the_story(wireroom: Wireroom, published: Store) -> None:
         assert part in said
     traced = wireroom("trace", HARBOUR + "?utm_source=rss", "--json").json
     assert (traced["url"], traced["state"], traced["reason"]) == (HARBOUR, "indexed", None)
+    assert wireroom("trace", HARBOUR, "none", HARBOUR).out.count("\n\n") == 1
     assert [step["outcome"] for step in traced["steps"]] == ["found", "no-page", "enriched", "indexed"]
     assert traced["steps"][1]["slug"] == "gone"
 
@@ -113,13 +118,27 @@ def test_remove_says_what_would_go_and_then_removes_it(
     told = f"{BRIDGE}: 1 document, 1 feed entry, 1 archived page\n"
     assert wireroom("remove", BRIDGE, "--reason", "court order", "--dry-run").out == f"would remove: {told}"
     assert wireroom("search", "bridge", "--json").json["total"] == 2
-    assert wireroom("remove", BRIDGE, "--reason", "court order").out == f"removed: {told}"
-    index(published, home)
+    ran = wireroom("remove", BRIDGE, "--reason", "court order")
+    assert (ran.out, ran.err) == (f"removed: {told}", "")
     assert wireroom("search", "bridge", "--json").json["total"] == 1
     assert "dropped: removed" in wireroom("show", BRIDGE).err
     status = wireroom("status", "--json").json
     assert (status["dropped"], status["articles"]["total"], status["problems"]) == ({"removed": 1}, 2, [])
     assert wireroom("trace", BRIDGE, "--json").json["detail"] == "court order"
+    steps = wireroom("trace", BRIDGE).out.splitlines()
+    assert steps[-3].split("  ", 1)[1].split() == ["removed", "by", "a", "person", "court", "order"]
+    assert steps[-1] == "now dropped (removed by a person)"
+
+
+def test_a_removal_says_so_when_the_index_is_busy(wireroom: Wireroom, published: Store, home: Path) -> None:
+    busy, _ = open_or_create(home / "index", generation=live_generation(published) or "")
+    ran = wireroom("remove", BRIDGE, "--reason", "court order")
+    assert (ran.code, ran.err.count("\n")) == (0, 1)
+    assert "until `wireroom up`" in ran.err
+    assert wireroom("search", "bridge", "--json").json["total"] == 2
+    busy.close()
+    index(published, home)
+    assert wireroom("search", "bridge", "--json").json["total"] == 1
 
 
 def test_quarantine_is_listed_by_cause_with_what_helps(wireroom: Wireroom, store: Store, home: Path) -> None:
