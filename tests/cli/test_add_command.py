@@ -28,11 +28,15 @@ def site_with_feeds(web: SampleWeb, count: int) -> tuple[str, tuple[str, ...]]:
 
 
 def test_a_feed_is_added_with_its_tags(wireroom: Wireroom, web: SampleWeb) -> None:
-    ran = wireroom("add", web.feeds[0], "--tag", "tech", "--tag", "space", "--json")
+    ran = wireroom("add", web.feeds[0], "--tag", "tech,news", "--tag", "space", "--json")
     assert ran.json["added"] is True
     assert ran.json["entries"] > 0
     [feed] = wireroom("feeds", "list", "--json").lines
-    assert (feed["url"], feed["title"], feed["tags"]) == (web.feeds[0], ran.json["title"], ["tech", "space"])
+    assert (feed["url"], feed["title"], feed["tags"]) == (
+        web.feeds[0],
+        ran.json["title"],
+        ["tech", "news", "space"],
+    )
 
 
 def test_adding_twice_changes_nothing_and_says_so(wireroom: Wireroom, web: SampleWeb) -> None:
@@ -41,6 +45,12 @@ def test_adding_twice_changes_nothing_and_says_so(wireroom: Wireroom, web: Sampl
     again = wireroom("add", web.feeds[0])
     assert (again.code, again.out.startswith("watched already: ")) == (0, True)
     assert wireroom("feeds", "list", "--json").lines == before
+
+
+def test_a_feed_that_is_watched_already_gets_the_tags(wireroom: Wireroom, web: SampleWeb) -> None:
+    wireroom("add", web.feeds[0], "--tag", "tech")
+    assert wireroom("add", web.feeds[0], "--tag", "mine").out.startswith("watched already: ")
+    assert wireroom("feeds", "list", "--json").json["tags"] == ["tech", "mine"]
 
 
 def test_of_a_site_the_best_feed_is_taken_where_nobody_can_be_asked(
