@@ -122,6 +122,11 @@ class Settings(BaseModel):
         return self.home / "index"
 
     @property
+    def log_folder(self) -> Path:
+        """Tell where `up` writes the logs."""
+        return self.home / "log"
+
+    @property
     def sql_url(self) -> str:
         """Give the store's address as SQLAlchemy writes it."""
         if self.store_url == EMBEDDED:

@@ -142,7 +142,7 @@ def _run(store: "Store", web: "SampleWeb", settings: "Settings") -> None:
     if ending is Ending.STOPPED:
         raise KeyboardInterrupt
     if ending is Ending.TIMED_OUT:
-        raise WireroomError(f"not done after {TIMEOUT_S:.0f} s; {settings.home / 'log'} may say why")
+        raise WireroomError(f"not done after {TIMEOUT_S:.0f} s; {settings.log_folder} may say why")
 
 
 class _Edit:

@@ -103,6 +103,27 @@ def test_status_on_one_screen(wireroom: Wireroom, published: Store) -> None:
     assert said.count("\n") < 24
 
 
+def test_status_tells_where_the_logs_are_and_how_many_feeds_fail(
+    wireroom: Wireroom, published: Store, home: Path
+) -> None:
+    assert "logs" not in wireroom("status").out
+    (home / "log").mkdir()
+    wireroom("feeds", "poll", FEED)
+    poll(published, FEED, error="http-503", status=503, failures=1.0, entries=None)
+    said = wireroom("status").out
+    assert f"logs      {home / 'log'}\n" in said
+    assert "feeds     1 active, 1 of them failing\n" in said
+
+
+def test_status_knows_nothing_of_a_store_that_does_not_answer(
+    wireroom: Wireroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIREROOM_STORE_URL", "postgresql://127.0.0.1:9/news")
+    said = wireroom("status").out
+    assert "feeds     unknown\narticles  unknown\nparts     store unreachable" in said
+    assert "the store cannot be opened" in said
+
+
 def test_status_check_fails_on_problems(wireroom: Wireroom, store: Store) -> None:
     poll(store, FEED, entry(BRIDGE))
     ran = wireroom("status", "--check", "--json")
