@@ -95,5 +95,7 @@ def _tell(wanted: "Sequence[FoundFeed]", added: Sequence[str], *, json: bool) ->
         else:
             said = "added" if is_new else "watched already"
             show(f"{said}: {one_line(feed.title) or '(no title)'}, {feed.entries:,} entries, {feed.url}")
+        if not feed.is_well_formed:
+            note(f"{feed.url} is not well-formed, read as far as possible: entries may be missing")
     if added:
         note("`wireroom up` polls it" if len(added) == 1 else "`wireroom up` polls them")

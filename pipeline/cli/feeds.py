@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from pipeline.store.subscriptions import NewFeed, WatchedFeed
 
 
+FEW = 5
+"""Lines of a list that are named as faulty; a file that is no list at all has hundreds."""
+
+
 def list_feeds(
     failing: Annotated[bool, typer.Option("--failing", help="Only those whose last poll failed.")] = False,
     paused: Annotated[bool, typer.Option("--paused", help="Only those that are paused.")] = False,
@@ -131,8 +135,10 @@ def import_feeds(
 
     chosen = settings()
     listed = parse_subscriptions(_read(file), file.name)
-    for problem in listed.problems:
+    for problem in listed.problems[:FEW]:
         note(problem)
+    if len(listed.problems) > FEW:
+        note(f"and {len(listed.problems) - FEW:,} more like these")
     tags, _ = read_tags(tag)
     wanted = _new_feeds(listed, tags=tags)
     if not wanted:

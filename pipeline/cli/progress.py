@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pipeline.cli.printing import counted
+from pipeline.cli.printing import counted, note
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,11 +22,14 @@ BAR = 30
 
 @contextmanager
 def showing_progress(
-    *, is_endless: bool = False, plain: bool = False
+    *, is_endless: bool = False, plain: bool = False, first: str = ""
 ) -> "Iterator[Callable[[Progress], None]]":
-    """Show progress on stderr while the block runs; without a terminal nothing, or lines when `plain`."""
+    """Show progress on stderr while the block runs; without a terminal nothing, or lines when `plain`.
+
+    `first` is said when all has started, terminal or not: whoever waits learns that it runs.
+    """
     if not sys.stderr.isatty():
-        yield _plain_reporter() if plain else lambda _progress: None
+        yield _after(first, _plain_reporter() if plain else lambda _progress: None)
         return
     from rich.console import Console
     from rich.live import Live
@@ -39,7 +42,18 @@ def showing_progress(
             line = progress_line(progress, time.monotonic() - began_at, is_endless=is_endless)
             live.update(line, refresh=True)
 
-        yield report
+        yield _after(first, report)
+
+
+def _after(first: str, report: "Callable[[Progress], None]") -> "Callable[[Progress], None]":
+    left = [first] if first else []
+
+    def report_after(progress: "Progress") -> None:
+        while left:
+            note(left.pop())  # above the line that moves: rich sees to it
+        report(progress)
+
+    return report_after
 
 
 def progress_line(progress: "Progress", seconds: float, *, is_endless: bool) -> "RenderableType":

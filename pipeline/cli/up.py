@@ -32,7 +32,7 @@ def up(
 
     if not _count(chosen).feeds.active:
         note("no feed is watched yet: `wireroom add URL` beside this one, any time")
-    with showing_progress(is_endless=not until_idle) as report:
+    with showing_progress(is_endless=not until_idle, first=_first_line(chosen, until_idle)) as report:
         ending = supervise(chosen, until_idle=until_idle, timeout_s=timeout, report=report)
     show(*ending_lines(_count(chosen)))
     if ending is Ending.TIMED_OUT:
@@ -41,6 +41,11 @@ def up(
     if ending is Ending.STOPPED and until_idle:
         note("stopped before everything was done")
         raise typer.Exit(EXIT_FAILED)
+
+
+def _first_line(settings: "Settings", until_idle: bool) -> str:
+    ends = "ends when nothing is left to do; Ctrl-C ends it now" if until_idle else "Ctrl-C ends it"
+    return f"running; logs in {settings.log_folder}; {ends}"
 
 
 def ending_lines(counts: "Counts") -> list[str]:

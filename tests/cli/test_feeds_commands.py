@@ -135,6 +135,21 @@ def test_import_reads_one_address_a_line(wireroom: Wireroom, tmp_path: Path) -> 
     assert "line 3" in ran.err
 
 
+def test_of_a_file_that_is_no_list_a_few_lines_are_named(wireroom: Wireroom, tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(bytes(range(256)) * 40)
+    ran = wireroom("feeds", "import", str(tmp_path / "noise"))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.count("\n") <= 7
+    assert "more like these" in ran.err
+
+
+def test_a_feed_that_is_taken_for_a_list_is_named_as_one(wireroom: Wireroom, tmp_path: Path) -> None:
+    (tmp_path / "feed.xml").write_text("<rss version='2.0'><channel><title>News</title></channel></rss>")
+    ran = wireroom("feeds", "import", str(tmp_path / "feed.xml"))
+    assert ran.code == 1
+    assert ran.err.startswith("wireroom: feed.xml: a feed itself, no list of them")
+
+
 def test_a_list_without_feeds_stores_nothing(wireroom: Wireroom, tmp_path: Path, home: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n")
     ran = wireroom("feeds", "import", str(tmp_path / "empty.txt"))
