@@ -117,30 +117,39 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
     recorded, put_off_s = False, 0.0
     try:
         rules = await _rules(services, http, turn)
-        ends_at = time.monotonic() + TURN_S
-        for claim in turn.claims:
-            if fetched or rules.answer:
-                asked_to_pause = bool(fetched and fetched[-1].pause_s)
-                # A pause that is longer than the turn is the host's, not the worker's, who has others to ask.
-                too_late = time.monotonic() + rules.delay_s >= ends_at
-                if asked_to_pause or too_late or shift.stopping.is_set():
-                    break
-                await asyncio.sleep(rules.delay_s)
-            page = await _try_page(services, http, claim, rules)
-            if page is None:
-                break
-            fetched.append(page)
+        await _fetch_pages(services, shift, http, turn, rules, fetched)
         await asyncio.to_thread(_end_turn, services, turn, fetched, rules)
         recorded = True
     except (ArchiveError, OSError, SQLAlchemyError):
         log.exception("turn failed host=%s", turn.host)
         put_off_s = FAULT_WAIT_S
+    except Exception as error:  # in asking for the host's rules, by the address of its first page
+        await asyncio.to_thread(_blame, services, turn.claims[0], error)
     finally:
         # Cancelled, or a fault of ours: what is archived stays so, and the rows are done again.
         if not recorded:
             release_host(services.store, turn, delay_s=services.settings.host_delay)
         release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)
     shift.ring(Stage.ENRICH)
+
+
+async def _fetch_pages(
+    services: Services, shift: Shift, http: Http, turn: HostTurn, rules: _Rules, fetched: list[_Fetched]
+) -> None:
+    """Fetch a turn's pages, one after the other, into `fetched`, until the turn is over."""
+    ends_at = time.monotonic() + TURN_S
+    for claim in turn.claims:
+        if fetched or rules.answer:
+            asked_to_pause = bool(fetched and fetched[-1].pause_s)
+            # A pause that is longer than the turn is the host's, not the worker's, who has others to ask.
+            too_late = time.monotonic() + rules.delay_s >= ends_at
+            if asked_to_pause or too_late or shift.stopping.is_set():
+                return
+            await asyncio.sleep(rules.delay_s)
+        page = await _try_page(services, http, claim, rules)
+        if page is None:
+            return
+        fetched.append(page)
 
 
 async def _try_page(services: Services, http: Http, claim: ArticleClaim, rules: _Rules) -> _Fetched | None:
@@ -150,10 +159,13 @@ async def _try_page(services: Services, http: Http, claim: ArticleClaim, rules: 
     except (ArchiveError, OSError, SQLAlchemyError):
         raise
     except Exception as error:
-        log.exception("page failed url=%s", claim.url)
-        detail = f"{type(error).__name__}: {error}"
-        await asyncio.to_thread(blame, services.store, claim, Stage.FETCH, detail=detail)
+        await asyncio.to_thread(_blame, services, claim, error)
         return None
+
+
+def _blame(services: Services, claim: ArticleClaim, error: Exception) -> None:
+    log.error("page failed url=%s", claim.url, exc_info=error)
+    blame(services.store, claim, Stage.FETCH, detail=f"{type(error).__name__}: {error}")
 
 
 def _end_turn(services: Services, turn: HostTurn, fetched: Sequence[_Fetched], rules: _Rules) -> None:
