@@ -78,6 +78,7 @@ class ParsedFeed:
     language: str | None
     entries: tuple[Entry, ...]
     entries_without_link: int  # entries that no article can be made of; counted, never dropped silently
+    is_well_formed: bool = True  # else it was read as far as possible: entries may be missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,12 +27,19 @@ def read_outlets(home: Path) -> Mapping[str, Outlet]:
     path = home / FILE_NAME
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
-        return {domain.lower(): Outlet(**table) for domain, table in tables.items()}
+        outlets = {domain.lower(): Outlet(**table) for domain, table in tables.items()}
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
     except TypeError:
-        raise SettingsError(
-            f"{path}: write tables like [example.org] with name, country and kind only"
-        ) from None
+        raise _malformed(path) from None
+    told = (text for each in outlets.values() for text in (each.name, each.country or "", each.kind or ""))
+    if not all(isinstance(text, str) for text in told):
+        raise _malformed(path)
+    return outlets
+
+
+def _malformed(path: Path) -> SettingsError:
+    # The quotation marks matter: [example.org] is a table org in a table example.
+    return SettingsError(f'{path}: write tables like ["example.org"] with name, country and kind, all texts')

@@ -73,7 +73,7 @@ class Services:
 
     def preload(self) -> None:
         """Load what enrich needs, before a fork: the children share it."""
-        _ = self.models, self.languages
+        _ = self.models, self.languages, self.outlets
 
     @cached_property
     def outlets(self) -> Mapping[str, Outlet]:

@@ -6,7 +6,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
@@ -138,6 +138,11 @@ class Settings(BaseModel):
         return self.home / "index"
 
     @property
+    def log_folder(self) -> Path:
+        """Tell where `up` writes the logs."""
+        return self.home / "log"
+
+    @property
     def sql_url(self) -> str:
         """Give the store's address as SQLAlchemy writes it."""
         if self.store_url == EMBEDDED:
@@ -173,11 +178,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Raises SettingsError with one line that names the setting and says what it should look like.
     """
     home = default_home(environ)
-    chosen = {**_read_file(home / FILE_NAME), **_read_environ(environ)}
+    in_file, in_environ = _read_file(home / FILE_NAME), _read_environ(environ)
     try:
-        settings = Settings(**{**chosen, "home": home})
+        settings = Settings(**{**in_file, **in_environ, "home": home})
     except ValidationError as error:
-        raise SettingsError(_one_line(error)) from None
+        raise SettingsError(_one_line(error, in_environ, home / FILE_NAME)) from None
     if settings.poll_min > settings.poll_max:
         raise SettingsError(
             f"{PREFIX}POLL_MIN is above {PREFIX}POLL_MAX: {settings.poll_min:g} s > {settings.poll_max:g} s"
@@ -193,7 +198,9 @@ def _read_file(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
     for name in found:
-        _refuse_unknown(name, f"{path}: {name}")
+        _refuse_unknown(name, f"{path}: {name}", str.lower)
+    if "home" in found:
+        raise SettingsError(f"{path}: home is set by {PREFIX}HOME alone: it is where this file is looked for")
     return found
 
 
@@ -206,19 +213,24 @@ def _read_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in named.items() if value != "" and name != "home"}
 
 
-def _refuse_unknown(name: str, shown: str) -> None:
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _refuse_unknown(name: str, shown: str, spelled: Callable[[str], str] = _variable) -> None:
     if name in Settings.model_fields:
         return
     near = get_close_matches(name, Settings.model_fields, n=1)
-    hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else "; see `wireroom config show`"
+    hint = f"; did you mean {spelled(near[0])}?" if near else "; see `wireroom config show`"
     raise SettingsError(f"{shown} is no setting{hint}")
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, in_environ: Mapping[str, str], file: Path) -> str:
     fault = error.errors()[0]
-    name = f"{PREFIX}{str(fault['loc'][0]).upper()}"
+    name = str(fault["loc"][0])
+    shown = f"{_variable(name)}=" if name in in_environ else f"{file}: {name} = "
     said = fault["msg"].removeprefix("Value error, ")
-    return f"{name}={masked(str(fault['input']))}: {said}"
+    return f"{shown}{masked(str(fault['input']))}: {said}"
 
 
 def masked(url: str) -> str:

@@ -72,5 +72,20 @@ def test_a_broken_file_is_one_line_that_names_it(tmp_path: Path, text: str) -> N
         read_settings({"WIREROOM_HOME": str(tmp_path)})
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('host_delay = "soon"', "host_delay = soon: write a number of seconds"),
+        ('host_dely = "3s"', "host_dely is no setting; did you mean host_delay?"),
+        ('home = "/x"', "home is set by WIREROOM_HOME alone"),
+    ],
+)
+def test_a_wrong_line_of_the_file_is_named_as_it_stands_there(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "wireroom.toml").write_text(line)
+    with pytest.raises(SettingsError) as refused:
+        read_settings({"WIREROOM_HOME": str(tmp_path), "WIREROOM_RETRY_DELAY": "1h"})
+    assert str(refused.value).startswith(f"{tmp_path / 'wireroom.toml'}: {said}")
+
+
 def test_passwords_are_masked() -> None:
     assert masked("postgresql://user:secret@host/db") == "postgresql://user:***@host/db"

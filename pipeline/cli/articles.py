@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,20 +29,24 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from pipeline.model import Document
+    from pipeline.settings import Settings
     from pipeline.store.removal import Removal
     from pipeline.store.store import Store
     from pipeline.store.tracing import Trace
+
+INDEXING_S = 3.0
+"""How long a removal may take to put the index right: some ten thousand documents, if so many wait."""
 
 
 def show_articles(targets: Targets, json: Json = False) -> None:
     """Show articles: text, entities, where they were seen."""
 
-    def tell(store: "Store", target: str) -> None:
+    def tell(store: "Store", target: str, apart: Sequence[str]) -> None:
         document = find_document(store, target)
         if json:
             json_line(document_json(document))
         else:
-            show(*document_screen(document))
+            show(*apart, *document_screen(document))
 
     _for_each(targets, tell)
 
@@ -51,12 +56,12 @@ def trace_articles(
 ) -> None:
     """Tell what happened to articles, step by step."""
 
-    def tell(store: "Store", target: str) -> None:
+    def tell(store: "Store", target: str, apart: Sequence[str]) -> None:
         found = find_trace(store, target)
         if json:
             json_line(as_json(found))
         else:
-            show(*trace_screen(found))
+            show(*apart, *trace_screen(found))
 
     _for_each(urls, tell)
 
@@ -70,19 +75,47 @@ def remove_articles(
     from pipeline.archive.reading import erase
     from pipeline.store.removal import plan_removal, remove
 
-    folder = settings().archive_folder
+    chosen = settings()
+    folder = chosen.archive_folder
+    removed: list[str] = []
 
-    def tell(store: "Store", target: str) -> None:
+    def tell(store: "Store", target: str, _apart: Sequence[str]) -> None:
         id = require_article(store, target)
         if dry_run:
             show(f"would remove: {_removal_line(plan_removal(store, id))}")
         else:
             removal = remove(store, id, reason=reason, erase=lambda position: erase(folder, position))
+            removed.append(removal.id)
             show(f"removed: {_removal_line(removal)}")
 
-    _for_each(urls, tell)
-    if not dry_run:
-        note("the index lets go of them while `wireroom up` runs")
+    try:
+        _for_each(urls, tell)
+    finally:
+        if removed and not _is_out_of_index(chosen, removed):
+            note(
+                "they are found until `wireroom up` takes them out of the index: within seconds where it runs"
+            )
+
+
+def _is_out_of_index(settings: "Settings", ids: Sequence[str]) -> bool:
+    """Do what the index stage has to do, unless another process is at it; tell whether these are out.
+
+    Only in a home with store and index: elsewhere the index may be another machine's.
+    """
+    from threading import Event
+
+    from pipeline.services import open_services
+    from pipeline.settings import EMBEDDED
+    from pipeline.stages.index import index
+    from pipeline.stages.shift import begin_shift
+    from pipeline.store.tracing import trace
+
+    with closing(open_services(settings)) as services:
+        if settings.store_url == EMBEDDED and settings.index_folder.is_dir():
+            with suppress(WireroomError):  # it does not answer just now: the rows wait
+                index(services, begin_shift(lambda _stage: None, Event(), budget_s=INDEXING_S))
+        left = [found for id in ids if (found := trace(services.store, id)) and found.stage]
+    return not left
 
 
 def require_article(store: "Store", target: str) -> str:
@@ -164,7 +197,6 @@ def document_screen(document: "Document") -> "Sequence[RenderableType]":
         Text(""),
         *paragraphs,
         columns([*found, *marks, *seen, ("id", f"{document.id}, version {document.version}")]),
-        Text(""),
     ]
 
 
@@ -176,8 +208,10 @@ def trace_screen(found: "Trace") -> "Sequence[RenderableType]":
     before = None
     for step in found.steps:
         when = rfc3339(step.at) if before is None else f"+{lasting(step.at - before)}"
-        said = ": ".join(each for each in (MEANING.get(step.slug or "", step.slug), step.detail) if each)
-        rows.append((Text(when, "dim"), Text(step_in_words(step.stage, step.outcome)), said))
+        words = step_in_words(step.stage, step.outcome)
+        why = MEANING.get(step.slug or "", step.slug)
+        said = ": ".join(each for each in (why if why != words else None, step.detail) if each)
+        rows.append((Text(when, "dim"), Text(words), said))
         before = step.at
     told: list[RenderableType] = [columns(rows)] if rows else [Text("its steps were trimmed by age", "dim")]
     return [
@@ -185,14 +219,14 @@ def trace_screen(found: "Trace") -> "Sequence[RenderableType]":
         Text(f"id {found.id}", "dim"),
         *told,
         Text(standing_line(found)),
-        Text(""),
     ]
 
 
 def standing_line(found: "Trace") -> str:
     """Say in a sentence where an article is and what comes next."""
     slug = found.reason or found.partial
-    why = f" ({slug}: {MEANING.get(slug, '')})" if slug else ""
+    meaning = MEANING.get(slug or "", "")
+    why = f" ({meaning if meaning.startswith(slug) else f'{slug}: {meaning}'})" if slug else ""
     twin = f", see {found.duplicate_of}" if found.duplicate_of else ""
     following = ""
     if found.stage and found.due_at is not None:
@@ -211,13 +245,18 @@ def _removal_line(removal: "Removal") -> str:
     return f"{one_line(removal.url)}: {', '.join(parts)}{repeated}"
 
 
-def _for_each(targets: Sequence[str], tell: "Callable[[Store, str], None]") -> None:
-    """Do something for each target; one that cannot be had is said, and the others go on."""
+def _for_each(targets: Sequence[str], tell: "Callable[[Store, str, Sequence[str]], None]") -> None:
+    """Do something for each target; one that cannot be had is said, and the others go on.
+
+    `tell` is given what to print before what it tells, so that it stands apart from what was told before.
+    """
     failed = False
+    apart: Sequence[str] = ()
     with existing_store(settings()) as store:
         for target in targets:
             try:
-                tell(store, target)
+                tell(store, target, apart)
+                apart = ("",)
             except WireroomError as error:
                 note(str(error))
                 failed = True

@@ -6,7 +6,7 @@ from pipeline.cli.printing import as_json, columns, json_line, show
 
 
 def show_config(json: Json = False) -> None:
-    """Show every setting, its value with secrets masked, and where it came from."""
+    """Show every setting and where it came from."""
     origins = setting_origins(settings())
     if json:
         for origin in origins:

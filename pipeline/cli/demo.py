@@ -2,11 +2,13 @@
 
 import fcntl
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from pipeline.cli.opening import made_store, make_home, settings
@@ -57,6 +59,8 @@ EXAMPLES = (
 
 def demo() -> None:
     """See it all, offline: feeds, workers, searches."""
+    from rich.text import Text
+
     from pipeline.demo.site import open_sample_web
     from pipeline.settings import read_settings
 
@@ -76,7 +80,10 @@ def demo() -> None:
             _show_funnel(store)
     for example in EXAMPLES:
         _show_search(sample, example)
-    _show_next(sample, time.monotonic() - began_at)
+    seconds = time.monotonic() - began_at
+    show(
+        "", Text(f"Done in {seconds:.0f} s. Try next:", "bold"), *next_lines(sample.home, back_to=chosen.home)
+    )
 
 
 @contextmanager
@@ -135,7 +142,7 @@ def _run(store: "Store", web: "SampleWeb", settings: "Settings") -> None:
     if ending is Ending.STOPPED:
         raise KeyboardInterrupt
     if ending is Ending.TIMED_OUT:
-        raise WireroomError(f"not done after {TIMEOUT_S:.0f} s; {settings.home / 'log'} may say why")
+        raise WireroomError(f"not done after {TIMEOUT_S:.0f} s; {settings.log_folder} may say why")
 
 
 class _Edit:
@@ -198,12 +205,14 @@ def funnel_screen(funnel: "Funnel") -> "list[RenderableType]":
 
 def _sums(funnel: "Funnel") -> str:
     seen_again = funnel.sightings - funnel.articles
-    taken = " - ".join(f"{number:,}" for number in (funnel.without_link, funnel.repeated, seen_again))
+    taken = "".join(
+        f" - {number:,}" for number in (funnel.without_link, funnel.repeated, seen_again) if number
+    )
     indexed = funnel.whole + sum(funnel.partial.values())
     dropped, quarantined = sum(funnel.dropped.values()), sum(funnel.quarantined.values())
     ends = f"{indexed:,} indexed + {dropped:,} dropped + {quarantined:,} quarantined"
     left = f" + {funnel.waiting:,} under way" if funnel.waiting else ""
-    return f"{funnel.entries:,} - {taken} = {funnel.articles:,} = {ends}{left}"
+    return f"{funnel.entries:,}{taken} = {funnel.articles:,} = {ends}{left}"
 
 
 def _slug_rows(what: str, slugs: Mapping[str, int]) -> list[tuple[int, str, str]]:
@@ -221,24 +230,31 @@ def _show_search(settings: "Settings", example: Example) -> None:
         example.query, now=time.time(), size=example.size, facets=example.facets, marks=COLOURED
     )
     results = open_searcher(settings).search(request)
-    flags = f" --facets {','.join(example.facets)}" if example.facets else ""
+    facets = f" --facets {','.join(example.facets)}" if example.facets else ""
     show(
         "",
         Text(example.what, "bold underline"),
-        Text(f"$ wireroom search '{example.query}'{flags}", "green"),
+        Text(f"$ wireroom search '{example.query}' --size {example.size}{facets}", "green"),
         *results_screen(results, request),
     )
 
 
-def _show_next(settings: "Settings", seconds: float) -> None:
+def next_lines(home: Path, *, back_to: Path) -> "list[RenderableType]":
+    """Lay out commands that work when pasted one by one; the demo's home is left before real news come in."""
     from rich.text import Text
 
-    commands = (
-        ("wireroom status", "how it stands"),
-        ("wireroom search 'language:fr' --sort newest", "another search"),
-        ("wireroom feeds list", "the feeds"),
-        ("wireroom add https://your.favourite.site", "without WIREROOM_HOME: real news"),
+    activate = Path(sys.prefix) / "bin" / "activate"
+    is_hidden = shutil.which("wireroom") is None and activate.exists()
+    looks = (
+        ("wireroom status", "# how it stands"),
+        ("wireroom search 'language:fr' --sort newest", "# another search"),
+        ("wireroom feeds list", "# the feeds"),
     )
-    show("", Text(f"Done in {seconds:.0f} s. Try next:", "bold"))
-    show(Text(f"export WIREROOM_HOME={settings.home}", "green"))
-    show(columns([(Text(command, "green"), what) for command, what in commands]))
+    real = ("wireroom add https://your.favourite.site", "# real news, in a home of your own")
+    return [
+        *([Text(f". {quote(str(activate))}", "green")] if is_hidden else []),
+        Text(f"export WIREROOM_HOME={quote(str(home))}", "green"),
+        columns([(Text(command, "green"), what) for command, what in looks]),
+        Text(f"export WIREROOM_HOME={quote(str(back_to))}", "green"),
+        columns([(Text(real[0], "green"), real[1])]),
+    ]

@@ -1,7 +1,6 @@
 """`wireroom doctor`: what is installed, reachable and writable, and what to do about what is not."""
 
 import importlib.util
-import os
 import platform
 import shutil
 import sqlite3
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import typer
@@ -17,7 +17,7 @@ import typer
 from pipeline.cli.opening import existing_store, is_store_absent, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, columns, json_line, show
-from pipeline.errors import IndexAbsentError, WireroomError
+from pipeline.errors import IndexAbsentError, SettingsError, WireroomError
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -47,7 +47,7 @@ def doctor(json: Json = False) -> None:
     """Look at what is installed, reachable and writable."""
     from rich.text import Text
 
-    findings = list(examine(settings()))
+    findings = list(examine())
     for finding in findings if json else ():
         json_line(as_json(finding))
     if not json:
@@ -60,14 +60,24 @@ def doctor(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def examine(settings: "Settings") -> Iterator[Finding]:
-    """Look at one thing after the other."""
+def examine() -> Iterator[Finding]:
+    """Look at one thing after the other; without settings there is little to look at."""
     yield _python()
     yield _sqlite()
     yield _libraries()
+    try:
+        chosen = settings()
+    except SettingsError as error:
+        yield Finding("settings", False, str(error), "mend it; until then nothing runs")
+        return
+    yield from _chosen_parts(chosen)
+
+
+def _chosen_parts(settings: "Settings") -> Iterator[Finding]:
     yield from (_model(language, package) for language, package in settings.models.items())
     yield _folder("home", settings.home, "name a folder of yours in WIREROOM_HOME")
     yield _folder("archive", settings.archive_folder, "name a folder of yours in WIREROOM_ARCHIVE_URL")
+    yield _outlets(settings)
     yield _disk(settings)
     yield _store(settings)
     yield _broker(settings)
@@ -109,10 +119,24 @@ def _version(package: str) -> str | None:
 
 
 def _folder(name: str, folder: Path, do: str) -> Finding:
+    """Write a file that vanishes: what permissions say does not hold for root, nor on every file system."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    writable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
     said = "" if folder.exists() else ", not there yet"
-    return Finding(name, writable, f"{folder} is {'writable' if writable else 'not writable'}{said}", do)
+    try:
+        TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        return Finding(name, False, f"{folder} is not writable{said}: {error.strerror}", do)
+    return Finding(name, True, f"{folder} is writable{said}", do)
+
+
+def _outlets(settings: "Settings") -> Finding:
+    from pipeline.outlets import FILE_NAME, read_outlets
+
+    try:
+        named = read_outlets(settings.home)
+    except SettingsError as error:
+        return Finding("outlets", False, str(error), "mend it, then: wireroom up")
+    return Finding("outlets", True, f"{FILE_NAME} names {len(named):,}")
 
 
 def _disk(settings: "Settings") -> Finding:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.opening import existing_store, made_store, settings
-from pipeline.cli.options import Json, Urls
+from pipeline.cli.options import Json, Urls, read_tags
 from pipeline.cli.printing import (
     as_json,
     columns,
@@ -23,6 +23,7 @@ from pipeline.cli.printing import (
 )
 from pipeline.cli.wording import FEED
 from pipeline.errors import UsageError, WireroomError
+from pipeline.model import FeedState
 
 if TYPE_CHECKING:
     from pipeline.feeds.opml import Subscriptions
@@ -30,8 +31,14 @@ if TYPE_CHECKING:
     from pipeline.store.subscriptions import NewFeed, WatchedFeed
 
 
+FEW = 5
+"""Lines of a list that are named as faulty; a file that is no list at all has hundreds."""
+
+
 def list_feeds(
     failing: Annotated[bool, typer.Option("--failing", help="Only those whose last poll failed.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Only those that are paused.")] = False,
+    tag: Annotated[str, typer.Option(help="Only those with this tag.")] = "",
     json: Json = False,
 ) -> None:
     """List the feeds."""
@@ -39,16 +46,21 @@ def list_feeds(
 
     with existing_store(settings()) as store:
         feeds = subscriptions.list_feeds(store)
-    chosen = [feed for feed in feeds if feed.last_error or not failing]
+    chosen = [
+        feed
+        for feed in feeds
+        if (feed.last_error or not failing)
+        and (feed.state == FeedState.PAUSED or not paused)
+        and (tag in feed.tags or not tag)
+    ]
     if json:
         for feed in chosen:
             json_line(as_json(feed))
     elif chosen:
-        show(
-            columns([_row(feed, time.time()) for feed in chosen], ("feed", "address", "a week", "how it is"))
-        )
+        heads = ("feed", "address", "tags", "a week", "how it is")
+        show(columns([_row(feed, time.time()) for feed in chosen], heads))
     else:
-        note("no feed fails" if feeds else "no feeds yet: run `wireroom add URL`")
+        note("no feed is like that" if feeds else "no feeds yet: run `wireroom add URL`")
 
 
 def show_feeds(urls: Urls, json: Json = False) -> None:
@@ -57,11 +69,11 @@ def show_feeds(urls: Urls, json: Json = False) -> None:
 
     with existing_store(settings()) as store:
         feeds = find_feeds(store, urls)
-    for feed in feeds:
+    for place, feed in enumerate(feeds):
         if json:
             json_line(as_json(feed))
         else:
-            show(feed.title or feed.url, columns(_facts(feed, time.time())), "")
+            show(*([""] if place else []), feed.title or feed.url, columns(_facts(feed, time.time())))
 
 
 def set_feeds(
@@ -75,7 +87,7 @@ def set_feeds(
     """Change tags, language or shortest interval of feeds."""
     from pipeline.store.subscriptions import FeedChange, change_feeds
 
-    add, drop = _tags(tag)
+    add, drop = read_tags(tag)
     change = FeedChange(
         add_tags=add, drop_tags=drop, language=_language(language), min_interval_s=_interval(min_interval)
     )
@@ -119,17 +131,21 @@ def import_feeds(
 ) -> None:
     """Watch all feeds of a list."""
     from pipeline.feeds.opml import parse_subscriptions
-    from pipeline.store.subscriptions import add_feeds
+    from pipeline.store.subscriptions import add_feeds, tag_feeds
 
     chosen = settings()
     listed = parse_subscriptions(_read(file), file.name)
-    for problem in listed.problems:
+    for problem in listed.problems[:FEW]:
         note(problem)
-    wanted = _new_feeds(listed, tags=_tags(tag)[0])
+    if len(listed.problems) > FEW:
+        note(f"and {len(listed.problems) - FEW:,} more like these")
+    tags, _ = read_tags(tag)
+    wanted = _new_feeds(listed, tags=tags)
     if not wanted:
         raise WireroomError(f"{file} names no feed")
     with made_store(chosen) as store:
         added = add_feeds(store, wanted, interval_s=chosen.poll_min)
+        tag_feeds(store, [feed.url for feed in wanted], tags)
     known = len(wanted) - len(added)
     if json:
         json_line({"added": len(added), "known": known, "problems": len(listed.problems)})
@@ -181,13 +197,7 @@ def _each(urls: Sequence[str], act: "Callable[[Store, Sequence[str]], tuple[str,
     for url in changed:
         show(f"{done}: {one_line(url)}")
     if not changed:
-        note("nothing to do: they are so already")
-
-
-def _tags(written: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    parts = [part.strip() for part in written.split(",") if part.strip("+- ")]
-    added = tuple(part.removeprefix("+") for part in parts if not part.startswith("-"))
-    return added, tuple(part.removeprefix("-") for part in parts if part.startswith("-"))
+        note(f"nothing to do: {done} already")
 
 
 def _language(written: str | None) -> str | None:
@@ -213,8 +223,10 @@ def _interval(written: str | None) -> float | None:
     return given
 
 
-def _row(feed: "WatchedFeed", now: float) -> tuple[str, str, str, str]:
-    return (feed.title or "(no title yet)", feed.url, f"{feed.entries_per_week:g}", _how(feed, now))
+def _row(feed: "WatchedFeed", now: float) -> tuple[str, ...]:
+    weekly = "?" if feed.last_success_at is None else f"{feed.entries_per_week:g}"
+    title = feed.title or "(no title yet)"
+    return (title, feed.url, ", ".join(feed.tags), weekly, _how(feed, now))
 
 
 def _how(feed: "WatchedFeed", now: float) -> str:
@@ -230,14 +242,15 @@ def _how(feed: "WatchedFeed", now: float) -> str:
 def _facts(feed: "WatchedFeed", now: float) -> list[tuple[str, str]]:
     until = None if feed.next_poll_at is None else feed.next_poll_at - now
     following = "never" if until is None else "now" if until <= 0 else f"in {lasting(until)}"
-    shortest = f", never below {lasting(feed.min_interval_s)}" if feed.min_interval_s else ""
+    least = feed.min_interval_s or 0.0
+    rhythm = lasting(max(feed.interval_s, least)) + (f", never below {lasting(least)}" if least else "")
     facts = [
         ("address", feed.url),
         ("site", feed.site or ""),
         ("language", feed.language or ""),
         ("tags", ", ".join(feed.tags)),
         ("state", f"{feed.state} since {rfc3339(feed.state_since)}"),
-        ("next poll", f"{following}; every {lasting(feed.interval_s)}{shortest}; {feed.why}"),
+        ("next poll", f"{following}; every {rhythm}; {feed.why}"),
         ("last poll", rfc3339(feed.last_polled_at) if feed.last_polled_at else "none yet"),
         ("answer", str(feed.last_status or "")),
         ("last success", rfc3339(feed.last_success_at) if feed.last_success_at else ""),

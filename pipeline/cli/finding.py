@@ -10,6 +10,7 @@ from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.http import Http, next_hop
 from pipeline.identity import url_key
 from pipeline.model import Exchange, FetchFailure, header
+from pipeline.outcomes import FetchSlug
 
 HOPS = 5
 PERMANENT = frozenset({301, 308})  # RFC 9110 §15.4: from now on use the new address
@@ -26,6 +27,7 @@ class FoundFeed:
     site: str | None
     language: str | None
     entries: int
+    is_well_formed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ async def find_feeds(http: Http, parser: FeedParser, written: str) -> tuple[Foun
     """Fetch an address and find its feeds, best first; candidates are fetched and read to make sure."""
     spelled = addresses(written)
     if not spelled:
-        return NotFound(f"{written} is no http(s) URL")
+        return NotFound(f"{written.strip() or 'an empty address'} is no http(s) URL")
     for url in spelled:
         fetched = await _fetch(http, url)
         if isinstance(fetched, _Fetched):
@@ -96,7 +98,12 @@ async def _fetch(http: Http, url: str) -> _Fetched | NotFound:
     for _ in range(HOPS + 1):
         answer = await http.get(asked)
         if isinstance(answer, FetchFailure):
-            return NotFound(f"{url}: {FEED.get(answer.slug, answer.slug)} ({answer.detail})")
+            let = (
+                "; WIREROOM_ALLOW_ADDRESSES can let it through"
+                if answer.slug == FetchSlug.REFUSED_ADDRESS
+                else ""
+            )
+            return NotFound(f"{url}: {FEED.get(answer.slug, answer.slug)} ({answer.detail}){let}")
         target = next_hop(answer)
         if target is None:
             break
@@ -121,4 +128,5 @@ def _parse(parser: FeedParser, fetched: _Fetched) -> FoundFeed | NotFound:
         site=parsed.site,
         language=parsed.language,
         entries=len(parsed.entries) + parsed.entries_without_link,
+        is_well_formed=parsed.is_well_formed,
     )

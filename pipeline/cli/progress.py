@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pipeline.cli.printing import counted
+from pipeline.cli.printing import counted, note
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,11 +22,14 @@ BAR = 30
 
 @contextmanager
 def showing_progress(
-    *, is_endless: bool = False, plain: bool = False
+    *, is_endless: bool = False, plain: bool = False, first: str = ""
 ) -> "Iterator[Callable[[Progress], None]]":
-    """Show progress on stderr while the block runs; without a terminal nothing, or lines when `plain`."""
+    """Show progress on stderr while the block runs; without a terminal nothing, or lines when `plain`.
+
+    `first` is said when all has started, terminal or not: whoever waits learns that it runs.
+    """
     if not sys.stderr.isatty():
-        yield _plain_reporter() if plain else lambda _progress: None
+        yield _after(first, _plain_reporter() if plain else lambda _progress: None)
         return
     from rich.console import Console
     from rich.live import Live
@@ -39,7 +42,18 @@ def showing_progress(
             line = progress_line(progress, time.monotonic() - began_at, is_endless=is_endless)
             live.update(line, refresh=True)
 
-        yield report
+        yield _after(first, report)
+
+
+def _after(first: str, report: "Callable[[Progress], None]") -> "Callable[[Progress], None]":
+    left = [first] if first else []
+
+    def report_after(progress: "Progress") -> None:
+        while left:
+            note(left.pop())  # above the line that moves: rich sees to it
+        report(progress)
+
+    return report_after
 
 
 def progress_line(progress: "Progress", seconds: float, *, is_endless: bool) -> "RenderableType":
@@ -58,6 +72,22 @@ def progress_line(progress: "Progress", seconds: float, *, is_endless: bool) -> 
     return line
 
 
+def plain_line(progress: "Progress") -> str:
+    """Say where the articles are: `74 articles: 12 to fetch, 30 to enrich, 32 indexed; 2 feeds to poll`."""
+    states = (
+        (progress.found, "to fetch"),
+        (progress.fetched, "to enrich"),
+        (progress.enriched, "to index"),
+        (progress.indexed, "indexed"),
+        (progress.dropped, "dropped"),
+        (progress.quarantined, "in quarantine"),
+    )
+    total = sum(number for number, _ in states)
+    where = ", ".join(f"{number:,} {what}" for number, what in states if number)
+    said = f"{counted(total, 'article')}: {where}" if total else "no articles yet"
+    return said + (f"; {counted(progress.feeds_due, 'feed')} to poll" if progress.feeds_due else "")
+
+
 def _plain_reporter() -> "Callable[[Progress], None]":
     began_at = time.monotonic()
     said_at = 0.0
@@ -69,10 +99,7 @@ def _plain_reporter() -> "Callable[[Progress], None]":
         if progress == said or now - said_at < PLAIN_EVERY_S:
             return
         said_at, said = now, progress
-        sys.stderr.write(
-            f"{now - began_at:5.1f} s  {counted(progress.feeds_due, 'feed')} due, {progress.found:,} found, "
-            f"{progress.fetched:,} fetched, {progress.enriched:,} enriched, {progress.indexed:,} indexed\n"
-        )
+        sys.stderr.write(f"{now - began_at:5.1f} s  {plain_line(progress)}\n")
         sys.stderr.flush()
 
     return report

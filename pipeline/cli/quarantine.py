@@ -51,17 +51,18 @@ def show_quarantine(targets: Targets, json: Json = False) -> None:
     from pipeline.store.quarantine import MEANINGS
 
     with existing_store(settings()) as store:
-        for each in _named(store, targets):
+        for place, each in enumerate(_named(store, targets)):
             found, meaning = find_trace(store, each.id), MEANINGS[each.cause]
             if json:
                 json_line({**as_json(found), "cause": each.cause, "meaning": meaning.text, "do": meaning.do})
             else:
                 show(
+                    *([""] if place else []),
                     *trace_screen(found),
-                    f"{each.cause}: {meaning.text}",
-                    one_line(each.detail or ""),
-                    meaning.do,
                     "",
+                    f"{each.cause}: {meaning.text}",
+                    *([one_line(each.detail)] if each.detail else []),
+                    meaning.do,
                 )
 
 

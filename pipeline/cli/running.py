@@ -1,9 +1,11 @@
 """Run one command: errors become one line and an exit code."""
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 
 import typer
@@ -16,15 +18,47 @@ FAILED = 1
 USAGE = 2
 TIMED_OUT = 3
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
+UNHEARD = 141  # 128 and the number of SIGPIPE: whoever read the output has left, as `head` does
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 LAST_ERROR = "last-error.txt"
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code: 0 ok, 1 failed, 2 usage, 3 `--timeout` reached."""
+    if not _prepare_streams():
+        note("stdout is closed: there is no place for results")
+        return FAILED
+    code = _run(arguments)
+    return _flushed(code)
+
+
+def _prepare_streams() -> bool:
+    """Let no letter crash a terminal; False when stdout is closed."""
+    sys.stderr = sys.stderr or StringIO()  # None where it is closed
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets question marks, not a crash
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets question marks
+    return sys.stdout is not None
+
+
+def _flushed(code: int) -> int:
+    """Write what is left here, where a fault can be told, and not when the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python's advice: else it tries again at its end, and complains.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNHEARD if isinstance(error, BrokenPipeError) else _unwritable(error)
+    return code
+
+
+def _unwritable(error: OSError) -> int:
+    note(f"cannot write: {error.strerror}")
+    return FAILED
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         command = typer.main.get_command(make_app())
         ended = command.main(args=list(arguments), prog_name="wireroom", standalone_mode=False)
@@ -36,12 +70,18 @@ def run(arguments: Sequence[str]) -> int:
     except WireroomError as error:
         note(str(error))
         return USAGE if isinstance(error, UsageError) else FAILED
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # typer's way to end
+            return UNHEARD
+        raise
     except Exception as error:  # whatever it is, a person gets one line
+        if isinstance(error, OSError) and error.errno in FULL:
+            return _unwritable(error)
         return _unforeseen(error)
 
 
 def _misused(error: typer.TyperException) -> int:
-    said = error.format_message()
+    said = error.format_message().replace("Value error, ", "")  # pydantic's word, where typer lets it through
     if "\n" in said:  # the help of a group that was called without a command
         sys.stderr.write(said + "\n")
         return USAGE

@@ -139,8 +139,9 @@ def hit_lines(hit: "Hit", request: "SearchRequest") -> "list[RenderableType]":
 def facet_table(facets: "Sequence[Facet]") -> "RenderableType":
     """Lay facets out side by side: how many articles, and whose."""
     cells = [[f"{bucket.count:>3}  {one_line(bucket.value)}" for bucket in facet.buckets] for facet in facets]
-    heads = [f"{facet.name}" + (f" and {facet.other:,} more" if facet.other else "") for facet in facets]
-    return columns(list(zip_longest(*cells, fillvalue="")), heads)
+    for facet, column in zip(facets, cells, strict=True):
+        column += [f"… and {facet.other:,} more"] if facet.other else []
+    return columns(list(zip_longest(*cells, fillvalue="")), [facet.name for facet in facets])
 
 
 def significant_table(significant: "Sequence[Significant]") -> "RenderableType":

@@ -28,6 +28,7 @@ class Standing:
     """Hold all that the screen shows."""
 
     home: str
+    logs: str  # their folder; empty before the first `up`
     counts: "Counts"
     parts: "Parts"
     problems: "tuple[Problem, ...]"
@@ -67,7 +68,11 @@ def read_standing(settings: "Settings") -> Standing:
             else:
                 raise error
     return Standing(
-        home=str(settings.home), counts=counts, parts=parts, problems=find_problems(counts, parts)
+        home=str(settings.home),
+        logs=str(settings.log_folder) if settings.log_folder.is_dir() else "",
+        counts=counts,
+        parts=parts,
+        problems=find_problems(counts, parts),
     )
 
 
@@ -119,30 +124,38 @@ def slug_table(slugs: Mapping[str, int]) -> "RenderableType":
 def _facts(standing: Standing) -> list[tuple[Any, Any]]:
     from rich.text import Text
 
-    counts, parts = standing.counts, standing.parts
-    feeds, states = counts.feeds, counts.articles
-    others = [
-        f"{number:,} {name}" for name in ("paused", "gone", "failing") if (number := getattr(feeds, name))
-    ]
-    under_way = [f"{states[state]:,} {state}" for state in (State.FOUND, State.FETCHED, State.ENRICHED)]
-    rests = [f"{states[state]:,} {state}" for state in (State.INDEXED, State.DROPPED, State.QUARANTINED)]
+    from pipeline.store.status import PartState
+
+    parts = standing.parts
     known = "" if parts.documents is None else f", {counted(parts.documents, 'document')}"
-    facts: list[tuple[Any, Any]] = [
-        ("feeds", ", ".join([f"{feeds.active:,} active", *others])),
-        ("articles", _sum(counts.total, rests if _rests(counts) else [])),
-        ("", "" if _rests(counts) else f"{', '.join(rests)}; under way: {', '.join(under_way)}"),
-        ("due now", _due(counts)),
-        ("later", _later(counts)),
-        ("lag", "" if counts.lag_s is None else f"{lasting(counts.lag_s)} from a feed to the index (median)"),
+    is_known = parts.store is not PartState.UNREACHABLE  # else all counts are 0, and say nothing
+    facts = [
+        *(_counted_facts(standing.counts) if is_known else [("feeds", "unknown"), ("articles", "unknown")]),
         (
             "parts",
             f"store {parts.store}, archive {parts.archive}, "
             f"broker {parts.broker}, index {parts.index}{known}",
         ),
+        ("logs", standing.logs),
     ]
-    if counts.total and is_terminal():
-        facts.insert(2, ("", _bar(states, counts.total)))
     return [(Text(name, style="dim"), value) for name, value in facts if value]
+
+
+def _counted_facts(counts: "Counts") -> list[tuple[str, Any]]:
+    feeds, states = counts.feeds, counts.articles
+    others = [f"{feeds.failing:,} of them failing"] if feeds.failing else []
+    others += [f"{number:,} {name}" for name in ("paused", "gone") if (number := getattr(feeds, name))]
+    under_way = [f"{states[state]:,} {state}" for state in (State.FOUND, State.FETCHED, State.ENRICHED)]
+    rests = [f"{states[state]:,} {state}" for state in (State.INDEXED, State.DROPPED, State.QUARANTINED)]
+    return [
+        ("feeds", ", ".join([f"{feeds.active:,} active", *others])),
+        ("articles", _sum(counts.total, rests if _rests(counts) else [])),
+        ("", _bar(states, counts.total) if counts.total and is_terminal() else ""),
+        ("", "" if _rests(counts) else f"{', '.join(rests)}; under way: {', '.join(under_way)}"),
+        ("due now", _due(counts)),
+        ("later", _later(counts)),
+        ("lag", "" if counts.lag_s is None else f"{lasting(counts.lag_s)} from a feed to the index (median)"),
+    ]
 
 
 def _sum(total: int, parts: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from pipeline.cli.opening import made_store, make_home, settings
 from pipeline.cli.printing import counted, local, note, show
 from pipeline.cli.progress import showing_progress
 from pipeline.model import State
+from pipeline.outlets import read_outlets
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -26,11 +27,12 @@ def up(
     """Run everything until Ctrl-C: broker, ticks and workers."""
     chosen = settings()
     make_home(chosen)
+    read_outlets(chosen.home)  # a fault in it is told here, not in a worker's log
     from workers.supervisor import Ending, supervise  # a second of imports, after what may be refused at once
 
     if not _count(chosen).feeds.active:
         note("no feed is watched yet: `wireroom add URL` beside this one, any time")
-    with showing_progress(is_endless=not until_idle) as report:
+    with showing_progress(is_endless=not until_idle, first=_first_line(chosen, until_idle)) as report:
         ending = supervise(chosen, until_idle=until_idle, timeout_s=timeout, report=report)
     show(*ending_lines(_count(chosen)))
     if ending is Ending.TIMED_OUT:
@@ -39,6 +41,11 @@ def up(
     if ending is Ending.STOPPED and until_idle:
         note("stopped before everything was done")
         raise typer.Exit(EXIT_FAILED)
+
+
+def _first_line(settings: "Settings", until_idle: bool) -> str:
+    ends = "ends when nothing is left to do; Ctrl-C ends it now" if until_idle else "Ctrl-C ends it"
+    return f"running; logs in {settings.log_folder}; {ends}"
 
 
 def ending_lines(counts: "Counts") -> list[str]:

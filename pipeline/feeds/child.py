@@ -157,6 +157,7 @@ def _answer(body: bytes, *, url: str, headers: Sequence[tuple[str, str]]) -> Ite
             "site": feed.site,
             "language": feed.language,
             "entries_without_link": feed.entries_without_link,
+            "is_well_formed": feed.is_well_formed,
             "entries": len(feed.entries),
         }
         yield from feed.entries

@@ -13,6 +13,7 @@ from feedparser.encodings import convert_to_utf8
 from lxml import etree
 
 from pipeline.feeds.cleaning import plain_text, printable, usable_link
+from pipeline.feeds.discovery import looks_like_feed
 
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[\da-fA-F]{1,6});)(\w{2,32};)?")
 _PROLOG = re.compile(r"<\?xml\b[^>]*>\s*|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>", re.IGNORECASE | re.DOTALL)
@@ -57,6 +58,8 @@ def parse_subscriptions(body: bytes, name: str) -> Subscriptions:
     The titles of nested outlines become tags, outermost first. A feed that stands in several places is
     listed once with the tags of all. Raises nothing: what cannot be read is in `problems`.
     """
+    if looks_like_feed(body, ""):
+        return Subscriptions(feeds=(), problems=(f"{name}: a feed itself, no list of them: add its address",))
     text = _PROLOG.sub("", printable(convert_to_utf8({}, body, {}).decode("utf-8", "replace")))
     problems: list[str] = []
     read = _outlines if text.lstrip().startswith("<") else _lines

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
+from xml.sax import SAXException
 
 import feedparser
 
@@ -107,6 +108,7 @@ def _feed(result: Any, *, url: str) -> ParsedFeed | None:
         language=language,
         entries=usable,
         entries_without_link=len(entries) - len(usable),
+        is_well_formed=not isinstance(result.get("bozo_exception"), SAXException),
     )
 
 

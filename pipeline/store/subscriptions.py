@@ -121,6 +121,12 @@ def change_feeds(store: Store, urls: Sequence[str], change: FeedChange) -> tuple
     return tuple(row.url for row in rows)
 
 
+def tag_feeds(store: Store, urls: Sequence[str], tags: tuple[str, ...]) -> None:
+    """Add tags to feeds that are watched already, too. Raises as `find_feeds` does."""
+    if tags:
+        change_feeds(store, urls, FeedChange(add_tags=tags))
+
+
 def poll_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
     """Make feeds due now; return their addresses. Raises WireroomError when one is not polled at all."""
     with store.write() as connection:

@@ -28,11 +28,15 @@ def site_with_feeds(web: SampleWeb, count: int) -> tuple[str, tuple[str, ...]]:
 
 
 def test_a_feed_is_added_with_its_tags(wireroom: Wireroom, web: SampleWeb) -> None:
-    ran = wireroom("add", web.feeds[0], "--tag", "tech", "--tag", "space", "--json")
+    ran = wireroom("add", web.feeds[0], "--tag", "tech,news", "--tag", "space", "--json")
     assert ran.json["added"] is True
     assert ran.json["entries"] > 0
     [feed] = wireroom("feeds", "list", "--json").lines
-    assert (feed["url"], feed["title"], feed["tags"]) == (web.feeds[0], ran.json["title"], ["tech", "space"])
+    assert (feed["url"], feed["title"], feed["tags"]) == (
+        web.feeds[0],
+        ran.json["title"],
+        ["tech", "news", "space"],
+    )
 
 
 def test_adding_twice_changes_nothing_and_says_so(wireroom: Wireroom, web: SampleWeb) -> None:
@@ -41,6 +45,22 @@ def test_adding_twice_changes_nothing_and_says_so(wireroom: Wireroom, web: Sampl
     again = wireroom("add", web.feeds[0])
     assert (again.code, again.out.startswith("watched already: ")) == (0, True)
     assert wireroom("feeds", "list", "--json").lines == before
+
+
+def test_a_feed_that_is_watched_already_gets_the_tags(wireroom: Wireroom, web: SampleWeb) -> None:
+    wireroom("add", web.feeds[0], "--tag", "tech")
+    assert wireroom("add", web.feeds[0], "--tag", "mine").out.startswith("watched already: ")
+    assert wireroom("feeds", "list", "--json").json["tags"] == ["tech", "mine"]
+
+
+def test_a_feed_that_is_not_well_formed_is_added_and_said_to_be_so(
+    wireroom: Wireroom, web: SampleWeb
+) -> None:
+    said = {feed: wireroom("add", feed) for feed in web.feeds}
+    assert all(ran.out.startswith("added: ") for ran in said.values())
+    assert (
+        sum(f"{feed} is not well-formed" in ran.err for feed, ran in said.items()) == 1
+    )  # as the web is made
 
 
 def test_of_a_site_the_best_feed_is_taken_where_nobody_can_be_asked(
@@ -66,11 +86,13 @@ def test_a_bare_host_is_enough(wireroom: Wireroom, web: SampleWeb) -> None:
     ("written", "said"),
     [
         ("news", "news is no http(s) URL"),
+        ("", "wireroom: an empty address is no http(s) URL"),
         ("two words.example", "two words.example is no http(s) URL"),
         ("ftp://news.example/", "ftp://news.example/ is no http(s) URL"),
         ("http://[::1", "http://[::1 is no http(s) URL"),
         ("http://127.0.0.1:9/", "http://127.0.0.1:9/: its host does not take connections"),
         ("http://10.0.0.1/", "http://10.0.0.1/: its address is private or unusual"),
+        ("http://10.0.0.1/", "WIREROOM_ALLOW_ADDRESSES can let it through"),
     ],
 )
 def test_what_cannot_be_a_feed_is_named_and_nothing_is_stored(

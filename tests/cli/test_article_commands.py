@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.indexing.tantivy import open_or_create
+from pipeline.store.indexed import live_generation
 from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, fetch, id_of, index, poll, publish, quarantine
@@ -42,6 +44,8 @@ def test_no_hits_is_no_failure(wireroom: Wireroom, published: Store) -> None:
 def test_show_prints_the_article(wireroom: Wireroom, published: Store) -> None:
     said = wireroom("show", BRIDGE).out
     assert "The bridge is open\n" in said
+    assert not said.endswith("\n\n")
+    assert wireroom("show", BRIDGE, BRIDGE).out == f"{said}\n{said}"
     assert "Ada Okafor opened the bridge in Lagos on Monday.\n" in said
 
 
@@ -70,6 +74,7 @@ def test_trace_tells_the_story(wireroom: Wireroom, published: Store) -> None:
         assert part in said
     traced = wireroom("trace", HARBOUR + "?utm_source=rss", "--json").json
     assert (traced["url"], traced["state"], traced["reason"]) == (HARBOUR, "indexed", None)
+    assert wireroom("trace", HARBOUR, "none", HARBOUR).out.count("\n\n") == 1
     assert [step["outcome"] for step in traced["steps"]] == ["found", "no-page", "enriched", "indexed"]
     assert traced["steps"][1]["slug"] == "gone"
 
@@ -98,6 +103,27 @@ def test_status_on_one_screen(wireroom: Wireroom, published: Store) -> None:
     assert said.count("\n") < 24
 
 
+def test_status_tells_where_the_logs_are_and_how_many_feeds_fail(
+    wireroom: Wireroom, published: Store, home: Path
+) -> None:
+    assert "logs" not in wireroom("status").out
+    (home / "log").mkdir()
+    wireroom("feeds", "poll", FEED)
+    poll(published, FEED, error="http-503", status=503, failures=1.0, entries=None)
+    said = wireroom("status").out
+    assert f"logs      {home / 'log'}\n" in said
+    assert "feeds     1 active, 1 of them failing\n" in said
+
+
+def test_status_knows_nothing_of_a_store_that_does_not_answer(
+    wireroom: Wireroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIREROOM_STORE_URL", "postgresql://127.0.0.1:9/news")
+    said = wireroom("status").out
+    assert "feeds     unknown\narticles  unknown\nparts     store unreachable" in said
+    assert "the store cannot be opened" in said
+
+
 def test_status_check_fails_on_problems(wireroom: Wireroom, store: Store) -> None:
     poll(store, FEED, entry(BRIDGE))
     ran = wireroom("status", "--check", "--json")
@@ -113,13 +139,27 @@ def test_remove_says_what_would_go_and_then_removes_it(
     told = f"{BRIDGE}: 1 document, 1 feed entry, 1 archived page\n"
     assert wireroom("remove", BRIDGE, "--reason", "court order", "--dry-run").out == f"would remove: {told}"
     assert wireroom("search", "bridge", "--json").json["total"] == 2
-    assert wireroom("remove", BRIDGE, "--reason", "court order").out == f"removed: {told}"
-    index(published, home)
+    ran = wireroom("remove", BRIDGE, "--reason", "court order")
+    assert (ran.out, ran.err) == (f"removed: {told}", "")
     assert wireroom("search", "bridge", "--json").json["total"] == 1
     assert "dropped: removed" in wireroom("show", BRIDGE).err
     status = wireroom("status", "--json").json
     assert (status["dropped"], status["articles"]["total"], status["problems"]) == ({"removed": 1}, 2, [])
     assert wireroom("trace", BRIDGE, "--json").json["detail"] == "court order"
+    steps = wireroom("trace", BRIDGE).out.splitlines()
+    assert steps[-3].split("  ", 1)[1].split() == ["removed", "by", "a", "person", "court", "order"]
+    assert steps[-1] == "now dropped (removed by a person)"
+
+
+def test_a_removal_says_so_when_the_index_is_busy(wireroom: Wireroom, published: Store, home: Path) -> None:
+    busy, _ = open_or_create(home / "index", generation=live_generation(published) or "")
+    ran = wireroom("remove", BRIDGE, "--reason", "court order")
+    assert (ran.code, ran.err.count("\n")) == (0, 1)
+    assert "until `wireroom up`" in ran.err
+    assert wireroom("search", "bridge", "--json").json["total"] == 2
+    busy.close()
+    index(published, home)
+    assert wireroom("search", "bridge", "--json").json["total"] == 1
 
 
 def test_quarantine_is_listed_by_cause_with_what_helps(wireroom: Wireroom, store: Store, home: Path) -> None:
@@ -159,6 +199,37 @@ def test_doctor_finds_a_missing_model(
     ran = wireroom("doctor", "--json")
     assert ran.code == 1
     assert [each["name"] for each in ran.lines if not each["ok"]] == ["model for xx"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "name"),
+    [
+        ("outlets.toml", '["courier.example"\nname = "The Courier"', "outlets"),
+        ("outlets.toml", '[courier.example]\nname = "The Courier"', "outlets"),
+        ("outlets.toml", '["courier.example"]\nname = 3', "outlets"),
+        ("wireroom.toml", "host_delay = 'soon'", "settings"),
+    ],
+)
+def test_doctor_finds_a_broken_file(
+    wireroom: Wireroom, published: Store, home: Path, file: str, text: str, name: str
+) -> None:
+    (home / file).write_text(text)
+    ran = wireroom("doctor", "--json")
+    assert ran.code == 1
+    [finding] = [each for each in ran.lines if not each["ok"]]
+    assert finding["name"] == name
+    assert finding["text"].startswith(str(home / file))
+    refused = wireroom("up", "--until-idle")
+    assert (refused.code, refused.out, refused.err) == (2, "", f"wireroom: {finding['text']}\n")
+
+
+def test_doctor_tries_to_write(wireroom: Wireroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "WIREROOM_HOME", "/proc/wireroom"
+    )  # where root's permissions say yes, and nothing can be
+    failing = {each["name"]: each["text"] for each in wireroom("doctor", "--json").lines if not each["ok"]}
+    assert failing.keys() >= {"home", "archive"}
+    assert failing["home"].startswith("/proc/wireroom is not writable, not there yet: ")
 
 
 def test_config_masks_secrets_and_says_where_values_come_from(

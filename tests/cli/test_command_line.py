@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.store.subscriptions import NewFeed, add_feeds
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import FEED, Store, entry, new_store, poll
 
@@ -63,7 +64,7 @@ def test_every_command_has_help(wireroom: Wireroom, command: str) -> None:
         ("feeds set https://a.example/feed --language english", "--language english: write a code"),
         ("feeds import nowhere.opml", "nowhere.opml cannot be read: No such file"),
         ("remove https://a.example/x", "missing option '--reason'"),
-        ("search --sort best x", "invalid value for '--sort'"),
+        ("search --sort best x", "invalid value for '--sort': 'best' is not one of"),
         ("search --size many x", "invalid value for '--size'"),
         ("search (a", "the query"),
         ("search *ing", "ing"),
@@ -157,10 +158,29 @@ def test_nothing_from_a_feed_steers_the_terminal(wireroom: Wireroom, store: Stor
     assert json.loads(wireroom("feeds", "list", "--json").out)["title"] == evil
 
 
-def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
-    new_store(tmp_path).close()
-    command = f"{sys.executable} -c 'from pipeline.cli import main; main()' config show --json | head -1"
-    environ = {**os.environ, "WIREROOM_HOME": str(tmp_path)}
-    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environ, check=False)
-    assert "WIREROOM_HOME" in ran.stdout
-    assert ran.stderr == ""
+@pytest.mark.parametrize(
+    ("redirected", "code", "said"),
+    [
+        ("| head -1", 141, ""),  # as shells count it: the reader has what it wanted
+        ("> /dev/full", 1, "wireroom: cannot write: No space left on device\n"),
+        (">&-", 1, "wireroom: stdout is closed: there is no place for results\n"),
+        (">&- 2>&-", 1, ""),
+    ],
+)
+def test_results_that_nobody_takes_are_no_bug(tmp_path: Path, redirected: str, code: int, said: str) -> None:
+    store = new_store(tmp_path)
+    feeds = [
+        NewFeed(url=f"https://courier.example/{number}") for number in range(2_000)
+    ]  # more than a pipe holds
+    add_feeds(store, feeds, interval_s=900.0)
+    store.close()
+    command = f"{sys.executable} -c 'from pipeline.cli import main; main()' feeds list --json {redirected}"
+    ran = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "WIREROOM_HOME": str(tmp_path)},
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (code, said)
+    assert not (tmp_path / "last-error.txt").exists()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.store.store import Store
+from pipeline.store.subscriptions import NewFeed, add_feeds
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, poll
 
@@ -60,11 +61,38 @@ def test_tags_are_added_and_taken_away(wireroom: Wireroom, watched: Store) -> No
 
 def test_a_paused_feed_is_not_polled_until_it_is_resumed(wireroom: Wireroom, watched: Store) -> None:
     assert wireroom("feeds", "pause", FEED).out == f"paused: {FEED}\n"
+    assert wireroom("feeds", "pause", FEED).err == "wireroom: nothing to do: paused already\n"
     assert wireroom("feeds", "show", FEED, "--json").json["next_poll_at"] is None
     refused = wireroom("feeds", "poll", FEED)
     assert (refused.code, "is paused" in refused.err) == (1, True)
     assert wireroom("feeds", "resume", FEED).out == f"active: {FEED}\n"
     assert wireroom("status", "--json").json["due"]["poll"] == 1
+
+
+def test_feeds_are_listed_by_tag_and_by_state(wireroom: Wireroom, watched: Store) -> None:
+    poll(watched, "https://ledger.example/rss", error="http-503", status=503, entries=None)
+    wireroom("feeds", "set", FEED, "--tag", "city,local")
+    wireroom("feeds", "pause", FEED)
+
+    def listed(*options: str) -> list[str]:
+        return [feed["url"] for feed in wireroom("feeds", "list", "--json", *options).lines]
+
+    assert listed("--tag", "local") == listed("--paused") == [FEED]
+    assert listed("--failing", "--tag", "local") == listed("--tag", "loc") == []
+    assert wireroom("feeds", "list", "--tag", "loc").err == "wireroom: no feed is like that\n"
+    assert "city, local" in wireroom("feeds", "list").out
+
+
+def test_how_often_a_feed_speaks_is_unknown_before_it_was_read(wireroom: Wireroom, store: Store) -> None:
+    add_feeds(store, [NewFeed(url=FEED)], interval_s=900.0)
+    assert wireroom("feeds", "list").out.splitlines()[1].split() == [
+        "(no", "title", "yet)", FEED, "?", "not", "polled", "yet",
+    ]  # fmt: skip
+
+
+def test_a_rhythm_is_told_with_its_limit(wireroom: Wireroom, watched: Store) -> None:
+    wireroom("feeds", "set", FEED, "--min-interval", "6h")
+    assert "every 6 h, never below 6 h" in wireroom("feeds", "show", FEED).out
 
 
 def test_removing_a_feed_keeps_its_articles(wireroom: Wireroom, watched: Store) -> None:
@@ -92,8 +120,10 @@ def test_import_adds_what_can_be_read_and_names_the_rest(wireroom: Wireroom, tmp
         "https://courier.example/",
     )
     assert (courier["tags"], ledger["tags"], ledger["language"]) == (["Cities", "new"], ["new"], "fr")
-    again = wireroom("feeds", "import", str(tmp_path / "feeds.opml"))
+    again = wireroom("feeds", "import", str(tmp_path / "feeds.opml"), "--tag", "late,again")
     assert again.out == "0 feeds added, 2 known already, 1 line skipped\n"
+    courier, ledger = wireroom("feeds", "list", "--json").lines
+    assert (courier["tags"], ledger["tags"]) == (["Cities", "new", "late", "again"], ["new", "late", "again"])
 
 
 def test_import_reads_one_address_a_line(wireroom: Wireroom, tmp_path: Path) -> None:
@@ -103,6 +133,21 @@ def test_import_reads_one_address_a_line(wireroom: Wireroom, tmp_path: Path) -> 
     ran = wireroom("feeds", "import", str(tmp_path / "feeds.txt"), "--json")
     assert ran.json["added"] == 1
     assert "line 3" in ran.err
+
+
+def test_of_a_file_that_is_no_list_a_few_lines_are_named(wireroom: Wireroom, tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(bytes(range(256)) * 40)
+    ran = wireroom("feeds", "import", str(tmp_path / "noise"))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.count("\n") <= 7
+    assert "more like these" in ran.err
+
+
+def test_a_feed_that_is_taken_for_a_list_is_named_as_one(wireroom: Wireroom, tmp_path: Path) -> None:
+    (tmp_path / "feed.xml").write_text("<rss version='2.0'><channel><title>News</title></channel></rss>")
+    ran = wireroom("feeds", "import", str(tmp_path / "feed.xml"))
+    assert ran.code == 1
+    assert ran.err.startswith("wireroom: feed.xml: a feed itself, no list of them")
 
 
 def test_a_list_without_feeds_stores_nothing(wireroom: Wireroom, tmp_path: Path, home: Path) -> None:

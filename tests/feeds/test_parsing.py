@@ -236,6 +236,15 @@ def test_an_entrys_own_language_wins_over_the_feeds() -> None:
     assert [entry.language for entry in feed.entries] == ["fr", "en"]
 
 
+@pytest.mark.parametrize(
+    ("end", "is_well_formed"), [("</item></channel></rss>", True), ("</item><item><title>The ri", False)]
+)
+def test_a_document_that_ends_too_early_is_read_and_said_to_be_so(end: str, is_well_formed: bool) -> None:
+    body = f"<rss version='2.0'><channel><item><link>https://news.example/1</link>{end}"
+    feed = parse_feed(body.encode(), url=URL, headers=[("Content-Type", "text/html; charset=utf-8")])
+    assert (only(feed).link, feed.is_well_formed) == ("https://news.example/1", is_well_formed)
+
+
 @pytest.mark.parametrize("kind", ["rdf", "rss-0.91", "bare ampersands", "cut off", "undeclared prefix"])
 def test_old_and_broken_documents_still_give_their_entries(kind: str) -> None:
     item = "<item><title>Flood</title><link>https://news.example/1</link></item>"

@@ -92,7 +92,9 @@ def test_up_until_idle_drains_everything_and_leaves_no_process(
     environ: Mapping[str, str], web: SampleWeb, tmp_path: Path
 ) -> None:
     watch(environ, web, tmp_path)
-    assert start_up(environ, "--until-idle", "--timeout", "120").wait() == 0
+    ran = run(environ, "up", "--until-idle", "--timeout", "120")
+    assert ran.returncode == 0
+    assert ran.stderr.startswith(f"wireroom: running; logs in {environ['WIREROOM_HOME']}/log; ")
     assert_complete(environ, web)
     assert processes_of(environ) == {}
     assert list((Path(environ["WIREROOM_HOME"]) / "archive").glob("*.open")) == []
@@ -121,7 +123,7 @@ def test_a_second_up_on_the_same_home_is_refused(
     process.send_signal(signal.SIGTERM)
     process.wait(STOP_S)
     assert second.returncode == 1
-    assert "another `wireroom up` runs on" in second.stderr
+    assert second.stderr.startswith("wireroom: another `wireroom up` runs on")
     assert str(process.pid) in second.stderr
 
 
