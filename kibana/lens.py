@@ -1,7 +1,7 @@
 """Charts as Lens keeps them inside a dashboard (`formBased`, the shape since Kibana 8.6).
 
-The shapes were read in dashboards that Kibana exported, elastic/integrations (nats, 8.10: XY, significant terms)
-and pfelk (2024: tables, controls), and in Kibana's own Lens sources (tag cloud, ranking).
+The shapes were read in dashboards that Kibana exported, elastic/integrations (nats, 8.10: XY, significant
+terms) and pfelk (2024: tables, controls), and in Kibana's own Lens sources (tag cloud, ranking).
 """
 
 from collections.abc import Mapping

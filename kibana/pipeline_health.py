@@ -98,8 +98,8 @@ FEEDS_AND_PIPELINE = Dashboard(
                     id="lag",
                     title="Lag until indexed",
                     description=(
-                        "Of articles indexed for the first time: from their date in the feed (with the feed's "
-                        "own delay), and from when a feed showed them (Wireroom's own)."
+                        "Of articles indexed for the first time: from their date in the feed (with the "
+                        "feed's own delay), and from when a feed showed them (Wireroom's own)."
                     ),
                     chart=Chart.LINES,
                     view=EVENTS,
@@ -151,7 +151,7 @@ FEEDS_AND_PIPELINE = Dashboard(
                 Panel(
                     id="dropped",
                     title="Dropped, by reason",
-                    description="Why articles ended without being indexed; Wireroom's outcomes.md explains each.",
+                    description="Why articles ended without being indexed.",
                     chart=Chart.DONUT,
                     view=EVENTS,
                     width=16,

@@ -1,7 +1,7 @@
 """Saved objects, as Kibana imports them: one JSON object a line.
 
-They carry the versions that Kibana wrote before 8.16 (as in pfelk's dashboards of 2024): an import goes into the
-same or a newer version, never into an older one, and 8.16 is the oldest that Wireroom serves.
+They carry the versions that Kibana wrote before 8.16 (as in pfelk's dashboards of 2024): an import goes into
+the same or a newer version, never into an older one, and 8.16 is the oldest that Wireroom serves.
 """
 
 import json

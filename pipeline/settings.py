@@ -88,9 +88,11 @@ class Settings(BaseModel):
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="processes that enrich"
     )
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
+    kibana_url: str = Field("", description="Kibana, for `wireroom kibana install`; may carry user:password@")
+    kibana_api_key: str = Field("", description="an API key for Kibana, instead of user and password")
     keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
 
-    @field_validator("proxy", "user_agent_url")
+    @field_validator("proxy", "user_agent_url", "kibana_url")
     @classmethod
     def check_http_url(cls, url: str) -> str:
         """Accept http(s) URLs only."""
@@ -223,9 +225,13 @@ def origins(settings: Settings, environ: Mapping[str, str]) -> tuple[Origin, ...
         return FILE_NAME if name in in_file else "default"
 
     return tuple(
-        Origin(f"{PREFIX}{name.upper()}", masked(_written(getattr(settings, name))), source(name))
+        Origin(f"{PREFIX}{name.upper()}", _shown(name, _written(getattr(settings, name))), source(name))
         for name in Settings.model_fields
     )
+
+
+def _shown(name: str, value: str) -> str:
+    return "***" if name.endswith("_api_key") and value else masked(value)
 
 
 def _written(value: object) -> str:

@@ -196,6 +196,15 @@ events = Table(
     Index(None, "at"),
 )
 
+# The newest events that are in the index's data stream; see shipping.py.
+shipped_events = Table(
+    "shipped_events",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Index(None, "at"),
+)
+
 # What waits, and since or until when: of a million articles most rest.
 Index(
     "ix_articles_due",
