@@ -8,13 +8,13 @@ import asyncio
 import json
 import re
 import ssl
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aiohttp import (
-    BasicAuth,
     ClientConnectorCertificateError,
     ClientError,
     ClientSession,
@@ -83,7 +83,8 @@ def install(target: Target) -> Installed:
     except TimeoutError:
         raise WireroomError(f"Kibana at {target.url} did not answer within {TIMEOUT_S:.0f} s") from None
     except (ClientError, OSError) as error:
-        raise WireroomError(f"Kibana at {target.url} cannot be reached: {error}") from None
+        cause = getattr(error, "strerror", None) or error
+        raise WireroomError(f"Kibana at {target.url} cannot be reached: {cause}") from None
 
 
 async def _install(target: Target) -> Installed:
@@ -97,14 +98,21 @@ async def _install(target: Target) -> Installed:
 
 
 def _session(target: Target) -> ClientSession:
-    headers = XSRF | ({"Authorization": f"ApiKey {target.api_key}"} if target.api_key else {})
     trusted = ssl.create_default_context(cafile=target.ca_file) if target.ca_file else None
     return ClientSession(
-        headers=headers,
-        auth=BasicAuth(target.user, target.password, "utf-8") if target.user and not target.api_key else None,
+        headers=XSRF | _authorization(target),
         timeout=ClientTimeout(total=TIMEOUT_S),
         connector=TCPConnector(ssl=trusted) if trusted else None,
     )
+
+
+def _authorization(target: Target) -> dict[str, str]:
+    if target.api_key:
+        return {"Authorization": f"ApiKey {target.api_key}"}
+    if target.user:
+        pair = b64encode(f"{target.user}:{target.password}".encode()).decode()  # RFC 7617, in UTF-8
+        return {"Authorization": f"Basic {pair}"}
+    return {}
 
 
 async def _ask(session: ClientSession, method: str, url: str, form: FormData | None = None) -> _Answer:
