@@ -25,7 +25,8 @@ def read_unshipped(store: Store, *, limit: int) -> tuple[PipelineEvent, ...]:
         ).one()
         query = _with_article_and_feed()
         if newest[0] is not None:
-            among = select(shipped_events.c.event_id).where(shipped_events.c.event_id == events.c.id)
+            same = (shipped_events.c.event_id == events.c.id, shipped_events.c.at == events.c.at)
+            among = select(shipped_events.c.event_id).where(*same)
             query = query.where(
                 or_(events.c.id > newest[0], events.c.at >= newest[1] - OVERLAP_S), ~among.exists()
             )

@@ -200,8 +200,9 @@ events = Table(
 shipped_events = Table(
     "shipped_events",
     metadata,
+    # With the time: SQLite gives numbers again when all events were trimmed.
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", Double, nullable=False),
+    Column("at", Double, primary_key=True),
     Index(None, "at"),
 )
 

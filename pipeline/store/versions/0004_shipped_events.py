@@ -13,6 +13,6 @@ def upgrade() -> None:
         "shipped_events",
         sa.Column("event_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("event_id", name="pk_shipped_events"),
+        sa.PrimaryKeyConstraint("event_id", "at", name="pk_shipped_events"),
     )
     op.create_index("ix_shipped_events_at", "shipped_events", ["at"], unique=False)
