@@ -1,11 +1,16 @@
 """Pipeline events in Elasticsearch: the template of their data stream, and how one is written there."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from elasticsearch import ApiError, Elasticsearch, TransportError
+
+from pipeline.errors import IndexUnavailableError
 from pipeline.model import PipelineEvent
 
 EVENTS_STREAM = "wireroom-events"
@@ -18,27 +23,71 @@ FIRST_TIME_S = 10.0
 """An article's first time in the index and the event that tells of it are written in one transaction."""
 
 DAY_S = 86_400
+BAD_REQUEST = 400
+ALREADY_THERE = 409
+
+log = logging.getLogger(__name__)
 
 
-def events_template(*, app_version: str, keep_s: float | None) -> dict[str, Any]:
-    """Make the index template of the data stream; `keep_s` is how long events are kept, None for ever."""
+@dataclass(frozen=True, slots=True)
+class EventStream:
+    """Keep events in a data stream; `set_up` once, `send` as often as there are some."""
+
+    client: Elasticsearch
+    name: str = EVENTS_STREAM
+
+    def set_up(self, *, app_version: str, keep_s: float | None) -> None:
+        """Install the stream's template, and bring one that is there to the same fields and retention."""
+        template = events_template(self.name, app_version=app_version, keep_s=keep_s)
+        self.client.indices.put_index_template(name=self.name, **template)
+        if self.client.indices.exists(index=self.name):
+            self.client.indices.put_mapping(index=self.name, **template["template"]["mappings"])
+            self._keep(template["template"]["lifecycle"])
+
+    def send(self, events: Sequence[PipelineEvent]) -> None:
+        """Create the events that are not there yet; what will never be taken is left out, with a warning.
+
+        Raises IndexUnavailableError when the server takes nothing, or not all, just now.
+        """
+        operations: list[dict[str, Any]] = []
+        for each in events:
+            operations += [{"create": {"_id": event_id(each)}}, event_source(each)]
+        try:
+            # With `require_data_stream` a missing template is an error, not an index with guessed fields.
+            answer = self.client.bulk(operations=operations, index=self.name, require_data_stream=True)
+        except (ApiError, TransportError) as error:
+            raise IndexUnavailableError(f"{self.name} takes no events: {error}") from error
+        self._account([each["create"] for each in answer["items"] if each["create"]["status"] >= 300])
+
+    def _account(self, failed: Sequence[Mapping[str, Any]]) -> None:
+        refused = [each["error"]["reason"] for each in failed if each["status"] == BAD_REQUEST]
+        waiting = [
+            each["error"]["reason"] for each in failed if each["status"] not in (BAD_REQUEST, ALREADY_THERE)
+        ]
+        if waiting:
+            raise IndexUnavailableError(f"{self.name} did not take {len(waiting)} events: {waiting[0]}")
+        if refused:
+            log.warning("%s refused %d events: %s", self.name, len(refused), refused[0])
+
+    def _keep(self, lifecycle: Mapping[str, str]) -> None:
+        try:
+            self.client.indices.put_data_lifecycle(name=self.name, **lifecycle)
+        except ApiError as error:  # without the module of data streams; what the stream was made with stays
+            log.warning("how long %s keeps events cannot be changed: %s", self.name, error)
+
+
+def events_template(name: str, *, app_version: str, keep_s: float | None) -> dict[str, Any]:
+    """Make the index template of a data stream; `keep_s` is how long events are kept, None for ever."""
     shipped = json.loads(Path(__file__).with_name("elasticsearch_events.json").read_text("utf-8"))
+    version = shipped["version"]
     kept = {} if keep_s is None else {"data_retention": f"{max(1, round(keep_s / DAY_S))}d"}
     return {
-        "index_patterns": [EVENTS_STREAM],
+        "index_patterns": [name],
         "data_stream": {},
         "priority": PRIORITY,
-        "version": shipped["version"],
-        "_meta": {
-            "managed_by": "wireroom",
-            "app_version": app_version,
-            "mapping_version": shipped["version"],
-        },
-        "template": {
-            "settings": shipped["settings"],
-            "mappings": shipped["mappings"],
-            "lifecycle": kept,
-        },
+        "version": version,
+        "_meta": {"managed_by": "wireroom", "app_version": app_version, "mapping_version": version},
+        "template": {"settings": shipped["settings"], "mappings": shipped["mappings"], "lifecycle": kept},
     }
 
 
@@ -83,4 +132,10 @@ def _lag(event: PipelineEvent) -> dict[str, float]:
 
 def _known(document: Mapping[str, Any]) -> dict[str, Any]:
     pruned = {name: _known(each) if isinstance(each, Mapping) else each for name, each in document.items()}
+    pruned = {name: _in_utf8(each) if isinstance(each, str) else each for name, each in pruned.items()}
     return {name: each for name, each in pruned.items() if each is not None and each != {}}
+
+
+def _in_utf8(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON in UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode()

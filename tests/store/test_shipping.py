@@ -1,9 +1,8 @@
 """Every event reaches the data stream once, whatever fails in between, on both stores."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, func, insert, select
@@ -20,16 +19,6 @@ from pipeline.store.store import Store, open_store
 from pipeline.store.tables import articles, events, feeds, shipped_events
 
 NOON = 1_764_000_000.0
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'wireroom.db'}" if is_sqlite else request.getfixturevalue("postgresql_url")
-    opened = open_store(url)
-    migrate(opened)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
