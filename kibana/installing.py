@@ -78,7 +78,7 @@ def install(target: Target) -> Installed:
     except ClientConnectorCertificateError:
         raise WireroomError(
             f"the certificate of {target.url} is signed by nobody known here: "
-            "name the CA's file in WIREROOM_INDEX_CA_FILE"
+            "name the CA's file in WIREROOM_KIBANA_CA"
         ) from None
     except TimeoutError:
         raise WireroomError(f"Kibana at {target.url} did not answer within {TIMEOUT_S:.0f} s") from None
@@ -98,12 +98,18 @@ async def _install(target: Target) -> Installed:
 
 
 def _session(target: Target) -> ClientSession:
-    trusted = ssl.create_default_context(cafile=target.ca_file) if target.ca_file else None
     return ClientSession(
         headers=XSRF | _authorization(target),
         timeout=ClientTimeout(total=TIMEOUT_S),
-        connector=TCPConnector(ssl=trusted) if trusted else None,
+        connector=TCPConnector(ssl=_trusted(target.ca_file)),
     )
+
+
+def _trusted(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise WireroomError(f"{ca_file} is no certificate of a CA: {error.strerror or error}") from None
 
 
 def _authorization(target: Target) -> dict[str, str]:

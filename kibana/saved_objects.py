@@ -134,36 +134,27 @@ def _shown(panel: Panel | Listing) -> Json:
 
 
 def _controls(controls: Iterable[Control]) -> Json:
-    panels = {
-        each.id: {
-            "type": "optionsListControl",
-            "order": order,
-            "grow": True,
-            "width": "medium",
-            "explicitInput": {
-                "id": each.id,
-                "fieldName": each.field,
-                "title": each.title,
-                "searchTechnique": "wildcard",
-                "selectedOptions": [],
-                "enhancements": {},
-            },
-        }
-        for order, each in enumerate(controls)
-    }
-    heeded = {
-        "ignoreFilters": False,
-        "ignoreQuery": False,
-        "ignoreTimerange": False,
-        "ignoreValidations": False,
-    }
+    heeded = ("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations")
     return {
         "controlStyle": "oneLine",
         "chainingSystem": "HIERARCHICAL",
         "showApplySelections": False,
-        "ignoreParentSettingsJSON": _compact(heeded),
-        "panelsJSON": _compact(panels),
+        "ignoreParentSettingsJSON": _compact(dict.fromkeys(heeded, False)),
+        "panelsJSON": _compact({each.id: _control(each, order) for order, each in enumerate(controls)}),
     }
+
+
+def _control(control: Control, order: int) -> Json:
+    chosen = {
+        "id": control.id,
+        "fieldName": control.field,
+        "title": control.title,
+        "searchTechnique": "wildcard",
+        "selectedOptions": [],
+        "enhancements": {},
+    }
+    shown = {"type": "optionsListControl", "order": order, "grow": True, "width": "medium"}
+    return shown | {"explicitInput": chosen}
 
 
 def _compact(value: Any) -> str:

@@ -90,6 +90,7 @@ class Settings(BaseModel):
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
     kibana_url: str = Field("", description="Kibana, for `wireroom kibana install`; may carry user:password@")
     kibana_api_key: str = Field("", description="an API key for Kibana, instead of user and password")
+    kibana_ca: str = Field("", description="file of the CA that signed Kibana's certificate")
     keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
 
     @field_validator("proxy", "user_agent_url", "kibana_url")

@@ -68,4 +68,5 @@ def read_target(settings: "Settings", url: str | None, space: str) -> "Target":
         else "",  # a password is for the host that it stands with
         password=unquote(kept.password or "") if is_same else "",
         api_key=settings.kibana_api_key,
+        ca_file=Path(settings.kibana_ca) if settings.kibana_ca else None,
     )

@@ -1,6 +1,7 @@
 """A Kibana of the tests' own: it keeps what it is asked, and answers what it is told to."""
 
 import json
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,8 +61,8 @@ def uploaded(asked: Asked) -> tuple[Mapping[str, str], bytes]:
 
 
 @contextmanager
-def loopback_kibana() -> Iterator[LoopbackKibana]:
-    """Run one on a free port."""
+def loopback_kibana(tls: ssl.SSLContext | None = None) -> Iterator[LoopbackKibana]:
+    """Run one on a free port, behind TLS when a context is given."""
     kibana = LoopbackKibana()
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,7 +87,9 @@ def loopback_kibana() -> Iterator[LoopbackKibana]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kibana.url = f"http://127.0.0.1:{server.server_port}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    kibana.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     thread = Thread(target=server.serve_forever, args=(0.01,))  # s between looks at a shutdown
     thread.start()
     try:

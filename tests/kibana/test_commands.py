@@ -2,6 +2,8 @@
 
 import base64
 import json
+import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from kibana.bundle import export, saved_objects
 from tests.cli.conftest import Wireroom, home, wireroom
+from tests.conftest import missing
 from tests.kibana.loopback import STATUS, Asked, LoopbackKibana, Reply, imported, loopback_kibana, uploaded
 from tests.servers import free_port
 
@@ -99,6 +102,49 @@ def test_a_password_does_not_follow_to_another_host(
     monkeypatch.setenv("WIREROOM_KIBANA_URL", "https://editor:secret@kibana.example:5601")
     assert wireroom("kibana", "install", "--url", kibana.url).code == 0
     assert not any("authorization" in asked.headers for asked in kibana.asked)
+
+
+def test_a_certificate_is_checked_against_the_ca_of_the_settings(
+    wireroom: Wireroom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = self_signed(tmp_path)
+    with loopback_kibana(tls) as kibana:
+        refused = wireroom("kibana", "install", "--url", kibana.url)
+        monkeypatch.setenv("WIREROOM_KIBANA_CA", str(tmp_path / "certificate.pem"))
+        accepted = wireroom("kibana", "install", "--url", kibana.url)
+    assert (refused.code, accepted.code) == (1, 0)
+    assert "is signed by nobody known here: name the CA's file in WIREROOM_KIBANA_CA" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("absent.pem", "No such file or directory"), ("empty.pem", "no certificate")]
+)
+def test_a_ca_file_that_is_none_is_told_in_a_line(
+    wireroom: Wireroom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    (tmp_path / "empty.pem").write_text("")
+    monkeypatch.setenv("WIREROOM_KIBANA_CA", str(tmp_path / name))
+    ran = wireroom("kibana", "install", "--url", "https://127.0.0.1:1")
+    assert ran.code == 1
+    assert f"{name} is no certificate of a CA" in ran.err
+    assert said in ran.err
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=kibana "
+        "-addext subjectAltName=IP:127.0.0.1"
+    )
+    try:
+        subprocess.run(
+            [*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True
+        )
+    except FileNotFoundError:
+        missing("the openssl command is not installed: apt install openssl")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 @pytest.mark.parametrize(
