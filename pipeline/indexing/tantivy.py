@@ -230,6 +230,9 @@ def stored_form(document: Document) -> bytes:
             "language": document.language,
             "text_source": document.text_source,
             "partial": document.partial,
+            "authors": document.authors,
+            "tags": document.tags,
+            "feeds": sorted({sighting.feed for sighting in document.sightings}),
             "entities": {label.value: names(document.entities, label) for label in Label},
         }
     )

@@ -12,7 +12,7 @@ import tantivy
 
 from pipeline.search.query import AddressField, Clock, KeywordField, NameField, TextField
 
-SCHEMA = 1  # grows with every change of fields or analysis, after which a folder must be built anew
+SCHEMA = 2  # grows with every change of fields or analysis, after which a folder must be built anew
 
 # Snowball's languages, by ISO 639-1 code.
 STEMMERS = {

@@ -31,9 +31,11 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     names = dict(hit.entities)
     return {
         "id": hit.id,
+        "version": hit.version,
         "url": hit.url,
         "title": hit.title,
         "outlet": hit.outlet,
+        "outlet_name": hit.outlet_name,
         "published_at": None if hit.published is None else moment(hit.published.at),
         "published_source": None if hit.published is None else hit.published.source,
         "published_precision": None if hit.published is None else hit.published.precision,
@@ -44,6 +46,9 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "partial": hit.partial,
         "highlights": list(hit.highlights),
         "entities": {label.value: list(names.get(label, ())) for label in Label},
+        "authors": list(hit.authors),
+        "tags": list(hit.tags),
+        "feeds": list(hit.feeds),
         "story": None,
     }
 

@@ -1,7 +1,8 @@
 """Search the embedded index."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ import tantivy
 
 from pipeline.errors import QueryError
 from pipeline.indexing import tantivy_schema as fields
-from pipeline.indexing.tantivy_folder import open_for_reading
+from pipeline.indexing.index import Edition
+from pipeline.indexing.tantivy_folder import folder_state, open_for_reading
 from pipeline.model import Label, Published, TextSource
 from pipeline.search.highlight import fragments, mark
 from pipeline.search.query import TextField
 from pipeline.search.request import Hit, Results, SearchRequest, Sort, next_cursor
 from pipeline.search.tantivy_facets import facets
 from pipeline.search.tantivy_matches import Needle, matches, needles
-from pipeline.search.tantivy_pages import Found, dated_page, ranked_page
+from pipeline.search.tantivy_pages import Found, dated_page, ranked_page, scanned
 from pipeline.search.tantivy_query import documents, narrowed, request_query
 
 
@@ -27,14 +29,15 @@ def open_searcher(folder: Path) -> "TantivySearcher":
 
     Raises WireroomError when there is no index, or one of another schema.
     """
-    return TantivySearcher(open_for_reading(folder))
+    return TantivySearcher(open_for_reading(folder), folder)
 
 
 class TantivySearcher:
     """Keep the promises of `indexing.index.Searcher` in a tantivy folder."""
 
-    def __init__(self, index: tantivy.Index) -> None:
+    def __init__(self, index: tantivy.Index, folder: Path) -> None:
         self._index = index
+        self._folder = folder
 
     def search(self, request: SearchRequest) -> Results:
         started = time.monotonic()
@@ -58,10 +61,29 @@ class TantivySearcher:
         places = [place for _, place in searcher.search(query, limit=1).hits]
         return _stored_hit(_stored(searcher, places[0])) if places else None
 
+    @contextmanager
+    def snapshot(self) -> Iterator["TantivySnapshot"]:
+        state = folder_state(self._folder)
+        yield TantivySnapshot(self._current(), "" if state is None else state.generation)
+
     def _current(self) -> tantivy.Searcher:
         """See what other processes have committed since."""
         self._index.reload()
         return self._index.searcher()
+
+
+class TantivySnapshot:
+    """Keep the promises of `indexing.index.Snapshot`: a searcher sees the segments of its first moment."""
+
+    def __init__(self, searcher: tantivy.Searcher, generation: str) -> None:
+        self._searcher = searcher
+        self.edition = Edition("tantivy", generation, fields.SCHEMA)
+
+    def scan(self, request: SearchRequest) -> Iterator[Hit]:
+        query = request_query(request)
+        _total(self._searcher, query)  # refuses a beginning of too many words, as a search does
+        for place in scanned(self._searcher, query, request):
+            yield _stored_hit(_stored(self._searcher, place))
 
 
 def _total(searcher: tantivy.Searcher, query: tantivy.Query) -> int:
@@ -112,6 +134,9 @@ def _stored_hit(stored: dict[str, Any]) -> Hit:
         language=stored["language"],
         text_source=TextSource(stored["text_source"]),
         partial=stored["partial"],
+        authors=tuple(stored["authors"]),
+        tags=tuple(stored["tags"]),
+        feeds=tuple(stored["feeds"]),
         entities=tuple((label, tuple(stored["entities"][label.value])) for label in Label),
     )
 

@@ -94,6 +94,9 @@ def test_results_are_written_in_the_promised_shape() -> None:
         language="en",
         text_source=TextSource.PAGE,
         partial=None,
+        authors=("Jane Doe",),
+        tags=("Politics",),
+        feeds=("https://a.org/feed",),
         entities=((Label.PERSON, ("Jane Roe",)), (Label.ORGANIZATION, ()), (Label.PLACE, ("Ohio",))),
         score=1.5,
         highlights=("a «word»",),
@@ -109,9 +112,11 @@ def test_results_are_written_in_the_promised_shape() -> None:
         "hits": [
             {
                 "id": "a1",
+                "version": 3,
                 "url": "https://a.org/1",
                 "title": "A title",
                 "outlet": "a.org",
+                "outlet_name": "A",
                 "published_at": "2026-03-10T12:00:00Z",
                 "published_source": "json-ld",
                 "published_precision": "second",
@@ -122,6 +127,9 @@ def test_results_are_written_in_the_promised_shape() -> None:
                 "partial": None,
                 "highlights": ["a «word»"],
                 "entities": {"person": ["Jane Roe"], "organization": [], "place": ["Ohio"]},
+                "authors": ["Jane Doe"],
+                "tags": ["Politics"],
+                "feeds": ["https://a.org/feed"],
                 "story": None,
             }
         ],
