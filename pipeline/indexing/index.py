@@ -133,7 +133,7 @@ class Searcher(Protocol):
     """Search the committed documents; safe to call from several threads."""
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """Hold on to what is committed at this moment. Raises IndexUnavailableError when there is no answer."""
+        """Hold on to what is committed now. Raises IndexUnavailableError when there is no answer."""
 
     def search(self, request: SearchRequest) -> Results:
         """Find, count and page. Raises QueryError for a cursor that this index cannot follow."""
