@@ -49,6 +49,8 @@ Manifest = Annotated[
     Path | None, typer.Option(help="With --all: say in FILE what was found.", metavar="FILE", dir_okay=False)
 ]
 FromManifest = Annotated[Path | None, typer.Option(help="Print the same rows again.", metavar="FILE")]
+Follow = Annotated[bool, typer.Option("--follow", help="Print each new hit as it comes in.")]
+Cursor = Annotated[str, typer.Option(help="With --follow: remembers what was printed.", metavar="NAME")]
 NONE: list[str] = []
 
 
@@ -72,10 +74,13 @@ def search(
     fields: Fields = "",
     manifest: Manifest = None,
     from_manifest: FromManifest = None,
+    follow: Follow = False,
+    cursor: Cursor = "",
     json: Json = False,
 ) -> None:
     """Find articles by words and by entity: a page of them, or all."""
-    from pipeline.cli import export
+    from pipeline.cli.export import export, export_again, read_rows
+    from pipeline.cli.follow import follow as follow_hits
     from pipeline.search.query import Clock
     from pipeline.search.written import WrittenSearch
 
@@ -88,10 +93,11 @@ def search(
         case None:
             _page(written, sort=sort, size=size, after=after, facets=facets, json=json)
         case "from-manifest" if from_manifest:
-            export.export_again(from_manifest, export.read_rows(form, fields, json=json))
+            export_again(from_manifest, read_rows(form, fields, json=json))
+        case "follow":
+            follow_hits(written, cursor, read_rows(form, fields, json=json))
         case _:
-            rows = export.read_rows(form, fields, json=json)
-            export.export(written, rows, sort=sort, manifest=manifest)
+            export(written, read_rows(form, fields, json=json), sort=sort, manifest=manifest)
 
 
 def _given(context: typer.Context) -> frozenset[str]:

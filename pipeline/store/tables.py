@@ -110,6 +110,7 @@ articles = Table(
     Index(None, "stage", "attempts", "news_at"),
     Index(None, "host", "stage", "due_at"),
     Index(None, "state"),
+    Index(None, "indexed_at", "id"),
 )
 
 urls = Table(
@@ -196,6 +197,19 @@ events = Table(
     Index(None, "article_id"),
     Index(None, "feed_id"),
     Index(None, "at"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("search", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("read_at", Double, nullable=False),
+    Column("read_id", Text, nullable=False),
+    Column("given", LargeBinary, nullable=False),
+    Column("saves", Integer, nullable=False),
+    Column("saved_at", Double, nullable=False),
 )
 
 # What waits, and since or until when: of a million articles most rest.
