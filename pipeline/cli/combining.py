@@ -15,7 +15,7 @@ WAYS = {
     "follow": STANDING | {"cursor", "json"},
     "all": ASKED | {"sort", "format", "fields", "manifest", "json"},
 }
-PAGE = ASKED | {"sort", "size", "after", "facets", "json"}
+PAGE = ASKED | {"sort", "size", "after", "facets", "significant", "recent", "json"}
 
 NEEDED = {"follow": ("cursor", "json")}
 OWNERS = {"format": "all", "fields": "all", "manifest": "all", "cursor": "follow"}

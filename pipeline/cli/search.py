@@ -17,7 +17,7 @@ from pipeline.cli.printing import columns, counted, json_line, note, one_line, s
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from pipeline.search.request import Facet, Hit, Results, SearchRequest
+    from pipeline.search.request import Facet, Hit, Results, SearchRequest, Significant
     from pipeline.search.written import WrittenSearch
 
 COLOURED = ("\x02", "\x03")
@@ -41,6 +41,8 @@ Order = Annotated[
 Size = Annotated[int, typer.Option(help="Articles a page.")]
 After = Annotated[str | None, typer.Option(help="The cursor of the page before.")]
 Facets = Annotated[str, typer.Option(help="person,organization,place,outlet,language,tag,day")]
+Telling = Annotated[str, typer.Option(help="What the hits have above all articles: person,place,words…")]
+Recent = Annotated[bool, typer.Option("--recent", help="Of equally good articles the newer first.")]
 Zone = Annotated[str, typer.Option(help="Time zone of dates, as Europe/Berlin.")]
 All = Annotated[bool, typer.Option("--all", help="Print every hit, as rows.")]
 Form = Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="The form of the rows.")]
@@ -68,6 +70,8 @@ def search(
     size: Size = 10,
     after: After = None,
     facets: Facets = "",
+    significant: Telling = "",
+    recent: Recent = False,
     tz: Zone = "UTC",
     all_hits: All = False,
     form: Form = "jsonl",
@@ -91,7 +95,10 @@ def search(
     )  # fmt: skip
     match way:
         case None:
-            _page(written, sort=sort, size=size, after=after, facets=facets, json=json)
+            _page(
+                written, sort=sort, size=size, after=after, facets=_names(facets),
+                significant=_names(significant), recent=recent, json=json,
+            )  # fmt: skip
         case "from-manifest" if from_manifest:
             export_again(from_manifest, read_rows(form, fields, json=json))
         case "follow":
@@ -113,14 +120,15 @@ def _is_written(context: typer.Context, name: str) -> bool:
 
 
 def _page(
-    written: "WrittenSearch", *, sort: str | None, size: int, after: str | None, facets: str, json: bool
-) -> None:
+    written: "WrittenSearch", *, sort: str | None, size: int, after: str | None, facets: Sequence[str],
+    significant: Sequence[str], recent: bool, json: bool,
+) -> None:  # fmt: skip
     from pipeline.search.request import MARKS, Sort
     from pipeline.search.written import read_written
 
     request = read_written(
-        written, now=time.time(), sort=Sort(sort or Sort.RELEVANCE), size=size, after=after,
-        facets=_names(facets), marks=MARKS if json else COLOURED,
+        written, now=time.time(), sort=Sort(sort or Sort.RELEVANCE), size=size, after=after, facets=facets,
+        significant=significant, recent=recent, marks=MARKS if json else COLOURED,
     )  # fmt: skip
     _tell(searcher(settings()).search(request), request, json=json)
 
@@ -152,6 +160,9 @@ def results_screen(results: "Results", request: "SearchRequest") -> "Sequence[Re
     counted_facets = [facet for facet in results.facets if facet.buckets]
     for start in range(0, len(counted_facets), FACETS_ABREAST):
         sections += [Text(""), facet_table(counted_facets[start : start + FACETS_ABREAST])]
+    telling = [each for each in results.significant if each.standouts]
+    for start in range(0, len(telling), FACETS_ABREAST):
+        sections += [Text(""), significant_table(telling[start : start + FACETS_ABREAST])]
     return sections
 
 
@@ -176,6 +187,15 @@ def facet_table(facets: "Sequence[Facet]") -> "RenderableType":
     cells = [[f"{bucket.count:>3}  {one_line(bucket.value)}" for bucket in facet.buckets] for facet in facets]
     heads = [f"{facet.name}" + (f" and {facet.other:,} more" if facet.other else "") for facet in facets]
     return columns(list(zip_longest(*cells, fillvalue="")), heads)
+
+
+def significant_table(significant: "Sequence[Significant]") -> "RenderableType":
+    """Lay out side by side what stands out: in how many of the hits looked through, of how many articles."""
+    cells = [
+        [f"{each.count:>3} of {each.background:,}  {one_line(each.value)}" for each in some.standouts]
+        for some in significant
+    ]
+    return columns(list(zip_longest(*cells, fillvalue="")), [f"telling: {some.name}" for some in significant])
 
 
 def _marked(highlight: str) -> "RenderableType":

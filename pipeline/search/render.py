@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.model import Label
 from pipeline.search.query import And, DateRange, Not, Or, Query
-from pipeline.search.request import Facet, Hit, Results
+from pipeline.search.request import Facet, Hit, Results, Significant
 
 
 def results_json(results: Results) -> dict[str, Any]:
@@ -25,6 +25,7 @@ def results_json(results: Results) -> dict[str, Any]:
             }
             for facet in results.facets
         },
+        "significant": {each.name.value: _standouts_json(each) for each in results.significant},
     }
 
 
@@ -79,3 +80,16 @@ def moment(at: float) -> str:
 
 def _buckets_json(facet: Facet) -> list[dict[str, Any]]:
     return [{"value": each.value, "key": each.key, "count": each.count} for each in facet.buckets]
+
+
+def _standouts_json(significant: Significant) -> list[dict[str, Any]]:
+    return [
+        {
+            "value": each.value,
+            "key": each.key,
+            "count": each.count,
+            "background": each.background,
+            "score": each.score,
+        }
+        for each in significant.standouts
+    ]

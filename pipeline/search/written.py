@@ -33,14 +33,16 @@ def read_written(
     size: int = 0,
     after: str | None = None,
     facets: Sequence[str] = (),
+    significant: Sequence[str] = (),
+    recent: bool = False,
     marks: tuple[str, str] = MARKS,
 ) -> SearchRequest:
     """Read a written search; dates are resolved now. Raises QueryError."""
-    filters = asdict(written)
-    text = filters.pop("query")
     return read_request(
-        text, now=now, sort=sort, size=size, after=after, facets=facets, marks=marks, **filters
-    )
+        written.query, now=now, since=written.since, until=written.until, by=written.by, tz=written.tz,
+        language=written.language, outlet=written.outlet, entity=written.entity, tag=written.tag,
+        sort=sort, size=size, after=after, facets=facets, significant=significant, recent=recent, marks=marks,
+    )  # fmt: skip
 
 
 def search_digest(written: WrittenSearch) -> str:
