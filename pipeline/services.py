@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from secrets import token_hex
 from time import gmtime, strftime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.feeds.child import FeedParser
     from pipeline.fetching.http import HttpOptions
     from pipeline.indexing.index import Index, Searcher
+    from pipeline.search.request import SearchRequest
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,20 @@ def open_searcher(settings: Settings) -> "Searcher":
     from pipeline.search.tantivy import open_searcher as open_tantivy
 
     return open_tantivy(settings.index_folder)
+
+
+def as_dsl(request: "SearchRequest") -> dict[str, Any]:
+    """Translate a search into Elasticsearch's query DSL."""
+    from pipeline.search.elasticsearch_query import request_query
+
+    return request_query(request)
+
+
+def as_kql(request: "SearchRequest") -> str:
+    """Translate a search into Kibana's query language. Raises QueryError for what it cannot say."""
+    from pipeline.search.kql import request_kql
+
+    return request_kql(request)
 
 
 def _unreachable(settings: Settings, error: SQLAlchemyError) -> WireroomError:

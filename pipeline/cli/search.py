@@ -53,6 +53,7 @@ Manifest = Annotated[
 FromManifest = Annotated[Path | None, typer.Option(help="Print the same rows again.", metavar="FILE")]
 Follow = Annotated[bool, typer.Option("--follow", help="Print each new hit as it comes in.")]
 Cursor = Annotated[str, typer.Option(help="With --follow: remembers what was printed.", metavar="NAME")]
+As = Annotated[Literal["dsl", "kql"] | None, typer.Option("--as", help="Print the query for Kibana.")]
 NONE: list[str] = []
 
 
@@ -80,6 +81,7 @@ def search(
     from_manifest: FromManifest = None,
     follow: Follow = False,
     cursor: Cursor = "",
+    kibana: As = None,
     json: Json = False,
 ) -> None:
     """Find articles by words and by entity: a page of them, or all."""
@@ -101,10 +103,24 @@ def search(
             )  # fmt: skip
         case "from-manifest" if from_manifest:
             export_again(from_manifest, read_rows(form, fields, json=json))
+        case "as":
+            _translate(written, kibana)
         case "follow":
             follow_hits(written, cursor, read_rows(form, fields, json=json))
         case _:
             export(written, read_rows(form, fields, json=json), sort=sort, manifest=manifest)
+
+
+def _translate(written: "WrittenSearch", language: str | None) -> None:
+    """Print a search as Kibana takes it: KQL for its search bar, or the body of a search for Dev Tools."""
+    from pipeline.search.written import read_written
+    from pipeline.services import as_dsl, as_kql
+
+    request = read_written(written, now=time.time())
+    if language == "kql":
+        show(as_kql(request))
+    else:
+        json_line({"query": as_dsl(request)})
 
 
 def _given(context: typer.Context) -> frozenset[str]:

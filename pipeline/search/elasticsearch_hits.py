@@ -14,7 +14,8 @@ Clause = dict[str, Any]
 
 SHOWN: Final = (
     "event.id", "event.created", "version", "url.original", "title", "outlet", "published", "language",
-    "text_source", "partial", "authors", "tags", "feed.url", "entities.person", "entities.organization", "entities.place",
+    "text_source", "partial", "authors", "tags", "feed.url",
+    "entities.person", "entities.organization", "entities.place",
 )  # fmt: skip
 
 LONGEST_MARKED: Final = 100_000  # characters of a text that are looked through

@@ -276,6 +276,9 @@ def test_rows_that_were_not_read_leave_no_manifest(home: Path, store: Store) -> 
         ("--since 7d --from-manifest m.json", "--since does not go with --from-manifest"),
         ("--manifest a.json --from-manifest m.json", "--manifest does not go with --from-manifest"),
         ("--from-manifest m.json", "m.json cannot be read: No such file"),
+        ("x --as kql --json", "--json does not go with --as"),
+        ("x --as kql --all", "--all does not go with --as"),
+        ("x --as sql", "invalid value for '--as'"),
     ],
 )
 def test_options_that_make_no_sense_together_are_refused(
@@ -284,3 +287,25 @@ def test_options_that_make_no_sense_together_are_refused(
     ran = wireroom("search", *arguments.split())
     assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
     assert said in ran.err
+
+
+# For Kibana
+
+
+def test_a_query_is_printed_as_kql_or_dsl_without_any_index(wireroom: Wireroom) -> None:
+    assert wireroom("search", "language:fr", "--as", "kql").out == 'language: "fr"\n'
+    dsl = wireroom("search", "language:fr -partial:*", "--as", "dsl").json["query"]["bool"]
+    assert dsl["must_not"] == [{"exists": {"field": "partial"}}]
+
+
+@pytest.mark.parametrize("form", ["kql", "dsl"])
+def test_a_translated_query_does_not_steer_the_terminal(wireroom: Wireroom, form: str) -> None:
+    said = wireroom("search", f'title:"{EVIL}"', "--as", form)
+    assert "gnp.exe" in said.out
+    assert not set(said.out) & set("\x1b\x07\x9b\u202e")
+
+
+def test_what_kql_cannot_say_is_one_line(wireroom: Wireroom) -> None:
+    ran = wireroom("search", '"a b"~5', "--as", "kql")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "use --as dsl" in ran.err
