@@ -82,6 +82,7 @@ def schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("id", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_integer_field("version", fast=True, indexed=True)
+    builder.add_integer_field("mark", fast=True)  # anew with every write, so that nothing changes unseen
     builder.add_boolean_field("removed", fast=True, indexed=True)  # a tombstone: only id and version
     for field in TextField:
         builder.add_text_field(field, tokenizer_name="folded")

@@ -123,7 +123,7 @@ def _arrival(row: Row[Any]) -> Arrival:
     return Arrival(
         Mark(row.indexed_at, row.id),
         gone=gone,
-        waits=not gone and row.version is None and row.stage is not None,
+        waits=not gone and not row.version and row.stage is not None,  # version 0: about to be put
     )
 
 

@@ -25,7 +25,8 @@ metadata = MetaData(
     }
 )
 
-LIVE = "live"
+LIVE, BUILDING, KEPT = "live", "building", "kept"
+"""States of a generation: the one that is searched, one on its way, and earlier ones to go back to."""
 
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 """Row numbers of what grows without end; SQLite counts by itself only in INTEGER PRIMARY KEY."""
@@ -173,6 +174,13 @@ generations = Table(
     Column("name", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("mapping", Integer),  # the version of the fields that it was made with
+    # Who builds it or brings it up to date, until when, and until when index claims nothing for its sake.
+    Column("owner", Text),
+    Column("owned_until", Double),
+    Column("paused_until", Double),
+    Column("progress", JSON),
+    Column("proof", JSON),
 )
 
 projections = Table(

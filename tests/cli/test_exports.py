@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.indexing.index import Tombstone
-from pipeline.indexing.tantivy import open_or_create
+from pipeline.indexing.tantivy import TantivyGenerations
 from pipeline.model import Document, Entity, Label, Sighting, Stamps, TextSource
 from pipeline.store.store import Store
 from tests.cli.conftest import Ran, Wireroom
@@ -64,7 +64,9 @@ def story(number: int, **changed: Any) -> Document:
 
 def write(home: Path, *documents: Document, gone: Sequence[Document] = ()) -> None:
     """Put documents into the index of a home."""
-    index, _ = open_or_create(home / "index", generation="g1")
+    generations = TantivyGenerations(home / "index")
+    index = generations.open("g1")
+    generations.expose("g1")
     index.put(documents)
     index.remove([Tombstone(each.id, each.version, each.first_seen_at) for each in gone])
     index.commit()

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import QueryError
-from pipeline.indexing.index import Index, PutOutcome, Searcher, Tombstone
-from pipeline.indexing.tantivy import open_or_create
+from pipeline.errors import QueryError, WireroomError
+from pipeline.indexing.index import Generations, Index, PutOutcome, Searcher, Tombstone
+from pipeline.indexing.tantivy import TantivyGenerations
 from pipeline.model import Document, Entity, Label, Published, Sighting, Stamps, TextSource
 from pipeline.search.query import Clock, Ids
 from pipeline.search.request import Facet, Results, Sort, read_request
@@ -294,8 +294,9 @@ ARTICLES = (
 
 @dataclass(frozen=True)
 class Backend:
-    """One index under test: its writing and its searching side."""
+    """One index under test: its generations, the writing side of the exposed one, the searching side."""
 
+    generations: Generations
     index: Index
     searcher: Searcher
 
@@ -304,6 +305,9 @@ class Backend:
         self.index.commit()
         assert [result.id for result in results] == [document.id for document in documents]
         return [result.outcome for result in results]
+
+    def held(self, name: str = "contract") -> list[tuple[str, int]]:
+        return sorted((each.id, each.version) for each in self.generations.held(name))
 
     def search(self, text: str = "", **options: object) -> Results:
         return self.searcher.search(read_request(text, now=NOW, **options))
@@ -317,10 +321,11 @@ class Backend:
 
 
 def open_tantivy(folder: Path, stack: ExitStack) -> Backend:
-    index, made = open_or_create(folder, generation="contract")
-    assert made
+    generations = TantivyGenerations(folder)
+    index = generations.open("contract")
     stack.callback(index.close)
-    return Backend(index, open_searcher(folder))
+    generations.expose("contract")
+    return Backend(generations, index, open_searcher(folder))
 
 
 BACKENDS: dict[str, Callable[[Path, ExitStack], Backend]] = {"tantivy": open_tantivy}
@@ -823,7 +828,7 @@ def test_highlights_are_plain_text_with_the_asked_marks(news: Backend) -> None:
 def test_a_document_that_is_put_again_is_stored_once(empty: Backend) -> None:
     document = article("one", "One", "Once upon a time")
     assert [empty.put(document), empty.put(document)] == [[PutOutcome.STORED]] * 2
-    assert (empty.index.count(), list(empty.index.versions())) == (1, [("one", 1)])
+    assert (empty.index.count(), empty.held()) == (1, [("one", 1)])
 
 
 def test_a_newer_version_replaces_the_older_one(empty: Backend) -> None:
@@ -835,20 +840,20 @@ def test_a_newer_version_replaces_the_older_one(empty: Backend) -> None:
 def test_an_older_version_never_replaces_a_newer_one(empty: Backend) -> None:
     empty.put(article("one", "New words", "new", version=2))
     assert empty.put(article("one", "Old words", "old")) == [PutOutcome.SUPERSEDED]
-    assert (empty.ids("old"), list(empty.index.versions())) == (set(), [("one", 2)])
+    assert (empty.ids("old"), empty.held()) == (set(), [("one", 2)])
 
 
 def test_of_two_versions_in_one_batch_the_newer_stays(empty: Backend) -> None:
     versions = [article("one", "Words", f"text{version}", version=version) for version in (1, 3, 2)]
     assert empty.put(*versions) == [PutOutcome.STORED, PutOutcome.STORED, PutOutcome.SUPERSEDED]
-    assert (empty.ids("text3"), list(empty.index.versions())) == ({"one"}, [("one", 3)])
+    assert (empty.ids("text3"), empty.held()) == ({"one"}, [("one", 3)])
 
 
 def test_a_removed_document_is_gone_and_an_older_version_does_not_bring_it_back(empty: Backend) -> None:
     empty.put(article("one", "One", "text"), article("two", "Two", "text"))
     empty.index.remove([Tombstone("one", 2, NOW)])
     empty.index.commit()
-    assert (empty.ids(), empty.index.count(), list(empty.index.versions())) == ({"two"}, 1, [("two", 1)])
+    assert (empty.ids(), empty.index.count(), empty.held()) == ({"two"}, 1, [("two", 1)])
     assert (empty.ids("-nothing"), empty.searcher.get("one")) == ({"two"}, None)
     assert counts(empty.facet("outlet")) == {"The Example": 1}
     assert empty.put(article("one", "One", "text", version=2)) == [PutOutcome.SUPERSEDED]
@@ -861,7 +866,7 @@ def test_a_removal_spares_a_newer_version(empty: Backend) -> None:
     empty.put(article("one", "One", "text", version=5))
     empty.index.remove([Tombstone("one", 4, NOW), Tombstone("never", 1, NOW)])
     empty.index.commit()
-    assert list(empty.index.versions()) == [("one", 5)]
+    assert empty.held() == [("one", 5)]
 
 
 def test_put_and_remove_in_one_batch_end_as_they_came(empty: Backend) -> None:
@@ -869,7 +874,7 @@ def test_put_and_remove_in_one_batch_end_as_they_came(empty: Backend) -> None:
     empty.index.remove([Tombstone("one", 2, NOW)])
     empty.index.put([article("one", "One", "text", version=3)])
     empty.index.commit()
-    assert list(empty.index.versions()) == [("one", 3)]
+    assert empty.held() == [("one", 3)]
 
 
 def test_nothing_is_found_before_it_is_committed(empty: Backend) -> None:
@@ -907,11 +912,118 @@ def test_a_text_without_any_word_is_kept(empty: Backend) -> None:
     assert empty.ids() == {"dots"}
 
 
-def test_versions_are_listed_by_id(news: Backend) -> None:
-    listed = list(news.index.versions())
-    assert listed == sorted(listed)
-    assert dict(listed) == {document.id: document.version for document in ARTICLES}
+# Generations: several may be there, one is searched
+
+
+def test_a_generation_is_read_back_as_it_should_be_kept(news: Backend) -> None:
+    held = {each.id: each for each in news.generations.held("contract")}
+    assert {id: each.version for id, each in held.items()} == {each.id: each.version for each in ARTICLES}
+    assert {each.id: each.sha256 for each in held.values()} == {
+        each.id: news.generations.digest(each) for each in ARTICLES
+    }
     assert news.index.count() == len(ARTICLES)
+
+
+def test_some_ids_are_read_back(news: Backend) -> None:
+    some = {
+        each.id: each.sha256 for each in news.generations.held("contract", ids=["vote", "nothing", "wahl"])
+    }
+    vote, wahl = (each for each in ARTICLES if each.id in ("vote", "wahl"))
+    assert some == {"vote": news.generations.digest(vote), "wahl": news.generations.digest(wahl)}
+
+
+def test_what_is_kept_does_not_depend_on_the_hour(news: Backend) -> None:
+    (vote,) = (each for each in ARTICLES if each.id == "vote")
+    assert news.generations.digest(vote) == news.generations.digest(replace(vote))
+
+
+CHANGES = {
+    "title": "Another title",
+    "text": "Another text",
+    "authors": ("Another Author",),
+    "tags": ("Another tag",),
+    "language": "fr",
+    "url": "https://example.com/another",
+    "outlet_name": "Another outlet",
+    "published": None,
+    "partial": "robots",
+    "sightings": (Sighting(feed="https://another.example/rss", seen_at=NOW),),
+    "entities": (Entity(label=PERSON, name="Another Person", key="another person", count=1, first_offset=0),),
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_single_field_that_differs_is_seen_and_named(empty: Backend, field: str) -> None:
+    (vote,) = (each for each in ARTICLES if each.id == "vote")
+    empty.put(replace(vote, **{field: CHANGES[field]}))
+    (held,) = empty.generations.held("contract")
+    assert held.sha256 != empty.generations.digest(vote)
+    assert empty.generations.differing("contract", vote)
+    assert not empty.generations.differing("contract", replace(vote, **{field: CHANGES[field]}))
+
+
+def test_every_write_changes_the_mark_even_of_the_same_version(empty: Backend) -> None:
+    def mark() -> str:
+        (held,) = empty.generations.held("contract", hashed=False)
+        return held.mark
+
+    empty.put(article("one", "One", "Once"))
+    first = mark()
+    empty.put(article("two", "Two", "Twice"))
+    empty.index.remove([Tombstone("two", 1, NOW)])
+    empty.index.commit()
+    assert mark() == first
+    empty.put(article("one", "One", "Once", version=2))
+    assert mark() != first
+
+
+def test_tombstones_are_not_read_back(empty: Backend) -> None:
+    empty.put(article("one", "One", "Once"))
+    empty.index.remove([Tombstone("one", 2, NOW)])
+    empty.index.commit()
+    assert list(empty.generations.held("contract")) == []
+    assert list(empty.generations.held("contract", ids=["one"])) == []
+
+
+def test_a_generation_is_built_beside_the_exposed_one_and_searched_when_it_is_exposed(empty: Backend) -> None:
+    empty.put(article("old", "Old", "words"))
+    with closing(empty.generations.open("next")) as building:
+        building.put([article("new", "New", "words")])
+        building.commit()
+        empty.put(article("old2", "Old", "words"))
+        assert (empty.ids("words"), empty.generations.exposed()) == ({"old", "old2"}, "contract")
+        assert [empty.held("contract"), empty.held("next")] == [[("old", 1), ("old2", 1)], [("new", 1)]]
+        for _ in range(2):
+            empty.generations.expose("next")
+            assert (empty.ids("words"), empty.generations.exposed()) == ({"new"}, "next")
+    empty.generations.expose("contract")
+    assert empty.ids("words") == {"old", "old2"}
+
+
+def test_a_generation_is_there_from_its_opening_until_it_is_deleted(empty: Backend) -> None:
+    assert not empty.generations.exists("next")
+    empty.generations.open("next").close()
+    empty.generations.open("next").close()
+    assert empty.generations.exists("next")
+    assert sorted(empty.generations.names()) == ["contract", "next"]
+    for _ in range(2):
+        empty.generations.delete("next")
+        assert not empty.generations.exists("next")
+    assert list(empty.generations.names()) == ["contract"]
+
+
+def test_the_exposed_generation_is_never_deleted(empty: Backend) -> None:
+    empty.put(article("one", "One", "Once"))
+    with pytest.raises(WireroomError):
+        empty.generations.delete("contract")
+    assert empty.ids("once") == {"one"}
+
+
+def test_a_generation_that_is_not_there_is_not_exposed(empty: Backend) -> None:
+    empty.put(article("one", "One", "Once"))
+    with pytest.raises(WireroomError):
+        empty.generations.expose("nowhere")
+    assert empty.ids("once") == {"one"}
 
 
 # Odd input

@@ -124,10 +124,12 @@ def test_what_the_index_that_is_built_anew_lacks_is_waited_for(store: Store) -> 
         arrive(connection, "a", LONG_AGO)
         arrive(connection, "b", LONG_AGO + 1, held=False, stage=Stage.INDEX, due_at=0.0)
         arrive(connection, "c", LONG_AGO + 2)
+        about_to_be_put = {"generation": "g1", "article_id": "b", "version": 0}
+        connection.execute(insert(projections).values(about_to_be_put))
     ids, cursor = read_on(store, opened(store))
     assert (ids, cursor.mark.id, cursor.given) == (["a", "c"], "a", {"c"})
     with store.write() as connection:
-        connection.execute(insert(projections).values(generation="g1", article_id="b", version=1))
+        connection.execute(update(projections).where(projections.c.article_id == "b").values(version=1))
         connection.execute(update(articles).where(articles.c.id == "b").values(stage=None))
     ids, cursor = read_on(store, cursor)
     assert (ids, cursor.mark.id, cursor.given) == (["b"], "c", frozenset())
