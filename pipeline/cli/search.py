@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pipeline.cli.combining import check_options
+from pipeline.cli.export import export, export_again, read_rows
+from pipeline.cli.follow import follow as follow_hits
 from pipeline.cli.opening import searcher, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import columns, counted, json_line, note, one_line, show
@@ -85,12 +87,11 @@ def search(
     json: Json = False,
 ) -> None:
     """Find articles by words and by entity: a page of them, or all."""
-    from pipeline.cli.export import export, export_again, read_rows
-    from pipeline.cli.follow import follow as follow_hits
     from pipeline.search.query import Clock
     from pipeline.search.written import WrittenSearch
 
     way = check_options(_given(context))
+    rows = read_rows(form, fields, json=json)
     written = WrittenSearch(
         query=query, since=since, until=until, by=Clock(by), language=tuple(language), outlet=tuple(outlet),
         entity=tuple(entity), tag=tuple(tag), tz=tz,
@@ -102,13 +103,13 @@ def search(
                 significant=_names(significant), recent=recent, json=json,
             )  # fmt: skip
         case "from-manifest" if from_manifest:
-            export_again(from_manifest, read_rows(form, fields, json=json))
+            export_again(from_manifest, rows)
         case "as":
             _translate(written, kibana)
         case "follow":
-            follow_hits(written, cursor, read_rows(form, fields, json=json))
+            follow_hits(written, cursor, rows)
         case _:
-            export(written, read_rows(form, fields, json=json), sort=sort, manifest=manifest)
+            export(written, rows, sort=sort, manifest=manifest)
 
 
 def _translate(written: "WrittenSearch", language: str | None) -> None:

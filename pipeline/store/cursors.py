@@ -8,10 +8,9 @@ was given beyond the mark is remembered by id.
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from pipeline.errors import UsageError, WireroomError
 from pipeline.model import State
@@ -115,16 +114,13 @@ def read_arrivals(store: Store, after: Mark) -> Arrivals:
     with store.read() as connection:
         horizon = store.read_clock(connection) - OVERLAP_S
         rows = connection.execute(query).all()
-    return Arrivals(after, tuple(_arrival(row) for row in rows), horizon)
+    return Arrivals(after, tuple(_arrival(*row) for row in rows), horizon)
 
 
-def _arrival(row: Row[Any]) -> Arrival:
-    gone = row.state != State.INDEXED
-    return Arrival(
-        Mark(row.indexed_at, row.id),
-        gone=gone,
-        waits=not gone and not row.version and row.stage is not None,  # version 0: about to be put
-    )
+def _arrival(id: str, at: float, state: str, stage: str | None, version: int | None) -> Arrival:
+    gone = state != State.INDEXED
+    waits = not gone and not version and stage is not None  # version 0: about to be put
+    return Arrival(Mark(at, id), gone=gone, waits=waits)
 
 
 def settled(cursor: Cursor, read: Arrivals) -> Cursor:
