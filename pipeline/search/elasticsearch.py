@@ -1,7 +1,8 @@
 """Search Elasticsearch."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from zlib import crc32
 
@@ -14,6 +15,7 @@ from pipeline.search.elasticsearch_hits import SHOWN, highlight_clause, read_hit
 from pipeline.search.elasticsearch_pages import next_position, page_clauses
 from pipeline.search.elasticsearch_query import request_query
 from pipeline.search.elasticsearch_significant import read_significant, significant_clauses, significant_keys
+from pipeline.search.elasticsearch_snapshot import KEPT, ElasticsearchSnapshot, exposed_edition
 from pipeline.search.request import Hit, Results, SearchRequest, Sort, next_cursor
 
 ALIAS: Final = "wireroom-articles"  # carried by the generation that searches see
@@ -75,6 +77,19 @@ class ElasticsearchSearcher:
         found = self._ask(body)["hits"]["hits"]
         return read_hit(found[0], marks=("", "")) if found else None
 
+    @contextmanager
+    def snapshot(self) -> Iterator[ElasticsearchSnapshot]:
+        with _told():
+            edition = exposed_edition(self._client.indices.get(index=ALIAS).body)
+            indices = f"{ALIAS}-{edition.generation}-*"  # by name: the alias may move on in between
+            point = self._client.open_point_in_time(index=indices, keep_alive=KEPT).body["id"]
+        opened = ElasticsearchSnapshot(lambda body: self._ask(body, index=None), point, edition)
+        try:
+            yield opened
+        finally:
+            with suppress(ApiError, TransportError):  # it ends by itself
+                self._client.close_point_in_time(id=opened.point)
+
     def _forms(self, request: SearchRequest, counted: Answer) -> dict[str, dict[str, str]]:
         """Ask how the keys are written that the answer will show."""
         keys: dict[str, list[str]] = {}
@@ -90,20 +105,12 @@ class ElasticsearchSearcher:
         body = {"query": request_query(request), "size": 0, "timeout": f"{SEARCH_S}s", "aggs": clauses}
         return read_forms(self._ask(body)["aggregations"])
 
-    def _ask(self, body: Clause, **options: str) -> Answer:
+    def _ask(self, body: Clause, *, index: str | None = ALIAS, **options: Any) -> Answer:
         """Search, or say in one line why there is no whole answer."""
-        try:
-            answer = self._client.search(
-                index=ALIAS, body=body, allow_partial_search_results=False, **options
+        with _told():
+            answer: Answer = self._client.search(
+                index=index, body=body, allow_partial_search_results=False, **options
             ).body
-        except BadRequestError as error:
-            raise _refusal(error) from None
-        except NotFoundError:
-            raise WireroomError(
-                f"there is no index {ALIAS} on the server yet; `wireroom up` makes and fills it"
-            ) from None
-        except (ApiError, TransportError) as error:
-            raise IndexUnavailableError(f"the index gives no whole answer: {_line(error)}") from None
         shards = answer["_shards"]
         if answer["timed_out"] or shards["failed"]:
             raise IndexUnavailableError(
@@ -120,6 +127,23 @@ def _routing(request: SearchRequest) -> dict[str, str]:
     return {"preference": copies} | (
         {"search_type": "dfs_query_then_fetch"} if request.sort is Sort.RELEVANCE and request.size else {}
     )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in one line what the server does not do."""
+    try:
+        yield
+    except BadRequestError as error:
+        raise _refusal(error) from None
+    except NotFoundError as error:
+        if "search_context_missing" in str(error.body):
+            raise IndexUnavailableError("the index forgot the moment that was read; begin again") from None
+        raise WireroomError(
+            f"there is no index {ALIAS} on the server yet; `wireroom up` makes and fills it"
+        ) from None
+    except (ApiError, TransportError) as error:
+        raise IndexUnavailableError(f"the index gives no whole answer: {_line(error)}") from None
 
 
 def _refusal(error: BadRequestError) -> WireroomError:
