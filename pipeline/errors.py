@@ -7,6 +7,7 @@ WireroomError                one line for a person; exit 1
 ├── StoreVersionError        the store was written by another version
 ├── AlreadyRunningError      another `up` holds this home
 ├── IndexBusyError           another process is writing the embedded index
+├── IndexAbsentError         there is no index to search yet
 ├── IndexUnavailableError    the index does not answer, or takes nothing just now; the rows wait
 ├── GenerationMovedError     another generation is live, or another process builds this one
 ├── RebuildBusyError         another process builds a generation of the index
@@ -40,6 +41,10 @@ class AlreadyRunningError(WireroomError):
 
 class IndexBusyError(WireroomError):
     """Say that another process is writing the embedded index; claims must be given back."""
+
+
+class IndexAbsentError(WireroomError):
+    """Say that there is no index to search yet."""
 
 
 class IndexUnavailableError(WireroomError):

@@ -60,8 +60,9 @@ def is_store_absent(settings: "Settings") -> bool:
 def searcher(settings: "Settings") -> "Searcher":
     """Open the index for searching. Raises WireroomError when there is none."""
     from pipeline.services import open_searcher
+    from pipeline.settings import EMBEDDED
 
-    if not settings.index_folder.is_dir():
+    if settings.index_url == EMBEDDED and not settings.index_folder.is_dir():
         raise WireroomError(
             NOTHING_YET if is_store_absent(settings) else "nothing is indexed yet: run `wireroom up`"
         )

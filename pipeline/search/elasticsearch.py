@@ -9,7 +9,7 @@ from zlib import crc32
 from elastic_transport import TransportError
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 
-from pipeline.errors import IndexUnavailableError, QueryError, WireroomError
+from pipeline.errors import IndexAbsentError, IndexUnavailableError, QueryError, WireroomError
 from pipeline.search.elasticsearch_facets import facet_clauses, form_clauses, read_facet, read_forms
 from pipeline.search.elasticsearch_hits import SHOWN, highlight_clause, read_hit
 from pipeline.search.elasticsearch_pages import next_position, page_clauses
@@ -63,9 +63,7 @@ class ElasticsearchSearcher:
             total=answer["hits"]["total"]["value"],
             hits=tuple(read_hit(each, marks=request.marks, ranked=ranked) for each in found[: request.size]),
             next=None if position is None else next_cursor(request, position),
-            facets=tuple(
-                read_facet(name, counted, forms.get(name.value, {}), request.zone) for name in request.facets
-            ),
+            facets=tuple(read_facet(name, counted, request.zone) for name in request.facets),
             significant=tuple(
                 read_significant(name, counted, forms.get(name.value, {})) for name in request.significant
             ),
@@ -91,19 +89,14 @@ class ElasticsearchSearcher:
                 self._client.close_point_in_time(id=opened.point)
 
     def _forms(self, request: SearchRequest, counted: Answer) -> dict[str, dict[str, str]]:
-        """Ask how the keys are written that the answer will show."""
-        keys: dict[str, list[str]] = {}
-        for facet in request.facets:
-            keys.setdefault(facet.value, []).extend(
-                each["key"] for each in counted[facet.value]["buckets"] if isinstance(each["key"], str)
-            )
-        for name in request.significant:
-            keys.setdefault(name.value, []).extend(significant_keys(name, counted))
-        clauses = form_clauses({name: list(dict.fromkeys(some)) for name, some in keys.items()})
+        """Ask how the entities are written that stand out, which is known only now."""
+        keys = {name.value: significant_keys(name, counted) for name in request.significant}
+        clauses = form_clauses(keys)
         if not clauses:
             return {}
         body = {"query": request_query(request), "size": 0, "timeout": f"{SEARCH_S}s", "aggs": clauses}
-        return read_forms(self._ask(body)["aggregations"])
+        answer = self._ask(body)["aggregations"]
+        return {label: read_forms(label, answer) for label, some in keys.items() if some}
 
     def _ask(self, body: Clause, *, index: str | None = ALIAS, **options: Any) -> Answer:
         """Search, or say in one line why there is no whole answer."""
@@ -139,7 +132,7 @@ def _told() -> Iterator[None]:
     except NotFoundError as error:
         if "search_context_missing" in str(error.body):
             raise IndexUnavailableError("the index forgot the moment that was read; begin again") from None
-        raise WireroomError(
+        raise IndexAbsentError(
             f"there is no index {ALIAS} on the server yet; `wireroom up` makes and fills it"
         ) from None
     except (ApiError, TransportError) as error:

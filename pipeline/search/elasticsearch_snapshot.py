@@ -20,7 +20,7 @@ Answer = Mapping[str, Any]
 
 
 class ElasticsearchSnapshot:
-    """Keep the promises of `indexing.index.Snapshot`. `ask` names no index: the point in time brings its own."""
+    """Keep the promises of `indexing.index.Snapshot`. `ask` names no index: a point in time has its own."""
 
     def __init__(self, ask: Callable[[Clause], Answer], point: str, edition: Edition) -> None:
         self._ask = ask
@@ -55,7 +55,5 @@ def exposed_edition(indices: Mapping[str, Any]) -> Edition:
     if len(generations) != 1 or None in names.values():
         found = ", ".join(sorted(names)) or "nothing"
         raise WireroomError(f"the alias wireroom-articles stands for {found}, not for one generation of ours")
-    versions = [
-        index.get("mappings", {}).get("_meta", {}).get("mapping_version") for index in indices.values()
-    ]
-    return Edition("elasticsearch", generations.pop(), min((each for each in versions if each), default=0))
+    metas = [index.get("mappings", {}).get("_meta", {}) for index in indices.values()]
+    return Edition("elasticsearch", generations.pop(), min(meta.get("mapping_version", 0) for meta in metas))

@@ -299,6 +299,7 @@ class Backend:
     generations: Generations
     index: Index
     searcher: Searcher
+    tells_words: bool = False  # significant words
 
     def put(self, *documents: Document) -> list[PutOutcome]:
         results = self.index.put(documents)
@@ -780,10 +781,97 @@ def test_a_day_of_summer_time_has_23_hours(empty: Backend) -> None:
     }
 
 
+def test_a_name_is_counted_by_its_key_and_shown_in_its_commonest_form(empty: Backend) -> None:
+    written = ["UN", "United Nations", "UN", "U.N."]
+    for number, name in enumerate(written):
+        entity = Entity(label=ORGANIZATION, name=name, key="united nations", count=1, first_offset=0)
+        empty.put(replace(article(f"a{number}", "T", "x"), entities=(entity,)))
+    (bucket,) = empty.facet("organization").buckets
+    assert (bucket.value, bucket.key, bucket.count) == ("UN", "united nations", 4)
+    everywhere = {"a0", "a1", "a2", "a3"}
+    assert empty.ids('organization:"United Nations"') == empty.ids("entity:nations") == everywhere
+    assert empty.ids("", entity=["united nations"]) == everywhere
+    assert empty.ids("organization:u") == {"a3"}
+
+
+def test_a_tag_is_shown_in_its_commonest_form(empty: Backend) -> None:
+    for number, tag in enumerate(["politics", "Politics", "POLITICS", "Politics"]):
+        empty.put(article(f"a{number}", "T", "x", tags=(tag, "Other")))
+    assert counts(empty.facet("tag")) == {"Politics": 4, "Other": 4}
+
+
 def test_facets_of_nothing_are_empty(news: Backend) -> None:
     for name in ("person", "outlet", "language", "day"):
         facet = news.facet(name, "nowhere")
         assert (facet.buckets, facet.other, facet.missing) == ((), 0, 0)
+
+
+# Recency, and what stands out
+
+
+def test_on_request_a_newer_article_comes_before_an_older_one_that_fits_little_better(empty: Backend) -> None:
+    empty.put(
+        article("old", "News", "Storm over the harbour.", seen="2026-01-01T00:00:00"),
+        article("new", "News", "Storm over the harbour, and much else besides.", seen="2026-03-10T00:00:00"),
+        article("title", "Storm, storm", "Storm and storm.", seen="2026-01-01T00:00:00"),
+    )
+    assert [hit.id for hit in empty.search("storm").hits] == ["title", "old", "new"]
+    assert [hit.id for hit in empty.search("storm", recent=True).hits] == ["title", "new", "old"]
+    assert walk(empty, "storm", 1, recent=True) == ["title", "new", "old"]
+
+
+def telling(backend: Backend, query: str, *names: str) -> dict[str, list[tuple[str, str, int, int]]]:
+    """List what stands out in a search: value, key, count and background by name."""
+    return {
+        each.name.value: [(one.value, one.key, one.count, one.background) for one in each.standouts]
+        for each in backend.search(query, significant=names).significant
+    }
+
+
+WIRE_COPY = "Read more about this in our newsletter, every morning at seven."
+HARVESTS = tuple(
+    article(
+        f"h{number}",
+        "In the fields",
+        f"{text} {WIRE_COPY}",
+        entities=((PERSON, "Ada Okafor"), (PLACE, "Lagos"), *(((PERSON, "Jane Roe"),) if number < 2 else ())),
+    )
+    for number, text in enumerate(
+        (
+            "The harvest is lost, says one.",
+            "A river drowned the whole harvest.",
+            "Nobody knows what a harvest costs now.",
+            "Farmers mourn; their harvest rots.",
+        )
+    )
+)
+OTHERS = tuple(
+    article(f"o{number}", "A match", f"{word} players met in the city.", entities=((PLACE, "Lagos"),))
+    for number, word in enumerate(["Young", "Tall", "Tired", "Six", "Angry", "Lucky"])
+)
+
+
+def test_what_stands_out_is_more_frequent_in_the_hits_than_in_all_articles(empty: Backend) -> None:
+    empty.put(*HARVESTS, *OTHERS)
+    # Lagos is in every article, and Jane Roe in two only, which may be chance.
+    assert telling(empty, "harvest", "person", "place") == {
+        "person": [("Ada Okafor", "ada okafor", 4, 4)],
+        "place": [],
+    }
+    (people,) = empty.search("harvest", significant=["person"]).significant
+    # JLH: four of four hits against four of ten articles.
+    assert people.standouts[0].score == pytest.approx((1 - 0.4) * (1 / 0.4))
+
+
+def test_words_stand_out_where_the_index_can_tell_them_and_wire_copy_does_not(empty: Backend) -> None:
+    empty.put(*HARVESTS, *OTHERS)
+    if not empty.tells_words:
+        with pytest.raises(QueryError, match="cannot tell significant words"):
+            empty.search("person:okafor", significant=["words"])
+        return
+    words = telling(empty, "person:okafor", "words")["words"]
+    assert ("harvest", "harvest", 4, 4) in words
+    assert not {"newsletter", "players"} & {value for value, *_ in words}
 
 
 # Highlights

@@ -104,9 +104,14 @@ def test_a_snapshot_stays_in_its_generation_while_the_alias_moves(client: Elasti
 
 def test_a_point_in_time_is_closed_however_the_reading_ends(client: Elasticsearch) -> None:
     fill(client, f"{ALIAS}-{NEW}-2026-03", ["one"])
-    with pytest.raises(KeyboardInterrupt), open_searcher(client).snapshot() as snapshot:
-        next(snapshot.scan(read_request("", now=NOW)))
-        raise KeyboardInterrupt
+
+    def read_one_and_leave() -> None:
+        with open_searcher(client).snapshot() as snapshot:
+            next(snapshot.scan(read_request("", now=NOW)))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read_one_and_leave()
     node = next(iter(client.nodes.stats(metric="indices")["nodes"].values()))
     assert node["indices"]["search"]["open_contexts"] == 0
 
