@@ -25,6 +25,9 @@ metadata = MetaData(
     }
 )
 
+LIVE, BUILDING, KEPT = "live", "building", "kept"
+"""States of a generation: the one that is searched, one on its way, and earlier ones to go back to."""
+
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 """Row numbers of what grows without end; SQLite counts by itself only in INTEGER PRIMARY KEY."""
 
@@ -108,6 +111,7 @@ articles = Table(
     Index(None, "stage", "attempts", "news_at"),
     Index(None, "host", "stage", "due_at"),
     Index(None, "state"),
+    Index(None, "indexed_at", "id"),
 )
 
 urls = Table(
@@ -170,6 +174,13 @@ generations = Table(
     Column("name", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("mapping", Integer),  # the version of the fields that it was made with
+    # Who builds it or brings it up to date, until when, and until when index claims nothing for its sake.
+    Column("owner", Text),
+    Column("owned_until", Double),
+    Column("paused_until", Double),
+    Column("progress", JSON),
+    Column("proof", JSON),
 )
 
 projections = Table(
@@ -194,6 +205,19 @@ events = Table(
     Index(None, "article_id"),
     Index(None, "feed_id"),
     Index(None, "at"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("search", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("read_at", Double, nullable=False),
+    Column("read_id", Text, nullable=False),
+    Column("given", LargeBinary, nullable=False),
+    Column("saves", Integer, nullable=False),
+    Column("saved_at", Double, nullable=False),
 )
 
 # The newest events that are in the index's data stream; see shipping.py.
@@ -224,3 +248,11 @@ for _table in (feeds, hosts, articles):
         sqlite_where=_table.c.lease_owner.is_not(None),
         postgresql_where=_table.c.lease_owner.is_not(None),
     )
+
+Index(
+    "ix_generations_one_live",
+    generations.c.state,
+    unique=True,
+    sqlite_where=generations.c.state == LIVE,
+    postgresql_where=generations.c.state == LIVE,
+)
