@@ -20,11 +20,12 @@ from pipeline.errors import SettingsError
 
 PREFIX = "WIREROOM_"
 FILE_NAME = "wireroom.toml"
+SECRETS = frozenset({"index_api_key", "kibana_api_key"})  # shown as ***
 EMBEDDED = "embedded"
 SCHEMES = {
     "store_url": ("sqlite", "postgresql"),
     "broker_url": ("redis", "rediss", "redis+socket"),
-    "index_url": (),  # Elasticsearch is not there yet
+    "index_url": ("http", "https"),
     "archive_url": ("file",),
 }
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -69,7 +70,9 @@ class Settings(BaseModel):
     home: Path
     store_url: str = Field(EMBEDDED, description="the store: sqlite:///FILE or postgresql://…")
     broker_url: str = Field(EMBEDDED, description="the broker: redis://…, rediss://… or redis+socket://…")
-    index_url: str = Field(EMBEDDED, description="the index")
+    index_url: str = Field(EMBEDDED, description="the index: Elasticsearch, https://USER:PASSWORD@HOST:9200")
+    index_api_key: str = Field("", description="API key of Elasticsearch, instead of user and password")
+    index_ca: str = Field("", description="file with the CA that signed Elasticsearch's certificate")
     archive_url: str = Field(EMBEDDED, description="the WARC archive: file:///FOLDER")
     allow_addresses: Networks = Field((), description="CIDRs let through the private-address guard")
     host_delay: Seconds = Field(5.0, ge=0, description="seconds between two requests to one host")
@@ -226,13 +229,14 @@ def origins(settings: Settings, environ: Mapping[str, str]) -> tuple[Origin, ...
         return FILE_NAME if name in in_file else "default"
 
     return tuple(
-        Origin(f"{PREFIX}{name.upper()}", _shown(name, _written(getattr(settings, name))), source(name))
+        Origin(f"{PREFIX}{name.upper()}", _shown(name, getattr(settings, name)), source(name))
         for name in Settings.model_fields
     )
 
 
-def _shown(name: str, value: str) -> str:
-    return "***" if name.endswith("_api_key") and value else masked(value)
+def _shown(name: str, value: object) -> str:
+    written = masked(_written(value))
+    return "***" if name in SECRETS and written else written
 
 
 def _written(value: object) -> str:
