@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import WireroomError
 from pipeline.outlets import Outlet, read_outlets
-from pipeline.settings import Settings, masked
+from pipeline.settings import EMBEDDED, Settings, masked
 from pipeline.store.migrations import check_version, migrate
 from pipeline.store.store import Store, open_store
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.enrichment.models import Models
     from pipeline.feeds.child import FeedParser
     from pipeline.fetching.http import HttpOptions
+    from pipeline.indexing.elasticsearch_events import EventStream
     from pipeline.indexing.index import Generations, Searcher
     from pipeline.search.request import SearchRequest
 
@@ -65,6 +66,20 @@ class Services:
         from pipeline.indexing.tantivy import TantivyGenerations
 
         return TantivyGenerations(self.settings.index_folder)
+
+    @property
+    def ships_events(self) -> bool:
+        """Tell whether the pipeline's events are sent to the index; the embedded one has no place for them."""
+        return self.settings.index_url != EMBEDDED
+
+    @cached_property
+    def event_stream(self) -> "EventStream":
+        """Connect to the data stream of events. Raises IndexUnavailableError."""
+        from pipeline.indexing.elasticsearch_client import connect
+        from pipeline.indexing.elasticsearch_events import EventStream
+
+        chosen = self.settings
+        return EventStream(connect(chosen.index_url, api_key=chosen.index_api_key, ca=chosen.index_ca))
 
     def preload(self) -> None:
         """Load what enrich needs, before a fork: the children share it."""

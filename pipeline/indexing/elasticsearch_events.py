@@ -5,19 +5,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
-from elasticsearch import ApiError, Elasticsearch, TransportError
+from elasticsearch import ApiError
 
 from pipeline.errors import IndexUnavailableError
+from pipeline.indexing.elasticsearch_client import Connection
 from pipeline.model import PipelineEvent
 
 EVENTS_STREAM = "wireroom-events"
 ECS_VERSION = "8.17"
-
-PRIORITY = 200
-"""Above Elastic's own templates (100 to 150), should one ever match the name."""
 
 FIRST_TIME_S = 10.0
 """An article's first time in the index and the event that tells of it are written in one transaction."""
@@ -31,18 +29,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EventStream:
-    """Keep events in a data stream; `set_up` once, `send` as often as there are some."""
+    """Keep events in a data stream, which the first of them makes by its template."""
 
-    client: Elasticsearch
+    connection: Connection
     name: str = EVENTS_STREAM
 
-    def set_up(self, *, app_version: str, keep_s: float | None) -> None:
-        """Install the stream's template, and bring one that is there to the same fields and retention."""
-        template = events_template(self.name, app_version=app_version, keep_s=keep_s)
-        self.client.indices.put_index_template(name=self.name, **template)
-        if self.client.indices.exists(index=self.name):
-            self.client.indices.put_mapping(index=self.name, **template["template"]["mappings"])
-            self._keep(template["template"]["lifecycle"])
+    def bring_up_to_date(self, *, keep_s: float | None) -> None:
+        """Give a stream that is there this version's fields and retention. Raises IndexUnavailableError."""
+        indices = self.connection.client.indices
+        with self.connection.asking():
+            if not indices.exists(index=self.name):
+                return
+            indices.put_mapping(index=self.name, **events_mapping()["mappings"])
+            try:
+                indices.put_data_lifecycle(name=self.name, **_lifecycle(keep_s))
+            except ApiError as error:  # without the module of data streams; what it was made with stays
+                log.warning("how long %s keeps events cannot be changed: %s", self.name, error)
 
     def send(self, events: Sequence[PipelineEvent]) -> None:
         """Create the events that are not there yet; what will never be taken is left out, with a warning.
@@ -52,11 +54,11 @@ class EventStream:
         operations: list[dict[str, Any]] = []
         for each in events:
             operations += [{"create": {"_id": event_id(each)}}, event_source(each)]
-        try:
+        with self.connection.asking():
             # With `require_data_stream` a missing template is an error, not an index with guessed fields.
-            answer = self.client.bulk(operations=operations, index=self.name, require_data_stream=True)
-        except (ApiError, TransportError) as error:
-            raise IndexUnavailableError(f"{self.name} takes no events: {error}") from error
+            answer = self.connection.client.bulk(
+                operations=operations, index=self.name, require_data_stream=True
+            )
         self._account([each["create"] for each in answer["items"] if each["create"]["status"] >= 300])
 
     def _account(self, failed: Sequence[Mapping[str, Any]]) -> None:
@@ -69,26 +71,26 @@ class EventStream:
         if refused:
             log.warning("%s refused %d events: %s", self.name, len(refused), refused[0])
 
-    def _keep(self, lifecycle: Mapping[str, str]) -> None:
-        try:
-            self.client.indices.put_data_lifecycle(name=self.name, **lifecycle)
-        except ApiError as error:  # without the module of data streams; what the stream was made with stays
-            log.warning("how long %s keeps events cannot be changed: %s", self.name, error)
+
+def events_mapping() -> Mapping[str, Any]:
+    """Read the mapping of events: {"settings", "mappings"}."""
+    read: Mapping[str, Any] = json.loads(
+        files("pipeline.indexing").joinpath("elasticsearch_events.json").read_bytes()
+    )
+    return read
 
 
-def events_template(name: str, *, app_version: str, keep_s: float | None) -> dict[str, Any]:
-    """Make the index template of a data stream; `keep_s` is how long events are kept, None for ever."""
-    shipped = json.loads(Path(__file__).with_name("elasticsearch_events.json").read_text("utf-8"))
-    version = shipped["version"]
-    kept = {} if keep_s is None else {"data_retention": f"{max(1, round(keep_s / DAY_S))}d"}
+def events_template(name: str, *, keep_s: float | None) -> dict[str, Any]:
+    """Make what is the stream's own of its template; `keep_s` is how long events are kept, None for ever."""
     return {
         "index_patterns": [name],
         "data_stream": {},
-        "priority": PRIORITY,
-        "version": version,
-        "_meta": {"managed_by": "wireroom", "app_version": app_version, "mapping_version": version},
-        "template": {"settings": shipped["settings"], "mappings": shipped["mappings"], "lifecycle": kept},
+        "template": {**events_mapping(), "lifecycle": _lifecycle(keep_s)},
     }
+
+
+def _lifecycle(keep_s: float | None) -> dict[str, str]:
+    return {} if keep_s is None else {"data_retention": f"{max(1, round(keep_s / DAY_S))}d"}
 
 
 def event_id(event: PipelineEvent) -> str:

@@ -1,9 +1,7 @@
 """How an event of the pipeline looks in its data stream."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -11,12 +9,12 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from pipeline.errors import IndexUnavailableError
-from pipeline.indexing import elasticsearch_events
+from pipeline.indexing.elasticsearch_client import connect
 from pipeline.indexing.elasticsearch_events import (
-    EVENTS_STREAM,
     EventStream,
     event_id,
     event_source,
+    events_mapping,
     events_template,
 )
 from pipeline.model import PipelineEvent
@@ -114,7 +112,7 @@ def test_a_new_store_does_not_use_ids_of_an_older_one() -> None:
 @pytest.mark.parametrize("event", [INDEXED, POLLED], ids=["indexed", "polled"])
 def test_every_field_that_is_written_is_mapped(event: PipelineEvent) -> None:
     written = set(_leaves(event_source(event), ""))
-    mapping = events_template(EVENTS_STREAM, app_version="0.1.0", keep_s=None)["template"]["mappings"]
+    mapping = events_template("wireroom-events", keep_s=None)["template"]["mappings"]
     assert mapping["dynamic"] == "strict"
     assert written <= set(_mapped(mapping["properties"], ""))
 
@@ -126,32 +124,30 @@ def test_every_field_that_is_written_is_mapped(event: PipelineEvent) -> None:
 def test_the_template_makes_a_data_stream_that_forgets_as_the_store_does(
     keep_s: float | None, lifecycle: dict[str, str]
 ) -> None:
-    template = events_template(EVENTS_STREAM, app_version="0.1.0", keep_s=keep_s)
+    template = events_template("wireroom-events", keep_s=keep_s)
     assert template["index_patterns"] == ["wireroom-events"]
     assert template["data_stream"] == {}
     assert template["template"]["lifecycle"] == lifecycle
-    assert template["_meta"] == {"managed_by": "wireroom", "app_version": "0.1.0", "mapping_version": 1}
 
 
 def test_the_template_uses_types_that_every_server_has() -> None:
-    folder = Path(elasticsearch_events.__file__).parent
-    mappings = json.loads((folder / "elasticsearch_events.json").read_text())["mappings"]
-    types = set(_mapped(mappings["properties"], "", what="type"))
+    types = set(_mapped(events_mapping()["mappings"]["properties"], "", what="type"))
     assert types == {"date", "float", "keyword", "text"}
 
 
 @pytest.fixture
 def stream(elasticsearch_url: str) -> Iterator[EventStream]:
-    """Set up a stream under a name of its own: these servers lack what deletes one."""
-    with Elasticsearch(elasticsearch_url, max_retries=0, request_timeout=60) as client:
-        made = EventStream(client, f"test-events-{uuid4().hex}")
-        made.set_up(app_version="0.1.0", keep_s=90 * 86_400.0)
-        yield made
+    """Install a template under a name of its own: these servers lack what deletes a stream."""
+    stream = EventStream(connect(elasticsearch_url), f"test-events-{uuid4().hex}")
+    template = events_template(stream.name, keep_s=90 * 86_400.0)
+    stream.connection.client.indices.put_index_template(name=stream.name, **template)
+    yield stream
+    stream.connection.client.close()
 
 
 def kept(stream: EventStream) -> list[dict[str, Any]]:
-    stream.client.indices.refresh(index=stream.name)
-    hits = stream.client.search(index=stream.name, sort=["@timestamp"])["hits"]["hits"]
+    stream.connection.client.indices.refresh(index=stream.name)
+    hits = stream.connection.client.search(index=stream.name, sort=["@timestamp"])["hits"]["hits"]
     return [hit["_source"] for hit in hits]
 
 
@@ -159,16 +155,22 @@ def test_events_that_are_sent_again_are_there_once(stream: EventStream) -> None:
     stream.send([INDEXED])
     stream.send([INDEXED, POLLED])
     assert kept(stream) == [event_source(INDEXED), event_source(POLLED)]
-    (resolved,) = stream.client.indices.resolve_index(name=stream.name)["data_streams"]
+    (resolved,) = stream.connection.client.indices.resolve_index(name=stream.name)["data_streams"]
     assert resolved["timestamp_field"] == "@timestamp"
 
 
-def test_setting_up_again_changes_nothing_that_is_there(stream: EventStream) -> None:
+def test_a_stream_of_an_older_version_gets_new_fields_and_keeps_its_events(
+    stream: EventStream, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream.bring_up_to_date(keep_s=None)  # it is not there yet
+    older = events_template(stream.name, keep_s=None)
+    del older["template"]["mappings"]["properties"]["lag"]
+    stream.connection.client.indices.put_index_template(name=stream.name, **older)
+    stream.send([POLLED])
+    stream.bring_up_to_date(keep_s=86_400.0)
     stream.send([INDEXED])
-    stream.set_up(app_version="0.2.0", keep_s=None)
-    (template,) = stream.client.indices.get_index_template(name=stream.name)["index_templates"]
-    assert template["index_template"]["_meta"]["app_version"] == "0.2.0"
-    assert kept(stream) == [event_source(INDEXED)]
+    assert kept(stream) == [event_source(INDEXED), event_source(POLLED)]
+    assert "how long" in caplog.text  # these servers lack what changes it
 
 
 def test_half_a_surrogate_pair_does_not_stop_the_others(stream: EventStream) -> None:
@@ -177,18 +179,18 @@ def test_half_a_surrogate_pair_does_not_stop_the_others(stream: EventStream) -> 
 
 
 def test_without_its_template_no_index_is_made(stream: EventStream) -> None:
-    stream.client.indices.delete_index_template(name=stream.name)
+    stream.connection.client.indices.delete_index_template(name=stream.name)
     with pytest.raises(IndexUnavailableError):
         stream.send([INDEXED])
-    assert not stream.client.indices.exists(index=stream.name)
+    assert not stream.connection.client.indices.exists(index=stream.name)
 
 
 def test_a_stream_that_is_read_only_keeps_the_events_waiting(stream: EventStream) -> None:
     stream.send([POLLED])
-    stream.client.indices.put_settings(index=stream.name, settings={"index.blocks.write": True})
+    stream.connection.client.indices.put_settings(index=stream.name, settings={"index.blocks.write": True})
     with pytest.raises(IndexUnavailableError, match="did not take 1 events"):
         stream.send([INDEXED])
-    stream.client.indices.put_settings(index=stream.name, settings={"index.blocks.write": None})
+    stream.connection.client.indices.put_settings(index=stream.name, settings={"index.blocks.write": None})
     stream.send([INDEXED])
     assert len(kept(stream)) == 2
 
@@ -202,10 +204,11 @@ def test_an_event_that_the_server_will_never_take_holds_up_no_other(
     assert "refused 1 events" in caplog.text
 
 
-def test_a_server_that_is_not_there_keeps_the_events_waiting() -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    with Elasticsearch(url, max_retries=0) as client, pytest.raises(IndexUnavailableError):
-        EventStream(client).send([INDEXED])
+def test_a_server_that_is_gone_keeps_the_events_waiting(stream: EventStream) -> None:
+    with Elasticsearch(f"http://127.0.0.1:{free_port()}", max_retries=0) as client:
+        gone = EventStream(replace(stream.connection, client=client))
+        with pytest.raises(IndexUnavailableError, match="cannot be reached"):
+            gone.send([INDEXED])
 
 
 def _leaves(document: Mapping[str, Any], prefix: str) -> Iterator[str]:

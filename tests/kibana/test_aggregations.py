@@ -25,7 +25,8 @@ from kibana.declarations import (
     Split,
 )
 from kibana.views import ARTICLES, EVENTS
-from pipeline.indexing.elasticsearch_events import EventStream
+from pipeline.indexing.elasticsearch_client import connect
+from pipeline.indexing.elasticsearch_events import EventStream, events_template
 from pipeline.indexing.elasticsearch_source import mapping_file, source
 from tests.kibana.sample import sample_documents, sample_events
 
@@ -55,8 +56,8 @@ def shown(request: pytest.FixtureRequest) -> Iterator[Shown]:
     server = request.getfixturevalue(f"{request.param}_server")
     name = f"test-articles-{uuid4().hex}"
     with Elasticsearch(server.url, max_retries=0, request_timeout=60) as client:
-        stream = EventStream(client, f"test-events-{uuid4().hex}")
-        stream.set_up(app_version="0.1.0", keep_s=None)
+        stream = EventStream(connect(server.url), f"test-events-{uuid4().hex}")
+        client.indices.put_index_template(name=stream.name, **events_template(stream.name, keep_s=None))
         stream.send(sample_events())
         mapping = mapping_file()
         client.indices.create(index=name, settings=mapping["settings"], mappings=mapping["mappings"])
