@@ -199,7 +199,7 @@ def _object_error(told: Any) -> str:
     """Put one object's failure into words: `{id, type, error: {type, message?, references?}}`."""
     if not isinstance(told, dict):
         return str(told)[:TOLD]
-    error = told.get("error") if isinstance(told.get("error"), dict) else {}
+    error: Mapping[str, Any] = told["error"] if isinstance(told.get("error"), dict) else {}
     missing = ", ".join(f"{each.get('type')} {each.get('id')}" for each in error.get("references") or ())
     why = error.get("message") or (f"{error.get('type')}: {missing}" if missing else error.get("type"))
     return f"{told.get('type')} {told.get('id')}: {why or 'no reason given'}"[:TOLD]

@@ -69,7 +69,7 @@ class Services:
 
     @property
     def ships_events(self) -> bool:
-        """Tell whether the pipeline's events are sent to the index; the embedded one has no place for them."""
+        """Tell whether the index takes the pipeline's events; the embedded one has no place for them."""
         return self.settings.index_url != EMBEDDED
 
     @cached_property

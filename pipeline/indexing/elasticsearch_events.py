@@ -42,7 +42,7 @@ class EventStream:
                 return
             indices.put_mapping(index=self.name, **events_mapping()["mappings"])
             try:
-                indices.put_data_lifecycle(name=self.name, **_lifecycle(keep_s))
+                indices.put_data_lifecycle(name=self.name, data_retention=_retention(keep_s))
             except ApiError as error:  # without the module of data streams; what it was made with stays
                 log.warning("how long %s keeps events cannot be changed: %s", self.name, error)
 
@@ -82,15 +82,16 @@ def events_mapping() -> Mapping[str, Any]:
 
 def events_template(name: str, *, keep_s: float | None) -> dict[str, Any]:
     """Make what is the stream's own of its template; `keep_s` is how long events are kept, None for ever."""
+    kept = _retention(keep_s)
     return {
         "index_patterns": [name],
         "data_stream": {},
-        "template": {**events_mapping(), "lifecycle": _lifecycle(keep_s)},
+        "template": {**events_mapping(), "lifecycle": {} if kept is None else {"data_retention": kept}},
     }
 
 
-def _lifecycle(keep_s: float | None) -> dict[str, str]:
-    return {} if keep_s is None else {"data_retention": f"{max(1, round(keep_s / DAY_S))}d"}
+def _retention(keep_s: float | None) -> str | None:
+    return None if keep_s is None else f"{max(1, round(keep_s / DAY_S))}d"
 
 
 def event_id(event: PipelineEvent) -> str:
