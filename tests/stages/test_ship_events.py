@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from pipeline.flow import tick
 from pipeline.indexing.elasticsearch_client import connect
 from pipeline.indexing.elasticsearch_events import EVENTS_STREAM
-from pipeline.indexing.elasticsearch_templates import install_templates
+from pipeline.indexing.elasticsearch_templates import install_templates, template_faults
 from pipeline.model import Stage
 from pipeline.services import Services
 from pipeline.settings import read_settings
@@ -90,3 +90,11 @@ def test_the_embedded_index_is_sent_no_events(store: Store, shift: Shift, tmp_pa
     ship_events(parts, shift)
     assert rung(parts) == []
     assert len(read_unshipped(store, limit=10)) == 3
+
+
+def test_how_long_events_are_kept_makes_no_template_a_wrong_one(elasticsearch_url: str) -> None:
+    connection = connect(elasticsearch_url)
+    install_templates(connection, keep_events=86_400.0)
+    assert template_faults(connection) == ()
+    assert install_templates(connection, keep_events=None) == ()
+    connection.client.close()
