@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pipeline.feeds.child import FeedParser
     from pipeline.fetching.http import HttpOptions
     from pipeline.indexing.elasticsearch_client import Connection
+    from pipeline.indexing.elasticsearch_events import EventStream
     from pipeline.indexing.index import Generations, Searcher
+    from pipeline.search.request import SearchRequest
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,18 @@ class Services:
         from pipeline.indexing.elasticsearch import ElasticsearchGenerations
 
         return ElasticsearchGenerations(_connect(self.settings), partial(lock, self.store))
+
+    @property
+    def ships_events(self) -> bool:
+        """Tell whether the index takes the pipeline's events; the embedded one has no place for them."""
+        return self.settings.index_url != EMBEDDED
+
+    @cached_property
+    def event_stream(self) -> "EventStream":
+        """Connect to the data stream of events. Raises IndexUnavailableError."""
+        from pipeline.indexing.elasticsearch_events import EventStream
+
+        return EventStream(_connect(self.settings))
 
     def preload(self) -> None:
         """Load what enrich needs, before a fork: the children share it."""
@@ -154,6 +168,20 @@ def _connect(settings: Settings) -> "Connection":
     from pipeline.indexing.elasticsearch_client import connect
 
     return connect(settings.index_url, api_key=settings.index_api_key, ca=settings.index_ca)
+
+
+def as_dsl(request: "SearchRequest") -> dict[str, Any]:
+    """Translate a search into Elasticsearch's query DSL."""
+    from pipeline.search.elasticsearch_query import request_query
+
+    return request_query(request)
+
+
+def as_kql(request: "SearchRequest") -> str:
+    """Translate a search into Kibana's query language. Raises QueryError for what it cannot say."""
+    from pipeline.search.kql import request_kql
+
+    return request_kql(request)
 
 
 def _unreachable(settings: Settings, error: SQLAlchemyError) -> WireroomError:

@@ -20,7 +20,7 @@ from pipeline.errors import SettingsError
 
 PREFIX = "WIREROOM_"
 FILE_NAME = "wireroom.toml"
-SECRETS = frozenset({"index_api_key"})  # shown as ***
+SECRETS = frozenset({"index_api_key", "kibana_api_key"})  # shown as ***
 EMBEDDED = "embedded"
 SCHEMES = {
     "store_url": ("sqlite", "postgresql"),
@@ -92,6 +92,9 @@ class Settings(BaseModel):
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="processes that enrich"
     )
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
+    kibana_url: str = Field("", description="Kibana, for `wireroom kibana install`; may carry user:password@")
+    kibana_api_key: str = Field("", description="an API key for Kibana, instead of user and password")
+    kibana_ca: str = Field("", description="file of the CA that signed Kibana's certificate")
     keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
 
     reindex_schedule: str = Field(
@@ -106,7 +109,7 @@ class Settings(BaseModel):
             raise ValueError("write cron's five fields, minute to weekday: 30 3 * * sun")
         return schedule
 
-    @field_validator("proxy", "user_agent_url")
+    @field_validator("proxy", "user_agent_url", "kibana_url")
     @classmethod
     def check_http_url(cls, url: str) -> str:
         """Accept http(s) URLs only."""

@@ -132,7 +132,7 @@ def supervise(
 
 def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progress], None]) -> bool:
     """Do what is due in one turn of the supervisor; True when the run has nothing left to do."""
-    tick(services.store, bells.ring)
+    tick(services, bells.ring)
     if run.tidies.is_due():
         tidy(services)
     if run.rebuilds.is_due():

@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import add, articles, config, demo, doctor, feeds, quarantine, reindex, search, status, up
+from pipeline.cli import (
+    add,
+    articles,
+    config,
+    demo,
+    doctor,
+    feeds,
+    kibana,
+    quarantine,
+    reindex,
+    search,
+    status,
+    up,
+)
 from pipeline.cli.printing import show
 
 
@@ -25,6 +38,7 @@ def make_app() -> typer.Typer:
     app.command("remove")(articles.remove_articles)
     app.command("setup")(config.setup)
     app.command("doctor")(doctor.doctor)
+    app.add_typer(_kibana(), name="kibana")
     app.add_typer(_config(), name="config")
     return app
 
@@ -73,6 +87,13 @@ def _reindex() -> typer.Typer:
     group.callback(invoke_without_command=True)(reindex.reindex)
     group.command("status")(reindex.reindex_status)
     group.command("rollback")(reindex.reindex_rollback)
+    return group
+
+
+def _kibana() -> typer.Typer:
+    group = _group("Data views, dashboards and saved searches for Kibana.")
+    group.command("install")(kibana.install_kibana)
+    group.command("export")(kibana.export_kibana)
     return group
 
 

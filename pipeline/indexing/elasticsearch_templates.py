@@ -7,6 +7,7 @@ from typing import Any, Final
 from elasticsearch import NotFoundError
 
 from pipeline.indexing.elasticsearch_client import Connection
+from pipeline.indexing.elasticsearch_events import EVENTS_STREAM, events_template
 from pipeline.indexing.elasticsearch_source import mapping_file
 
 ALIAS: Final = "wireroom-articles"
@@ -14,39 +15,18 @@ PRIORITY: Final = 500  # above the 100 to 200 of the templates that Elasticsearc
 
 Body = dict[str, Any]
 
-EVENTS_MAPPING: Final[Body] = {
-    "dynamic": "strict",
-    "date_detection": False,
-    "properties": {
-        "@timestamp": {"type": "date"},
-        "ecs": {"properties": {"version": {"type": "keyword", "ignore_above": 8191}}},
-        "event": {
-            "properties": {
-                name: {"type": "keyword", "ignore_above": 8191}
-                for name in ("id", "kind", "dataset", "action", "outcome", "reason")
-            }
-        },
-        "message": {"type": "text"},
-        "stage": {"type": "keyword", "ignore_above": 8191},
-        "article": {"properties": {"id": {"type": "keyword", "ignore_above": 8191}}},
-        "feed": {"properties": {"url": {"type": "keyword", "ignore_above": 8191}}},
-        "outlet": {"properties": {"domain": {"type": "keyword", "ignore_above": 8191}}},
-        "lag_s": {"type": "float"},
-    },
-}
 
-
-def install_templates(connection: Connection) -> tuple[str, ...]:
+def install_templates(connection: Connection, *, keep_events: float | None = None) -> tuple[str, ...]:
     """Install what is missing, changed by hand or of another version; name what was wrong with each.
 
-    Raises IndexUnavailableError.
+    `keep_events` is for how many seconds a new stream of events keeps them. Raises IndexUnavailableError.
     """
     with connection.asking():
         wrong = tuple(_differences(connection))
         if wrong:
             for name, body in _components().items():
                 connection.client.cluster.put_component_template(name=name, **body)
-            for name, body in _templates().items():
+            for name, body in _templates(keep_events).items():
                 connection.client.indices.put_index_template(name=name, **body)
     return wrong
 
@@ -86,7 +66,7 @@ def _components() -> dict[str, Body]:
     }
 
 
-def _templates() -> dict[str, Body]:
+def _templates(keep_events: float | None = None) -> dict[str, Body]:
     common = {"version": mapping_version(), "meta": meta(), "priority": PRIORITY}
     return {
         "wireroom-articles": {
@@ -95,15 +75,7 @@ def _templates() -> dict[str, Body]:
             "allow_auto_create": False,  # a write never makes an index
             **common,
         },
-        "wireroom-events": {
-            "index_patterns": ["wireroom-events"],
-            "data_stream": {},
-            "template": {
-                "settings": {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-1"}},
-                "mappings": EVENTS_MAPPING,
-            },
-            **common,
-        },
+        EVENTS_STREAM: {**events_template(EVENTS_STREAM, keep_s=keep_events), **common},
     }
 
 
@@ -137,7 +109,10 @@ def _fault(name: str, ours: Body, found: Body | None) -> Iterator[str]:
 
 def _comparable(body: Mapping[str, Any]) -> Any:
     """Write a template as Elasticsearch gives it back: values of settings as text."""
-    return _as_text({key: value for key, value in body.items() if key not in ("meta", "data_stream")})
+    compared = {key: value for key, value in body.items() if key not in ("meta", "data_stream")}
+    # How long events are kept is a setting, and the stream's own from its start.
+    template = {key: value for key, value in compared.get("template", {}).items() if key != "lifecycle"}
+    return _as_text(compared | {"template": template})
 
 
 def _as_text(value: Any) -> Any:

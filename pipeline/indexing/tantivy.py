@@ -284,10 +284,10 @@ def stored_form(document: Document) -> bytes:
             "language": document.language,
             "text_source": document.text_source,
             "partial": document.partial,
-            "entities": {label.value: names(document.entities, label) for label in Label},
-            "entity_keys": [each.key for each in document.entities],
             "authors": document.authors,
             "tags": document.tags,
             "feeds": sorted({sighting.feed for sighting in document.sightings}),
+            "entities": {label.value: names(document.entities, label) for label in Label},
+            "entity_keys": [each.key for each in document.entities],
         }
     )

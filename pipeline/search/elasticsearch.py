@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from zlib import crc32
 
-from elasticsearch import BadRequestError, NotFoundError
+from elastic_transport import TransportError
+from elasticsearch import ApiError, BadRequestError, NotFoundError
 
 from pipeline.errors import IndexAbsentError, IndexUnavailableError, QueryError, WireroomError
 from pipeline.indexing.elasticsearch_client import Connection, reason
@@ -16,6 +17,7 @@ from pipeline.search.elasticsearch_hits import SHOWN, highlight_clause, read_hit
 from pipeline.search.elasticsearch_pages import next_position, page_clauses
 from pipeline.search.elasticsearch_query import request_query
 from pipeline.search.elasticsearch_significant import read_significant, significant_clauses, significant_keys
+from pipeline.search.elasticsearch_snapshot import KEPT, ElasticsearchSnapshot, exposed_edition
 from pipeline.search.request import Hit, Results, SearchRequest, Sort, next_cursor
 
 SEARCH_S: Final = 20  # a search that takes longer ends with an error, on every shard
@@ -88,6 +90,19 @@ class ElasticsearchSearcher:
         found = self._ask(body)["hits"]["hits"]
         return read_hit(found[0], marks=("", "")) if found else None
 
+    @contextmanager
+    def snapshot(self) -> Iterator[ElasticsearchSnapshot]:
+        with self._connection.asking(), _refusing():
+            edition = exposed_edition(self._client.indices.get(index=ALIAS).body)
+            indices = f"{ALIAS}-{edition.generation}-*"  # by name: the alias may move on in between
+            point = self._client.open_point_in_time(index=indices, keep_alive=KEPT).body["id"]
+        opened = ElasticsearchSnapshot(self._ask, point, edition)
+        try:
+            yield opened
+        finally:
+            with suppress(ApiError, TransportError):  # it ends by itself
+                self._client.close_point_in_time(id=opened.point)
+
     def _forms(self, request: SearchRequest, counted: Answer) -> dict[str, dict[str, str]]:
         """Ask how the entities are written that stand out, which is known only now."""
         keys = {name.value: significant_keys(name, counted) for name in request.significant}
@@ -99,10 +114,11 @@ class ElasticsearchSearcher:
         return {label: read_forms(label, answer) for label, some in keys.items() if some}
 
     def _ask(self, body: Clause, request: SearchRequest | None = None) -> Answer:
-        """Search, or say in one line why there is no whole answer."""
-        options = WHOLE if request is None else search_options(request)
+        """Search, or say in one line why there is no whole answer. A point in time names its own index."""
+        whole = WHOLE if request is None else search_options(request)
+        index = None if "pit" in body else self._index
         with self._connection.asking(), _refusing():
-            answer: Answer = self._client.search(index=self._index, body=body, **options).body
+            answer: Answer = self._client.search(index=index, body=body, **whole).body
         shards = answer["_shards"]
         if answer["timed_out"] or shards["failed"]:
             raise IndexUnavailableError(
@@ -119,7 +135,9 @@ def _refusing() -> Iterator[None]:
         yield
     except BadRequestError as error:
         raise _refusal(reason(error.body)) from None
-    except NotFoundError:
+    except NotFoundError as error:
+        if "search_context_missing" in str(error.body):
+            raise IndexUnavailableError("the index forgot the moment that was read; begin again") from None
         raise IndexAbsentError(
             f"there is no index {ALIAS} on the server yet; `wireroom up` makes and fills it"
         ) from None

@@ -120,6 +120,9 @@ class Hit:
     language: str | None
     text_source: TextSource
     partial: str | None
+    authors: tuple[str, ...]
+    tags: tuple[str, ...]
+    feeds: tuple[str, ...]  # addresses of the feeds that showed it, sorted
     entities: tuple[tuple[Label, tuple[str, ...]], ...]  # display names by label, most mentioned first
     score: float | None = None  # None when the hits are sorted by date
     highlights: tuple[str, ...] = ()

@@ -111,6 +111,7 @@ articles = Table(
     Index(None, "stage", "attempts", "news_at"),
     Index(None, "host", "stage", "due_at"),
     Index(None, "state"),
+    Index(None, "indexed_at", "id"),
 )
 
 urls = Table(
@@ -203,6 +204,29 @@ events = Table(
     Column("detail", Text),
     Index(None, "article_id"),
     Index(None, "feed_id"),
+    Index(None, "at"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("search", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("read_at", Double, nullable=False),
+    Column("read_id", Text, nullable=False),
+    Column("given", LargeBinary, nullable=False),
+    Column("saves", Integer, nullable=False),
+    Column("saved_at", Double, nullable=False),
+)
+
+# The newest events that are in the index's data stream; see shipping.py.
+shipped_events = Table(
+    "shipped_events",
+    metadata,
+    # With the time: SQLite gives numbers again when all events were trimmed.
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, primary_key=True),
     Index(None, "at"),
 )
 

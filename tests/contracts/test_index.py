@@ -18,7 +18,7 @@ from pipeline.indexing.index import Generations, Index, PutOutcome, Searcher, To
 from pipeline.indexing.tantivy import TantivyGenerations
 from pipeline.model import Document, Entity, Label, Published, Sighting, Stamps, TextSource
 from pipeline.search.elasticsearch import open_searcher as open_elasticsearch_searcher
-from pipeline.search.query import Clock
+from pipeline.search.query import Clock, Ids
 from pipeline.search.request import Facet, Results, Sort, read_request
 from pipeline.search.tantivy import open_searcher
 
@@ -30,6 +30,7 @@ def at(written: str) -> float:
 
 
 NOW = at("2026-03-10T12:00:00")
+SAME = 1_200  # articles of one second: more than a back-end reads at a time
 
 
 def article(
@@ -542,6 +543,8 @@ def test_a_hit_is_shown_from_the_index_alone(news: Backend) -> None:
     assert hit.first_seen_at == at("2026-03-01T23:30:00")
     assert (hit.text_source, hit.partial) == (TextSource.PAGE, None)
     assert hit.entities == ((PERSON, ("Jane Roe",)), (ORGANIZATION, ()), (PLACE, ("Ohio",)))
+    assert (hit.authors, hit.tags) == (("Mary Major", "Richard Miles"), ("Politics", "US News"))
+    assert hit.feeds == ("https://example.com/rss",)
     assert hit.score is not None
     assert hit.score > 0
 
@@ -690,6 +693,65 @@ def test_a_damaged_cursor_is_refused(news: Backend) -> None:
     for broken in ("", "x", cursor[:-2], cursor + "AA", "é", "A" * 5000):
         with pytest.raises(QueryError, match="cursor"):
             news.search("harvest", size=2, after=broken)
+
+
+# Snapshots
+
+
+@pytest.mark.parametrize("sort", [Sort.NEWEST, Sort.OLDEST])
+@pytest.mark.parametrize("by", list(Clock))
+@pytest.mark.parametrize("query", ["", "harvest", "election OR harvest OR climate"])
+def test_a_scan_gives_all_hits_in_the_order_of_the_pages(
+    news: Backend, query: str, sort: Sort, by: Clock
+) -> None:
+    request = read_request(query, now=NOW, sort=sort, by=by, size=2)
+    with news.searcher.snapshot() as snapshot:
+        scanned = list(snapshot.scan(request))
+    assert [hit.id for hit in scanned] == walk(news, query, 7, sort=sort, by=by)
+    assert scanned == [news.searcher.get(hit.id) for hit in scanned]
+
+
+def test_a_scan_of_many_pages_of_equal_times_misses_and_repeats_nothing(empty: Backend) -> None:
+    same = [
+        article(f"{number:05}", "Harvest", "The harvest.", seen=f"2026-03-0{1 + number // SAME}T08:00:00")
+        for number in range(3 * SAME)
+    ]
+    empty.put(*same)
+    with empty.searcher.snapshot() as snapshot:
+        ids = [hit.id for hit in snapshot.scan(read_request("harvest", now=NOW))]
+    assert (len(ids), set(ids)) == (len(same), {each.id for each in same})
+
+
+def test_a_snapshot_stays_as_it_was_while_articles_come_change_and_go(empty: Backend) -> None:
+    empty.put(*ARTICLES)
+    request = read_request("", now=NOW)
+    with empty.searcher.snapshot() as snapshot:
+        hits = snapshot.scan(request)
+        read = [next(hits).version]
+        empty.put(article("late", "Late", "A late article."), replace(ARTICLES[0], version=2))
+        empty.index.remove([Tombstone(ARTICLES[1].id, 2, ARTICLES[1].first_seen_at)])
+        empty.index.commit()
+        read += [hit.version for hit in hits]
+        assert read == [1] * len(ARTICLES)
+        assert {hit.id for hit in snapshot.scan(request)} == ALL
+    assert empty.ids() == ALL - {ARTICLES[1].id} | {"late"}
+
+
+def test_a_scan_finds_articles_by_their_ids_and_no_removed_one(empty: Backend) -> None:
+    empty.put(*ARTICLES)
+    empty.index.remove([Tombstone("vote", 2, ARTICLES[0].first_seen_at)])
+    empty.index.commit()
+    request = read_request("", now=NOW)
+    with empty.searcher.snapshot() as snapshot:
+        asked = replace(request, filters=(Ids(("vote", "tokyo", "nothing", "wahl")),))
+        assert {hit.id for hit in snapshot.scan(asked)} == {"tokyo", "wahl"}
+        assert list(snapshot.scan(replace(request, query=Ids(())))) == []
+
+
+def test_a_snapshot_names_the_generation_that_it_reads(news: Backend) -> None:
+    with news.searcher.snapshot() as snapshot:
+        assert snapshot.edition.generation == "contract"
+        assert snapshot.edition.mapping > 0
 
 
 # Facets
