@@ -17,7 +17,7 @@ import typer
 from pipeline.cli.opening import existing_store, is_store_absent, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, columns, json_line, show
-from pipeline.errors import WireroomError
+from pipeline.errors import IndexAbsentError, WireroomError
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -72,6 +72,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield _store(settings)
     yield _broker(settings)
     yield _index(settings)
+    yield from _fields(settings)
 
 
 def _python() -> Finding:
@@ -151,7 +152,10 @@ def _broker(settings: "Settings") -> Finding:
 
 def _index(settings: "Settings") -> Finding:
     from pipeline.cli.parts import count_documents
+    from pipeline.settings import EMBEDDED, masked
 
+    if settings.index_url != EMBEDDED:
+        return _index_server(settings, masked(settings.index_url))
     if not settings.index_folder.is_dir():
         return Finding("index", True, f"{settings.index_folder}, not there yet: `wireroom up` makes it")
     try:
@@ -160,3 +164,33 @@ def _index(settings: "Settings") -> Finding:
         )
     except WireroomError as error:
         return Finding("index", False, str(error), "delete the folder; `wireroom up` fills it from the store")
+
+
+def _fields(settings: "Settings") -> Iterator[Finding]:
+    """Compare the fields of the live generation with those that this version makes."""
+    from pipeline.services import mapping_version
+    from pipeline.store.generations import read_generations
+    from pipeline.store.tables import LIVE
+
+    if is_store_absent(settings):
+        return
+    try:
+        with existing_store(settings) as store:
+            live = next((each for each in read_generations(store) if each.state == LIVE), None)
+    except WireroomError:
+        return  # told above
+    present = mapping_version(settings)
+    if live is not None and (live.mapping or 0) < present:
+        text = f"made by version {live.mapping or 0} of the index's fields, this Wireroom has {present}"
+        yield Finding("fields", False, text, "wireroom reindex")
+
+
+def _index_server(settings: "Settings", shown: str) -> Finding:
+    from pipeline.cli.parts import count_documents
+
+    try:
+        return Finding("index", True, f"{shown} holds {count_documents(settings):,} documents")
+    except IndexAbsentError as error:
+        return Finding("index", True, str(error))
+    except WireroomError as error:
+        return Finding("index", False, str(error), "check WIREROOM_INDEX_URL and its server")
