@@ -8,7 +8,10 @@ WireroomError                one line for a person; exit 1
 ├── AlreadyRunningError      another `up` holds this home
 ├── IndexBusyError           another process is writing the embedded index
 ├── IndexAbsentError         there is no index to search yet
-└── IndexUnavailableError    the index does not answer, or takes nothing just now; the rows wait
+├── IndexUnavailableError    the index does not answer, or takes nothing just now; the rows wait
+├── GenerationMovedError     another generation is live, or another process builds this one
+├── RebuildBusyError         another process builds a generation of the index
+└── RebuildFailedError       a generation could not be built, or is not what the store says
 """
 
 
@@ -46,3 +49,15 @@ class IndexAbsentError(WireroomError):
 
 class IndexUnavailableError(WireroomError):
     """Say that the index does not answer, or takes nothing just now; claims must be given back."""
+
+
+class GenerationMovedError(WireroomError):
+    """Say that a generation is not ours to write any more; claims must be given back."""
+
+
+class RebuildBusyError(WireroomError):
+    """Say that another process builds a generation of the index, or brings one up to date."""
+
+
+class RebuildFailedError(WireroomError):
+    """Say why a generation was not exposed; the live one stays."""

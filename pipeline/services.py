@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from secrets import token_hex
-from time import gmtime, strftime
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.errors import WireroomError
 from pipeline.outlets import Outlet, read_outlets
 from pipeline.settings import EMBEDDED, Settings, masked
-from pipeline.store.indexed import adopt_generation, live_generation
+from pipeline.store.generations import lock
 from pipeline.store.migrations import check_version, migrate
 from pipeline.store.store import Store, open_store
 
@@ -22,7 +20,8 @@ if TYPE_CHECKING:
     from pipeline.enrichment.models import Models
     from pipeline.feeds.child import FeedParser
     from pipeline.fetching.http import HttpOptions
-    from pipeline.indexing.index import Index, Searcher
+    from pipeline.indexing.elasticsearch_client import Connection
+    from pipeline.indexing.index import Generations, Searcher
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,17 @@ class Services:
         from pipeline.enrichment.language import LanguageDetector
 
         return LanguageDetector()
+
+    @cached_property
+    def generations(self) -> "Generations":
+        """Open the generations of the index. Raises IndexUnavailableError when there is no such server."""
+        if self.settings.index_url == EMBEDDED:
+            from pipeline.indexing.tantivy import TantivyGenerations
+
+            return TantivyGenerations(self.settings.index_folder)
+        from pipeline.indexing.elasticsearch import ElasticsearchGenerations
+
+        return ElasticsearchGenerations(_connect(self.settings), partial(lock, self.store))
 
     def preload(self) -> None:
         """Load what enrich needs, before a fork: the children share it."""
@@ -113,35 +123,37 @@ def set_up(settings: Settings) -> bool:
         store.close()
 
 
-def open_index(settings: Settings, store: Store) -> "tuple[Index, str]":
-    """Open the index for writing and name its generation; a new or foreign one becomes live, and is filled.
-
-    Raises IndexBusyError when another process writes it.
-    """
-    from pipeline.indexing.tantivy import holds, open_or_create
-
-    generation = live_generation(store)
-    if generation is None or not holds(settings.index_folder, generation=generation):
-        # The store learns of the empty generation first: a kill in between makes one more, never a lost one.
-        generation = strftime("g%Y%m%d%H%M%S-", gmtime()) + token_hex(2)
-        adopt_generation(store, generation)
-    index, _ = open_or_create(settings.index_folder, generation=generation)
-    return index, generation
-
-
-def open_searcher(settings: Settings) -> "Searcher":
-    """Open the index for searching. Raises IndexUnavailableError when its server does not answer,
-    WireroomError when the embedded one is not there."""
+def open_searcher(settings: Settings, generation: str | None = None) -> "Searcher":
+    """Open what is searched, or one generation of the index, for searching."""
     if settings.index_url == EMBEDDED:
         from pipeline.search.tantivy import open_searcher as open_tantivy
 
-        return open_tantivy(settings.index_folder)
-    from pipeline.indexing.elasticsearch_client import connect
+        return open_tantivy(settings.index_folder, generation)
     from pipeline.search.elasticsearch import open_searcher as open_elasticsearch
 
-    return open_elasticsearch(
-        connect(settings.index_url, api_key=settings.index_api_key, ca=settings.index_ca)
-    )
+    return open_elasticsearch(_connect(settings), generation)
+
+
+def mapping_version(settings: Settings) -> int:
+    """Tell by which version of the fields this program makes a generation."""
+    if settings.index_url == EMBEDDED:
+        from pipeline.indexing.tantivy_schema import SCHEMA
+
+        return SCHEMA
+    from pipeline.indexing.elasticsearch_templates import mapping_version as of_elasticsearch
+
+    return of_elasticsearch()
+
+
+def most_writers(settings: Settings) -> int | None:
+    """Tell how many processes may write one generation at the same time; None: any number."""
+    return 1 if settings.index_url == EMBEDDED else None
+
+
+def _connect(settings: Settings) -> "Connection":
+    from pipeline.indexing.elasticsearch_client import connect
+
+    return connect(settings.index_url, api_key=settings.index_api_key, ca=settings.index_ca)
 
 
 def _unreachable(settings: Settings, error: SQLAlchemyError) -> WireroomError:

@@ -28,6 +28,7 @@ SCHEMES = {
     "index_url": ("http", "https"),
     "archive_url": ("file",),
 }
+CRON = re.compile(r"[\d*/,\-]+( [\d*/,\-a-z]+){4}", re.IGNORECASE)
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -92,6 +93,18 @@ class Settings(BaseModel):
     )
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
     keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
+
+    reindex_schedule: str = Field(
+        "", description="when the index is rebuilt by itself, in cron's five fields; empty: never"
+    )
+
+    @field_validator("reindex_schedule")
+    @classmethod
+    def check_cron(cls, schedule: str) -> str:
+        """Accept five fields of numbers, names and cron's signs."""
+        if schedule and not CRON.fullmatch(schedule):
+            raise ValueError("write cron's five fields, minute to weekday: 30 3 * * sun")
+        return schedule
 
     @field_validator("proxy", "user_agent_url")
     @classmethod

@@ -38,7 +38,7 @@ ENVIRONMENT_READERS = frozenset(
         "pipeline/settings.py",
         "pipeline/cli/opening.py",  # where a command reads its settings
         "workers/celery.py",  # where a worker of Celery's own command line does
-        "workers/children.py",  # hands it on to the children of `up`
+        "workers/environment.py",  # hands it on to what Wireroom starts
     }
 )
 HEAVY_PACKAGES = frozenset(

@@ -6,11 +6,15 @@ from kombu import Queue
 from pipeline.model import Stage
 from pipeline.settings import EMBEDDED, Settings
 from workers.broker import embedded_url
+from workers.schedule import REINDEX, reindex_schedule
 from workers.tasks import register
 
 TICK_S = 2.0
 TIDY_S = 3_600.0
 """Beat's periods; `wireroom up` ticks and tidies by itself."""
+
+REINDEX_EXPIRES_S = 3_600.0
+"""A rebuild that no index worker could begin within an hour waits for its next time."""
 
 HARD_LIMIT_S = 180
 """Above a shift of 5 s and the slowest batch in it: four articles of 20 s each, or a host's turn of 32 s.
@@ -52,6 +56,10 @@ def make_app(settings: Settings) -> Celery:
             "tidy": {"task": "wireroom.tidy", "schedule": TIDY_S, "options": {"expires": TIDY_S}},
         },
     )
+    schedule = reindex_schedule(settings, app)
+    if schedule is not None:
+        options = {"queue": Stage.INDEX.value, "expires": REINDEX_EXPIRES_S}
+        app.conf.beat_schedule["reindex"] = {"task": REINDEX, "schedule": schedule, "options": options}
     register(app, settings)
     return app
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from pipeline.model import Stage
 from pipeline.settings import Settings
-from workers.app import make_app
+from workers.environment import child_environ
 from workers.orphans import die_with_parent
 
 NET_THREADS = 4
@@ -94,7 +94,7 @@ def _start_worker(settings: Settings, name: str) -> "subprocess.Popen[bytes]":
             stdin=subprocess.DEVNULL,
             stdout=output,  # the worker prints a banner even at WARNING
             stderr=output,
-            env=_environ(settings),
+            env=child_environ(settings),
             start_new_session=True,  # Ctrl-C is for the supervisor, which asks its children to stop
             preexec_fn=die_with_parent,
         )
@@ -114,17 +114,6 @@ def _worker_options(settings: Settings, name: str) -> list[str]:
         return ["-Q", Stage.ENRICH, "-P", "prefork", "-c", str(settings.concurrency), *quiet]
     queues = ",".join((Stage.POLL, Stage.FETCH, Stage.INDEX))
     return ["-Q", queues, "-P", "threads", "-c", str(NET_THREADS), *quiet]
-
-
-def _environ(settings: Settings) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
-    one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # children are the parallelism
-    return {
-        **kept,
-        **one_thread,
-        **settings.as_environ(),
-        "WIREROOM_BROKER_URL": make_app(settings).conf.broker_url,
-    }
 
 
 def _await_end(process: "subprocess.Popen[bytes]", ends_at: float) -> None:

@@ -16,9 +16,10 @@ from threading import Event
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.warc import heal
-from pipeline.errors import IndexBusyError, WireroomError
+from pipeline.errors import IndexBusyError, IndexUnavailableError, WireroomError
 from pipeline.flow import tick, tidy
-from pipeline.services import Services, open_index, open_services, set_up
+from pipeline.indexing.live import open_live
+from pipeline.services import Services, open_services, set_up
 from pipeline.settings import EMBEDDED, Settings
 from pipeline.store.due import Waiting, article_counts, feeds_due, waiting
 from pipeline.store.leases import free_all
@@ -28,6 +29,8 @@ from workers.bells import Bells, open_bells
 from workers.broker import start_broker
 from workers.children import BROKER, Children
 from workers.home_lock import hold_home
+from workers.orphans import die_with_parent
+from workers.schedule import Calendar, reindex_schedule, start_reindex
 
 TICK_S = 0.5
 """Asking the store ten times a second cost 1.6 % of a core, twice a second a fifth of that."""
@@ -86,6 +89,7 @@ class _Run:
     ends_at: float | None
     reports: _Period
     tidies: _Period
+    rebuilds: Calendar
 
 
 def supervise(
@@ -104,14 +108,16 @@ def supervise(
         stack.enter_context(hold_home(settings.home))
         set_up(settings)
         services = stack.enter_context(closing(open_services(settings)))
-        _begin_clean(services)
+        stack.enter_context(_clean(services))
         children = stack.enter_context(Children(settings))
         if settings.broker_url == EMBEDDED:
             children.add(BROKER, lambda: start_broker(settings))
         children.add_worker("net")
         children.add_worker("enrich")
-        bells = open_bells(make_app(settings))
-        run = _begin_run(until_idle=until_idle, timeout_s=timeout_s)
+        app = make_app(settings)
+        bells = open_bells(app)
+        rebuilds = Calendar(reindex_schedule(settings, app))
+        run = _begin_run(until_idle=until_idle, timeout_s=timeout_s, rebuilds=rebuilds)
         while not stop.wait(TICK_S):
             try:
                 children.restart_dead()
@@ -129,28 +135,36 @@ def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progres
     tick(services.store, bells.ring)
     if run.tidies.is_due():
         tidy(services)
+    if run.rebuilds.is_due():
+        start_reindex(services.settings, preexec=die_with_parent)
     if run.reports.is_due():
         report(_progress(services.store))
     return run.until_idle and _is_idle(waiting(services.store), run.ends_at)
 
 
-def _begin_run(*, until_idle: bool, timeout_s: float | None) -> _Run:
+def _begin_run(*, until_idle: bool, timeout_s: float | None, rebuilds: Calendar) -> _Run:
     return _Run(
         until_idle=until_idle,
         ends_at=None if timeout_s is None else time.monotonic() + timeout_s,
         reports=_Period(REPORT_S if until_idle else REPORT_ENDLESS_S),
         tidies=_Period(TIDY_S),
+        rebuilds=rebuilds,
     )
 
 
-def _begin_clean(services: Services) -> None:
+@contextmanager
+def _clean(services: Services) -> Iterator[None]:
+    """Free what an earlier run held; close the archive's files before the workers begin and when they end."""
     # The home's lock is ours, so on an embedded store every lease is a dead worker's.
     if services.settings.store_url == EMBEDDED:
         free_all(services.store)
     heal(services.settings.archive_folder)
-    with suppress(IndexBusyError):  # an index that is missing makes every document due
-        index, _ = open_index(services.settings, services.store)
-        index.close()
+    with suppress(IndexBusyError, IndexUnavailableError):  # an index that is missing makes every document due
+        open_live(services)[0].close()
+    try:
+        yield
+    finally:
+        heal(services.settings.archive_folder)
 
 
 def _is_idle(left: Waiting, ends_at: float | None) -> bool:

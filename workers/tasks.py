@@ -16,6 +16,7 @@ from pipeline.stages.limits import limit_memory
 from pipeline.stages.shift import begin_shift
 from workers.bells import Bells, open_bells, task_name
 from workers.orphans import die_with_parent
+from workers.schedule import REINDEX, start_reindex
 from workers.stopping import StopFlag
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ def register(app: Celery, settings: Settings) -> None:
         app.task(name=task_name(stage))(_shift_task(bench, stage))
     app.task(name="wireroom.tick")(_tick_task(bench))
     app.task(name="wireroom.tidy")(_tidy_task(bench))
+    app.task(name=REINDEX)(_reindex_task(settings))
     _prepare_processes(app, bench)
 
 
@@ -93,6 +95,13 @@ def _tick_task(bench: Bench) -> Callable[[], None]:
 def _tidy_task(bench: Bench) -> Callable[[], None]:
     def work() -> None:
         tidy(bench.services())
+
+    return work
+
+
+def _reindex_task(settings: Settings) -> Callable[[], None]:
+    def work() -> None:
+        start_reindex(settings)
 
     return work
 

@@ -72,6 +72,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield _store(settings)
     yield _broker(settings)
     yield _index(settings)
+    yield from _fields(settings)
 
 
 def _python() -> Finding:
@@ -163,6 +164,25 @@ def _index(settings: "Settings") -> Finding:
         )
     except WireroomError as error:
         return Finding("index", False, str(error), "delete the folder; `wireroom up` fills it from the store")
+
+
+def _fields(settings: "Settings") -> Iterator[Finding]:
+    """Compare the fields of the live generation with those that this version makes."""
+    from pipeline.services import mapping_version
+    from pipeline.store.generations import read_generations
+    from pipeline.store.tables import LIVE
+
+    if is_store_absent(settings):
+        return
+    try:
+        with existing_store(settings) as store:
+            live = next((each for each in read_generations(store) if each.state == LIVE), None)
+    except WireroomError:
+        return  # told above
+    present = mapping_version(settings)
+    if live is not None and (live.mapping or 0) < present:
+        text = f"made by version {live.mapping or 0} of the index's fields, this Wireroom has {present}"
+        yield Finding("fields", False, text, "wireroom reindex")
 
 
 def _index_server(settings: "Settings", shown: str) -> Finding:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import add, articles, config, demo, doctor, feeds, quarantine, search, status, up
+from pipeline.cli import add, articles, config, demo, doctor, feeds, quarantine, reindex, search, status, up
 from pipeline.cli.printing import show
 
 
@@ -21,6 +21,7 @@ def make_app() -> typer.Typer:
     app.command("status")(status.status)
     app.add_typer(_feeds(), name="feeds")
     app.add_typer(_quarantine(), name="quarantine")
+    app.add_typer(_reindex(), name="reindex")
     app.command("remove")(articles.remove_articles)
     app.command("setup")(config.setup)
     app.command("doctor")(doctor.doctor)
@@ -67,6 +68,14 @@ def _quarantine() -> typer.Typer:
     return group
 
 
+def _reindex() -> typer.Typer:
+    group = _group("Build the index anew from the store, prove it, exchange it.", needs_command=False)
+    group.callback(invoke_without_command=True)(reindex.reindex)
+    group.command("status")(reindex.reindex_status)
+    group.command("rollback")(reindex.reindex_rollback)
+    return group
+
+
 def _config() -> typer.Typer:
     group = _group("See the settings.")
     group.command("show")(config.show_config)
@@ -78,10 +87,10 @@ def _no_more() -> None:
     """See the settings."""
 
 
-def _group(text: str) -> typer.Typer:
+def _group(text: str, *, needs_command: bool = True) -> typer.Typer:
     return typer.Typer(
         help=text,
-        no_args_is_help=True,
+        no_args_is_help=needs_command,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

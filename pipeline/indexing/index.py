@@ -99,6 +99,10 @@ class Generations(Protocol):
         """Read a generation back as it is at this moment, tombstones left out, in any order: all of it, or
         some ids. Without `hashed`, `sha256` may be None, which is faster."""
 
+    def differing(self, name: str, document: Document) -> Sequence[str]:
+        """Name the fields in which a generation's form of a document differs from its due form; none when it
+        does not hold it."""
+
     def names(self) -> Sequence[str]:
         """List the generations that are there."""
 

@@ -26,9 +26,9 @@ Clause = dict[str, Any]
 Answer = Mapping[str, Any]
 
 
-def open_searcher(connection: Connection) -> "ElasticsearchSearcher":
-    """Search through a connection; nothing is asked before the first search."""
-    return ElasticsearchSearcher(connection)
+def open_searcher(connection: Connection, generation: str | None = None) -> "ElasticsearchSearcher":
+    """Search what is exposed, or one generation; nothing is asked before the first search."""
+    return ElasticsearchSearcher(connection, f"{ALIAS}-{generation}-*" if generation else ALIAS)
 
 
 def search_body(request: SearchRequest) -> Clause:
@@ -59,7 +59,8 @@ def search_options(request: SearchRequest) -> dict[str, Any]:
 class ElasticsearchSearcher:
     """Keep the promises of `indexing.index.Searcher` behind the read alias."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, index: str = ALIAS) -> None:
+        self._index = index
         self._connection = connection
         self._client = connection.client.options(request_timeout=ANSWER_S)
 
@@ -101,7 +102,7 @@ class ElasticsearchSearcher:
         """Search, or say in one line why there is no whole answer."""
         options = WHOLE if request is None else search_options(request)
         with self._connection.asking(), _refusing():
-            answer: Answer = self._client.search(index=ALIAS, body=body, **options).body
+            answer: Answer = self._client.search(index=self._index, body=body, **options).body
         shards = answer["_shards"]
         if answer["timed_out"] or shards["failed"]:
             raise IndexUnavailableError(

@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import tantivy
 
-from pipeline.errors import QueryError
+from pipeline.errors import QueryError, WireroomError
 from pipeline.indexing import tantivy_schema as fields
-from pipeline.indexing.tantivy_folder import open_for_reading
+from pipeline.indexing.tantivy_folder import open_for_reading, pointed
 from pipeline.model import Label, Published, TextSource
 from pipeline.search.highlight import fragments, mark
 from pipeline.search.query import TextField
@@ -23,19 +23,23 @@ from pipeline.search.tantivy_query import documents, narrowed, request_query
 from pipeline.search.tantivy_significant import significant
 
 
-def open_searcher(folder: Path) -> "TantivySearcher":
-    """Open a folder for searching; any number of processes may, while another one writes.
+def open_searcher(root: Path, generation: str | None = None) -> "TantivySearcher":
+    """Open what is searched, or one generation; any number of processes may, while others write.
 
     Raises WireroomError when there is no index, or one of another schema.
     """
-    return TantivySearcher(open_for_reading(folder))
+    return TantivySearcher(root, generation)
 
 
 class TantivySearcher:
-    """Keep the promises of `indexing.index.Searcher` in a tantivy folder."""
+    """Keep the promises of `indexing.index.Searcher` in a folder of generations, of which it follows the one
+    that is exposed, or sees the one that it is told."""
 
-    def __init__(self, index: tantivy.Index) -> None:
-        self._index = index
+    def __init__(self, root: Path, generation: str | None) -> None:
+        self._root = root
+        self._fixed = generation
+        self._opened: tuple[str | None, tantivy.Index] | None = None
+        self._current()
 
     def search(self, request: SearchRequest) -> Results:
         started = time.monotonic()
@@ -61,9 +65,22 @@ class TantivySearcher:
         return _stored_hit(_stored(searcher, places[0])) if places else None
 
     def _current(self) -> tantivy.Searcher:
-        """See what other processes have committed since."""
-        self._index.reload()
-        return self._index.searcher()
+        """See what other processes have committed since, and which generation they have exposed."""
+        while True:
+            name = self._fixed or pointed(self._root)
+            try:
+                return self._reloaded(name)
+            except (ValueError, OSError, WireroomError):
+                if self._fixed or pointed(self._root) == name:
+                    raise  # else it was exchanged, and deleted, in this moment
+
+    def _reloaded(self, name: str | None) -> tantivy.Searcher:
+        opened = self._opened
+        if opened is None or opened[0] != name:
+            opened = (name, open_for_reading(self._root, name))
+            self._opened = opened  # both at once: other threads search, too
+        opened[1].reload()
+        return opened[1].searcher()
 
 
 def _total(searcher: tantivy.Searcher, query: tantivy.Query) -> int:

@@ -10,10 +10,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import FeedState, Stage, State
 from pipeline.store.claims import due_article, due_feed
-from pipeline.store.indexed import LIVE
 from pipeline.store.leases import free
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, events, feeds, generations, projections, sightings
+from pipeline.store.tables import BUILDING, LIVE, articles, events, feeds, generations, projections, sightings
 
 FAILING_AFTER = 3
 """Failures in a row that make a feed a problem: one bad answer is weather, three are an outage."""
@@ -88,6 +87,7 @@ class Counts:
     dropped: Mapping[str, int]
     quarantined: Mapping[str, int]
     projected: int  # documents that the live index should hold
+    rebuild_failed: bool  # a generation was built, and is not what the store says
     lag_s: float | None  # from first sight to the index: the median of the newest
     due: Due
 
@@ -133,6 +133,7 @@ NO_COUNTS = Counts(
     dropped={},
     quarantined={},
     projected=0,
+    rebuild_failed=False,
     lag_s=None,
     due=Due(),
 )
@@ -154,6 +155,7 @@ def read_counts(store: Store) -> Counts:
             dropped=_slugs(connection, State.DROPPED, articles.c.reason),
             quarantined=_slugs(connection, State.QUARANTINED, articles.c.reason),
             projected=connection.execute(projected).scalar_one(),
+            rebuild_failed=_rebuild_failed(connection),
             lag_s=_lag(connection, now),
             due=_due(connection, store),
         )
@@ -215,6 +217,9 @@ def _work_problems(counts: Counts) -> Iterator[Problem]:
     if (counts.due.oldest_s or 0) > LATE_S:
         text = f"something has been due for {(counts.due.oldest_s or 0) / 3600:.1f} hours"
         yield Problem("late", text, "wireroom doctor")
+    if counts.rebuild_failed:
+        text = "the last rebuild of the index failed its proof; the one before is searched"
+        yield Problem("rebuild-failed", text, "wireroom reindex status --json")
     if outages := counts.feeds.outages:
         text = (
             f"{outages:,} {'feed has' if outages == 1 else 'feeds have'} failed {FAILING_AFTER} times or more"
@@ -245,6 +250,11 @@ def _slugs(connection: Connection, state: State, slug: ColumnElement[str | None]
     query = select(slug, func.count()).where(articles.c.state == state, slug.is_not(None)).group_by(slug)
     counted = [(str(name), int(count)) for name, count in connection.execute(query)]
     return dict(sorted(counted, key=lambda pair: (-pair[1], pair[0])))
+
+
+def _rebuild_failed(connection: Connection) -> bool:
+    query = select(generations.c.proof).where(generations.c.state == BUILDING)
+    return any(proof is not None for proof in connection.execute(query).scalars())
 
 
 def _lag(connection: Connection, now: ColumnElement[float]) -> float | None:

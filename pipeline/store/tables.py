@@ -25,6 +25,9 @@ metadata = MetaData(
     }
 )
 
+LIVE, BUILDING, KEPT = "live", "building", "kept"
+"""States of a generation: the one that is searched, one on its way, and earlier ones to go back to."""
+
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 """Row numbers of what grows without end; SQLite counts by itself only in INTEGER PRIMARY KEY."""
 
@@ -170,6 +173,13 @@ generations = Table(
     Column("name", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("mapping", Integer),  # the version of the fields that it was made with
+    # Who builds it or brings it up to date, until when, and until when index claims nothing for its sake.
+    Column("owner", Text),
+    Column("owned_until", Double),
+    Column("paused_until", Double),
+    Column("progress", JSON),
+    Column("proof", JSON),
 )
 
 projections = Table(
@@ -214,3 +224,11 @@ for _table in (feeds, hosts, articles):
         sqlite_where=_table.c.lease_owner.is_not(None),
         postgresql_where=_table.c.lease_owner.is_not(None),
     )
+
+Index(
+    "ix_generations_one_live",
+    generations.c.state,
+    unique=True,
+    sqlite_where=generations.c.state == LIVE,
+    postgresql_where=generations.c.state == LIVE,
+)

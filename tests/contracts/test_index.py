@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from pipeline.errors import QueryError
+from pipeline.errors import QueryError, WireroomError
 from pipeline.indexing.elasticsearch import ElasticsearchGenerations
 from pipeline.indexing.elasticsearch_client import connect
 from pipeline.indexing.elasticsearch_templates import install_templates
-from pipeline.indexing.index import Index, PutOutcome, Searcher, Tombstone
-from pipeline.indexing.tantivy import open_or_create
+from pipeline.indexing.index import Generations, Index, PutOutcome, Searcher, Tombstone
+from pipeline.indexing.tantivy import TantivyGenerations
 from pipeline.model import Document, Entity, Label, Published, Sighting, Stamps, TextSource
 from pipeline.search.elasticsearch import open_searcher as open_elasticsearch_searcher
 from pipeline.search.query import Clock
@@ -298,11 +298,12 @@ ARTICLES = (
 
 @dataclass(frozen=True)
 class Backend:
-    """One index under test: its writing and its searching side."""
+    """One index under test: its generations, the writing side of the exposed one, the searching side."""
 
+    name: str  # of the exposed generation
+    generations: Generations
     index: Index
     searcher: Searcher
-    versions: Callable[[], list[tuple[str, int]]]  # (id, version) of what is committed, by id
     show: Callable[[], None] = lambda: None  # let searches see this index, where several share a server
     tells_words: bool = False  # significant words
 
@@ -311,6 +312,13 @@ class Backend:
         self.index.commit()
         assert [result.id for result in results] == [document.id for document in documents]
         return [result.outcome for result in results]
+
+    @property
+    def next(self) -> str:
+        return f"next-{self.name}"
+
+    def held(self, name: str | None = None) -> list[tuple[str, int]]:
+        return sorted((each.id, each.version) for each in self.generations.held(name or self.name))
 
     def search(self, text: str = "", **options: object) -> Results:
         return self.searcher.search(read_request(text, now=NOW, **options))
@@ -324,10 +332,11 @@ class Backend:
 
 
 def open_tantivy(folder: Path, stack: ExitStack) -> Backend:
-    index, made = open_or_create(folder, generation="contract")
-    assert made
+    generations = TantivyGenerations(folder)
+    index = generations.open("contract")
     stack.callback(index.close)
-    return Backend(index, open_searcher(folder), versions=lambda: list(index.versions()))
+    generations.expose("contract")
+    return Backend("contract", generations, index, open_searcher(folder))
 
 
 def open_elasticsearch(url: str, stack: ExitStack) -> Backend:
@@ -341,9 +350,10 @@ def open_elasticsearch(url: str, stack: ExitStack) -> Backend:
     generations.expose(name)
     stack.callback(connection.client.indices.delete, index=f"wireroom-articles-{name}-*")
     return Backend(
+        name,
+        generations,
         index,
         open_elasticsearch_searcher(connection),
-        versions=lambda: sorted((held.id, held.version) for held in generations.held(name, hashed=False)),
         show=lambda: generations.expose(name),
         tells_words=True,
     )
@@ -895,7 +905,7 @@ def test_highlights_are_plain_text_with_the_asked_marks(news: Backend) -> None:
 def test_a_document_that_is_put_again_is_stored_once(empty: Backend) -> None:
     document = article("one", "One", "Once upon a time")
     assert [empty.put(document), empty.put(document)] == [[PutOutcome.STORED]] * 2
-    assert (empty.index.count(), empty.versions()) == (1, [("one", 1)])
+    assert (empty.index.count(), empty.held()) == (1, [("one", 1)])
 
 
 def test_a_newer_version_replaces_the_older_one(empty: Backend) -> None:
@@ -907,20 +917,20 @@ def test_a_newer_version_replaces_the_older_one(empty: Backend) -> None:
 def test_an_older_version_never_replaces_a_newer_one(empty: Backend) -> None:
     empty.put(article("one", "New words", "new", version=2))
     assert empty.put(article("one", "Old words", "old")) == [PutOutcome.SUPERSEDED]
-    assert (empty.ids("old"), empty.versions()) == (set(), [("one", 2)])
+    assert (empty.ids("old"), empty.held()) == (set(), [("one", 2)])
 
 
 def test_of_two_versions_in_one_batch_the_newer_stays(empty: Backend) -> None:
     versions = [article("one", "Words", f"text{version}", version=version) for version in (1, 3, 2)]
     assert empty.put(*versions) == [PutOutcome.STORED, PutOutcome.STORED, PutOutcome.SUPERSEDED]
-    assert (empty.ids("text3"), empty.versions()) == ({"one"}, [("one", 3)])
+    assert (empty.ids("text3"), empty.held()) == ({"one"}, [("one", 3)])
 
 
 def test_a_removed_document_is_gone_and_an_older_version_does_not_bring_it_back(empty: Backend) -> None:
     empty.put(article("one", "One", "text"), article("two", "Two", "text"))
     empty.index.remove([Tombstone("one", 2, NOW)])
     empty.index.commit()
-    assert (empty.ids(), empty.index.count(), empty.versions()) == ({"two"}, 1, [("two", 1)])
+    assert (empty.ids(), empty.index.count(), empty.held()) == ({"two"}, 1, [("two", 1)])
     assert (empty.ids("-nothing"), empty.searcher.get("one")) == ({"two"}, None)
     assert counts(empty.facet("outlet")) == {"The Example": 1}
     assert empty.put(article("one", "One", "text", version=2)) == [PutOutcome.SUPERSEDED]
@@ -933,7 +943,7 @@ def test_a_removal_spares_a_newer_version(empty: Backend) -> None:
     empty.put(article("one", "One", "text", version=5))
     empty.index.remove([Tombstone("one", 4, NOW), Tombstone("never", 1, NOW)])
     empty.index.commit()
-    assert empty.versions() == [("one", 5)]
+    assert empty.held() == [("one", 5)]
 
 
 def test_put_and_remove_in_one_batch_end_as_they_came(empty: Backend) -> None:
@@ -941,7 +951,7 @@ def test_put_and_remove_in_one_batch_end_as_they_came(empty: Backend) -> None:
     empty.index.remove([Tombstone("one", 2, NOW)])
     empty.index.put([article("one", "One", "text", version=3)])
     empty.index.commit()
-    assert empty.versions() == [("one", 3)]
+    assert empty.held() == [("one", 3)]
 
 
 def test_nothing_is_found_before_it_is_committed(empty: Backend) -> None:
@@ -979,11 +989,118 @@ def test_a_text_without_any_word_is_kept(empty: Backend) -> None:
     assert empty.ids() == {"dots"}
 
 
-def test_versions_are_listed_by_id(news: Backend) -> None:
-    listed = news.versions()
-    assert listed == sorted(listed)
-    assert dict(listed) == {document.id: document.version for document in ARTICLES}
+# Generations: several may be there, one is searched
+
+
+def test_a_generation_is_read_back_as_it_should_be_kept(news: Backend) -> None:
+    held = {each.id: each for each in news.generations.held(news.name)}
+    assert {id: each.version for id, each in held.items()} == {each.id: each.version for each in ARTICLES}
+    assert {each.id: each.sha256 for each in held.values()} == {
+        each.id: news.generations.digest(each) for each in ARTICLES
+    }
     assert news.index.count() == len(ARTICLES)
+
+
+def test_some_ids_are_read_back(news: Backend) -> None:
+    some = {
+        each.id: each.sha256 for each in news.generations.held(news.name, ids=["vote", "nothing", "wahl"])
+    }
+    vote, wahl = (each for each in ARTICLES if each.id in ("vote", "wahl"))
+    assert some == {"vote": news.generations.digest(vote), "wahl": news.generations.digest(wahl)}
+
+
+def test_what_is_kept_does_not_depend_on_the_hour(news: Backend) -> None:
+    (vote,) = (each for each in ARTICLES if each.id == "vote")
+    assert news.generations.digest(vote) == news.generations.digest(replace(vote))
+
+
+CHANGES = {
+    "title": "Another title",
+    "text": "Another text",
+    "authors": ("Another Author",),
+    "tags": ("Another tag",),
+    "language": "fr",
+    "url": "https://example.com/another",
+    "outlet_name": "Another outlet",
+    "published": None,
+    "partial": "robots",
+    "sightings": (Sighting(feed="https://another.example/rss", seen_at=NOW),),
+    "entities": (Entity(label=PERSON, name="Another Person", key="another person", count=1, first_offset=0),),
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_single_field_that_differs_is_seen_and_named(empty: Backend, field: str) -> None:
+    (vote,) = (each for each in ARTICLES if each.id == "vote")
+    empty.put(replace(vote, **{field: CHANGES[field]}))
+    (held,) = empty.generations.held(empty.name)
+    assert held.sha256 != empty.generations.digest(vote)
+    assert empty.generations.differing(empty.name, vote)
+    assert not empty.generations.differing(empty.name, replace(vote, **{field: CHANGES[field]}))
+
+
+def test_every_write_changes_the_mark_even_of_the_same_version(empty: Backend) -> None:
+    def mark() -> str:
+        (held,) = empty.generations.held(empty.name, hashed=False)
+        return held.mark
+
+    empty.put(article("one", "One", "Once"))
+    first = mark()
+    empty.put(article("two", "Two", "Twice"))
+    empty.index.remove([Tombstone("two", 1, NOW)])
+    empty.index.commit()
+    assert mark() == first
+    empty.put(article("one", "One", "Once", version=2))
+    assert mark() != first
+
+
+def test_tombstones_are_not_read_back(empty: Backend) -> None:
+    empty.put(article("one", "One", "Once"))
+    empty.index.remove([Tombstone("one", 2, NOW)])
+    empty.index.commit()
+    assert list(empty.generations.held(empty.name)) == []
+    assert list(empty.generations.held(empty.name, ids=["one"])) == []
+
+
+def test_a_generation_is_built_beside_the_exposed_one_and_searched_when_it_is_exposed(empty: Backend) -> None:
+    empty.put(article("old", "Old", "words"))
+    with closing(empty.generations.open(empty.next)) as building:
+        building.put([article("new", "New", "words")])
+        building.commit()
+        empty.put(article("old2", "Old", "words"))
+        assert (empty.ids("words"), empty.generations.exposed()) == ({"old", "old2"}, empty.name)
+        assert [empty.held(empty.name), empty.held(empty.next)] == [[("old", 1), ("old2", 1)], [("new", 1)]]
+        for _ in range(2):
+            empty.generations.expose(empty.next)
+            assert (empty.ids("words"), empty.generations.exposed()) == ({"new"}, empty.next)
+    empty.generations.expose(empty.name)
+    assert empty.ids("words") == {"old", "old2"}
+
+
+def test_a_generation_is_there_from_its_opening_until_it_is_deleted(empty: Backend) -> None:
+    assert not empty.generations.exists(empty.next)
+    empty.generations.open(empty.next).close()
+    empty.generations.open(empty.next).close()
+    assert empty.generations.exists(empty.next)
+    assert {empty.name, empty.next} <= set(empty.generations.names())
+    for _ in range(2):
+        empty.generations.delete(empty.next)
+        assert not empty.generations.exists(empty.next)
+    assert empty.next not in empty.generations.names()
+
+
+def test_the_exposed_generation_is_never_deleted(empty: Backend) -> None:
+    empty.put(article("one", "One", "Once"))
+    with pytest.raises(WireroomError):
+        empty.generations.delete(empty.name)
+    assert empty.ids("once") == {"one"}
+
+
+def test_a_generation_that_is_not_there_is_not_exposed(empty: Backend) -> None:
+    empty.put(article("one", "One", "Once"))
+    with pytest.raises(WireroomError):
+        empty.generations.expose("nowhere")
+    assert empty.ids("once") == {"one"}
 
 
 # Odd input

@@ -1,0 +1,14 @@
+"""The environment of what Wireroom starts: its own settings, all of them, and nothing else of its name."""
+
+import os
+
+from pipeline.settings import EMBEDDED, Settings
+from workers.broker import embedded_url
+
+
+def child_environ(settings: Settings) -> dict[str, str]:
+    """Write the environment of a child process."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
+    one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # children are the parallelism
+    url = settings.broker_url if settings.broker_url != EMBEDDED else embedded_url(settings)
+    return {**kept, **one_thread, **settings.as_environ(), "WIREROOM_BROKER_URL": url}
