@@ -142,11 +142,8 @@ def measure(connection: Connection, request: SearchRequest, rounds: int) -> Time
 
 def report(name: str, times: Times) -> None:
     """Print one line: medians and 95th percentiles in milliseconds, and the ratio of the medians."""
-    shown = [
-        f"{median(side) * 1000:7.1f} {quantiles(side, n=20)[-1] * 1000:7.1f}"
-        for side in (times.ours, times.raw)
-    ]
-    print(f"{name:18} {shown[0]}  {shown[1]}  {times.ratio:5.2f}", flush=True)
+    cells = [1000 * each for side in times.sides for each in (median(side), quantiles(side, n=20)[-1])]
+    print(f"{name:18}", *(f"{cell:8.1f}" for cell in cells), f"{times.ratio:6.2f}", flush=True)
 
 
 def main() -> int:

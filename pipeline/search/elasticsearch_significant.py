@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pipeline.search.elasticsearch_facets import SHARD_VALUES
 from pipeline.search.elasticsearch_query import NAMES
 from pipeline.search.query import NameField
 from pipeline.search.request import (
@@ -57,7 +58,7 @@ def _clause(name: SignificantName) -> Clause:
     asked = {"size": FACET_SIZE, "min_doc_count": FEWEST_STANDING_OUT, "jlh": {}}
     if name is not SignificantName.WORDS:
         field = NAMES[NameField(name.value)].keys[0]
-        return {"significant_terms": {"field": field, "shard_min_doc_count": 1, **asked}}
+        return {"significant_terms": {"field": field, "shard_size": SHARD_VALUES, **asked}}
     # Wire copy comes in many articles: without the filter its every phrase would stand out.
     words = {"significant_text": {"field": "body", "filter_duplicate_text": True, **asked}}
     return {"sampler": {"shard_size": SAMPLED}, "aggs": {"words": words}}
