@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.archive.warc import heal
 from pipeline.errors import IndexBusyError, WireroomError
 from pipeline.flow import tick, tidy
-from pipeline.services import Services, open_index, open_services, set_up
+from pipeline.services import Services, open_index, open_services, prepare
 from pipeline.settings import EMBEDDED, Settings
 from pipeline.store.due import Waiting, article_counts, feeds_due, waiting
 from pipeline.store.leases import free_all
@@ -102,7 +102,7 @@ def supervise(
     with ExitStack() as stack:
         stop = stack.enter_context(_stop_signals())
         stack.enter_context(hold_home(settings.home))
-        set_up(settings)
+        prepare(settings)
         services = stack.enter_context(closing(open_services(settings)))
         _begin_clean(services)
         children = stack.enter_context(Children(settings))

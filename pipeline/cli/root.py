@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import add, articles, config, demo, doctor, feeds, quarantine, search, status, up
+from pipeline.cli import add, articles, config, demo, doctor, feeds, quarantine, search, status, store, up
 from pipeline.cli.printing import show
 
 
@@ -25,6 +25,7 @@ def make_app() -> typer.Typer:
     app.command("setup")(config.setup)
     app.command("doctor")(doctor.doctor)
     app.add_typer(_config(), name="config")
+    app.add_typer(_store(), name="store")
     return app
 
 
@@ -74,8 +75,19 @@ def _config() -> typer.Typer:
     return group
 
 
+def _store() -> typer.Typer:
+    group = _group("Take the store elsewhere.")
+    group.command("copy")(store.copy)
+    group.callback()(_no_more_either)
+    return group
+
+
 def _no_more() -> None:
     """See the settings."""
+
+
+def _no_more_either() -> None:
+    """Take the store elsewhere."""
 
 
 def _group(text: str) -> typer.Typer:
