@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.errors import WireroomError
 from pipeline.outlets import Outlet, read_outlets
 from pipeline.settings import Settings, masked
-from pipeline.store.indexed import adopt_generation, live_generation
+from pipeline.store.generations import adopt_generation, live_generation
 from pipeline.store.migrations import check_version, migrate
 from pipeline.store.store import Store, open_store
 
@@ -129,8 +129,8 @@ def open_index(settings: Settings, store: Store) -> "tuple[Index, str]":
     generation = live_generation(store)
     if generation is None or not holds(settings.index_folder, generation=generation):
         # The store learns of the empty generation first: a kill in between makes one more, never a lost one.
-        generation = strftime("g%Y%m%d%H%M%S-", gmtime()) + token_hex(2)
-        adopt_generation(store, generation)
+        made = strftime("g%Y%m%d%H%M%S-", gmtime()) + token_hex(2)
+        generation = adopt_generation(store, made, instead_of=generation)
     index, _ = open_or_create(settings.index_folder, generation=generation)
     return index, generation
 

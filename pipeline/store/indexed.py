@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, delete, insert, or_, select, update
+from sqlalchemy import Connection, case, delete, insert, select, update
 
 from pipeline.model import Document, Stage, State
 from pipeline.outcomes import Cause
@@ -13,9 +13,7 @@ from pipeline.store.enriched import read_sightings, refresh_sightings
 from pipeline.store.events import Happening, record
 from pipeline.store.leases import finish
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, documents, generations, projections
-
-LIVE = "live"
+from pipeline.store.tables import articles, documents, projections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,36 +66,6 @@ def record_removed(store: Store, generation: str, claims: Sequence[ArticleClaim]
         connection.execute(delete(projections).where(*mine))
         done = [Happening(stage=Stage.INDEX, outcome="removed", article_id=claim.id) for claim in ours]
         record(connection, store, done)
-
-
-def live_generation(store: Store) -> str | None:
-    """Name the generation of the index that is searched."""
-    with store.read() as connection:
-        return connection.execute(
-            select(generations.c.name).where(generations.c.state == LIVE)
-        ).scalar_one_or_none()
-
-
-def adopt_generation(store: Store, name: str) -> None:
-    """Make a new, empty generation the live one: every document is due for it."""
-    with store.write() as connection:
-        connection.execute(delete(projections))
-        connection.execute(delete(generations))
-        now = store.now()
-        connection.execute(insert(generations).values(name=name, state=LIVE, created_at=now))
-        rests = (
-            articles.c.state == State.INDEXED,
-            or_(articles.c.stage.is_(None), articles.c.stage == Stage.FETCH),
-        )
-        connection.execute(
-            update(articles)
-            .where(*rests, articles.c.version > 0)
-            .values(
-                stage=Stage.INDEX,
-                refetch_at=case((articles.c.stage == Stage.FETCH, articles.c.due_at)),
-                due_at=now,
-            )
-        )
 
 
 def _write_refreshed(store: Store, claim: ArticleClaim, document: Document) -> Document:

@@ -10,10 +10,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import FeedState, Stage, State
 from pipeline.store.claims import due_article, due_feed
-from pipeline.store.indexed import LIVE
 from pipeline.store.leases import free
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, events, feeds, generations, projections, sightings
+from pipeline.store.tables import LIVE, articles, events, feeds, generations, projections, sightings
 
 FAILING_AFTER = 3
 """Failures in a row that make a feed a problem: one bad answer is weather, three are an outage."""

@@ -25,6 +25,8 @@ metadata = MetaData(
     }
 )
 
+LIVE = "live"
+
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 """Row numbers of what grows without end; SQLite counts by itself only in INTEGER PRIMARY KEY."""
 
@@ -214,3 +216,11 @@ for _table in (feeds, hosts, articles):
         sqlite_where=_table.c.lease_owner.is_not(None),
         postgresql_where=_table.c.lease_owner.is_not(None),
     )
+
+Index(
+    "ix_generations_one_live",
+    generations.c.state,
+    unique=True,
+    sqlite_where=generations.c.state == LIVE,
+    postgresql_where=generations.c.state == LIVE,
+)

@@ -24,7 +24,8 @@ from pipeline.outcomes import Cause, Partial
 from pipeline.store.claims import ArticleClaim, claim_articles, claim_feeds, claim_hosts
 from pipeline.store.enriched import record_document, record_quarantine
 from pipeline.store.fetched import FetchResult, GotPage, NoPage, record_turn
-from pipeline.store.indexed import Indexed, adopt_generation, live_generation, record_indexed, record_removed
+from pipeline.store.generations import adopt_generation, live_generation
+from pipeline.store.indexed import Indexed, record_indexed, record_removed
 from pipeline.store.migrations import migrate
 from pipeline.store.polled import FoundEntry, Polled, record_poll
 from pipeline.store.store import Store, open_store
@@ -179,7 +180,7 @@ def index(store: Store, home: Path) -> None:
     generation = live_generation(store) or "g1"
     writer, created = open_or_create(home / "index", generation=generation)
     if created:
-        adopt_generation(store, generation)
+        adopt_generation(store, generation, instead_of=live_generation(store))
     claims = claim_articles(store, Stage.INDEX, owner=OWNER, limit=100)
     gone = [claim for claim in claims if claim.state == "dropped"]
     kept = [claim for claim in claims if claim.state != "dropped"]

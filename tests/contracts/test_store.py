@@ -6,9 +6,11 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from pipeline.identity import article_id, host_of, url_key
 from pipeline.model import (
@@ -39,10 +41,9 @@ from pipeline.store.enriched import (
 )
 from pipeline.store.fetched import Dropped, GotPage, Moved, NoPage, record_turn
 from pipeline.store.found import FoundEntry, PollCounts, known_articles
+from pipeline.store.generations import adopt_generation, live_generation
 from pipeline.store.indexed import (
     Indexed,
-    adopt_generation,
-    live_generation,
     read_documents,
     record_indexed,
 )
@@ -51,7 +52,7 @@ from pipeline.store.migrations import migrate
 from pipeline.store.polled import Polled, record_poll
 from pipeline.store.removal import remove
 from pipeline.store.store import Store, insert_new, open_store
-from pipeline.store.tables import articles, events, feeds, hosts, projections, sightings
+from pipeline.store.tables import articles, events, feeds, generations, hosts, projections, sightings
 
 FEED = "https://news.example/feed.xml"
 OTHER_FEED = "https://other.example/feed.xml"
@@ -193,7 +194,7 @@ def enrich_all(store: Store) -> None:
 
 def index_all(store: Store) -> tuple[Document, ...]:
     if live_generation(store) is None:
-        adopt_generation(store, "g1")
+        adopt_generation(store, "g1", instead_of=None)
     claims = claim_articles(store, Stage.INDEX, owner=OWNER, limit=100)
     documents = read_documents(store, claims)
     versions = {each.id: each.version for each in documents}
@@ -459,7 +460,7 @@ def test_a_sighting_during_indexing_is_not_lost(store: Store) -> None:
     poll(store, FEED, found(A))
     fetch_all(store)
     enrich_all(store)
-    adopt_generation(store, "g1")
+    adopt_generation(store, "g1", instead_of=None)
     (claim,) = claim_articles(store, Stage.INDEX, owner=OWNER, limit=1)
     (before,) = read_documents(store, [claim])
     poll(store, OTHER_FEED, found(A))
@@ -570,7 +571,7 @@ def test_a_rejected_document_is_quarantined(store: Store) -> None:
     poll(store, FEED, found(A))
     fetch_all(store)
     enrich_all(store)
-    adopt_generation(store, "g1")
+    adopt_generation(store, "g1", instead_of=None)
     (claim,) = claim_articles(store, Stage.INDEX, owner=OWNER, limit=1)
     record_indexed(store, "g1", [Indexed(claim=claim, version=1, rejected="too long")])
     assert (article(store, A).state, article(store, A).reason) == ("quarantined", "index-rejected")
@@ -587,8 +588,31 @@ def test_a_projection_says_which_version_a_generation_holds(store: Store) -> Non
 
 def test_a_new_generation_makes_every_document_due(store: Store) -> None:
     rested(store, A, B)
-    adopt_generation(store, "g2")
+    adopt_generation(store, "g2", instead_of="g1")
     assert len(claim_articles(store, Stage.INDEX, owner=OWNER, limit=9)) == 2
+
+
+@pytest.mark.parametrize("lost", [None, "g1"])
+def test_of_many_that_adopt_a_generation_at_once_one_does(store: Store, lost: str | None) -> None:
+    if lost:
+        adopt_generation(store, lost, instead_of=None)
+    names = [f"new{number}" for number in range(8)]
+    begun = Barrier(len(names))
+
+    def adopt(name: str) -> str:
+        begun.wait()
+        return adopt_generation(store, name, instead_of=lost)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        adopted = set(pool.map(adopt, names))
+    assert adopted == {live_generation(store)}
+    assert adopted < set(names)
+
+
+def test_a_second_live_generation_is_refused_by_the_table_itself(store: Store) -> None:
+    adopt_generation(store, "g1", instead_of=None)
+    with pytest.raises(IntegrityError), store.write() as connection:
+        connection.execute(insert(generations).values(name="g2", state="live", created_at=0.0))
 
 
 def test_a_feed_claim_carries_its_validators(store: Store) -> None:
