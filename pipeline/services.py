@@ -102,7 +102,7 @@ def open_services(settings: Settings) -> Services:
 
 
 def prepare(settings: Settings) -> None:
-    """Create or migrate a store that is a file. A server's is left to `set_up`: its workers are not ours alone."""
+    """Create or migrate a store that is a file; a server's is for `set_up`: others may work on it."""
     if settings.sql_url.startswith("sqlite:"):
         set_up(settings)
 

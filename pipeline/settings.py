@@ -91,6 +91,7 @@ class Settings(BaseModel):
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="processes that enrich"
     )
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
+    heartbeat: str = Field("", description="file that a worker or beat touches while it gets on")
     keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
 
     @field_validator("proxy", "user_agent_url")

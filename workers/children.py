@@ -124,6 +124,7 @@ def _environ(settings: Settings) -> dict[str, str]:
         **one_thread,
         **settings.as_environ(),
         "WIREROOM_BROKER_URL": make_app(settings).conf.broker_url,
+        "WIREROOM_HEARTBEAT": "",  # the supervisor sees who ends; one file cannot speak for two workers
     }
 
 

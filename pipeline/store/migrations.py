@@ -23,7 +23,7 @@ def migrate(store: Store) -> bool:
     Raises StoreVersionError when the store was written by a newer version, WireroomError when the file cannot
     be copied.
     """
-    config = _config()
+    config = alembic_config()
     keep_copy(store, expected=_head(config))
     with store.write() as connection:
         before = MigrationContext.configure(connection).get_current_revision()
@@ -38,7 +38,7 @@ def migrate(store: Store) -> bool:
 def check_version(store: Store) -> None:
     """Raise StoreVersionError unless the store has just the tables that this version expects."""
     current = _current(store)
-    if current != _head(_config()):
+    if current != _head(alembic_config()):
         raise _refusal(current)
 
 
@@ -68,7 +68,8 @@ def keep_copy(store: Store, *, expected: str | None) -> Path | None:
     return kept
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Say where the steps are."""
     config = Config()
     config.set_main_option("script_location", str(HERE))
     config.set_main_option("path_separator", "os")
