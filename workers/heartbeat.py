@@ -1,7 +1,8 @@
 """A file that a worker or beat touches while it gets on: what a health check looks at, instead of a ping.
 
-A ping costs a Python process a time and answers while the work stands still. The file grows old when the worker
-has no broker, when its loop stands still, or when a shift hangs in a thread, which Celery's time limit cannot end.
+A ping costs a Python process each time, and is answered while the work stands still. The file grows old when
+the worker has no broker, when its loop stands still, or when a shift hangs in a thread, which no limit of
+Celery's can end.
 """
 
 import logging
@@ -12,8 +13,8 @@ from typing import Any
 
 from celery import Celery, bootsteps, signals
 
-BEAT_S = 10.0
-"""A check that allows a minute forgives five that were missed."""
+BEAT_S = 5.0
+"""A check that allows a minute forgives ten that were missed."""
 
 HUNG_S = 300.0
 """Above the hard limit of a task, which ends what hangs in a child."""
@@ -22,38 +23,33 @@ log = logging.getLogger(__name__)
 
 
 def add_heartbeat(app: Celery, path: Path, working_s: Callable[[], float]) -> None:
-    """Let the app's workers and its beat touch a file; `working_s` tells how long the oldest shift has been at it."""
+    """Let the app's workers and beat touch a file; `working_s` is the age of the oldest shift under way."""
 
-    def touch_unless_hung() -> None:
-        if working_s() < HUNG_S:
-            _touch(path)
-
-    class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery's way to say what runs while connected
+    class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # how Celery is told what to do while connected
         requires = ("celery.worker.consumer:Tasks",)
+        entry: Any = None
 
         def start(self, consumer: Any) -> None:
-            touch_unless_hung()
-            self.beats = consumer.timer.call_repeatedly(BEAT_S, touch_unless_hung)
+            touch(path, working_s())
+            self.entry = consumer.timer.call_repeatedly(BEAT_S, lambda: touch(path, working_s()))
 
         def stop(self, consumer: Any) -> None:
-            self.beats.cancel()
+            if self.entry is not None:
+                self.entry.cancel()
+
+    def begin_beat(sender: Any, **_: object) -> None:
+        if sender.app is app:
+            signals.after_task_publish.connect(lambda **_: touch(path), weak=False)
 
     app.steps["consumer"].add(Heartbeat)
-    _touch_as_beat_rings(app, path)
+    signals.beat_init.connect(begin_beat, weak=False)
 
 
-def _touch_as_beat_rings(app: Celery, path: Path) -> None:
-    def touch(**_: object) -> None:
-        _touch(path)
-
-    def begin(sender: Any, **_: object) -> None:
-        if sender.app is app:
-            signals.after_task_publish.connect(touch, weak=False)
-
-    signals.beat_init.connect(begin, weak=False)
-
-
-def _touch(path: Path) -> None:
+def touch(path: Path, working_s: float = 0.0) -> None:
+    """Touch the file, unless a shift has been at work for too long."""
+    if working_s > HUNG_S:
+        log.warning("a shift has been at work for %.0f s: the heartbeat stops", working_s)
+        return
     try:
         path.touch()
     except OSError as error:
@@ -62,4 +58,5 @@ def _touch(path: Path) -> None:
 
 def longest_s(began: "dict[Any, float]") -> float:
     """Tell how long the oldest of what has begun has lasted, by the monotonic clock; 0 when nothing has."""
-    return time.monotonic() - min(list(began.values()), default=time.monotonic())
+    now = time.monotonic()
+    return now - min(list(began.values()), default=now)
