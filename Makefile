@@ -23,7 +23,7 @@ install: .venv/installed ## make .venv with all that Wireroom needs, as locked
 demo: install ## feeds in, searchable news out: offline, in half a minute
 	@$(BIN)/wireroom demo
 test: check ## the checks and the tests; see .ci/run for the servers that the full suite needs
-	@$(BIN)/python -m pytest -q -n auto -m "not corpus"
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup -m "not corpus"
 check: .venv/installed-dev ## style, types and who imports whom
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format --check -q .
 	@$(BIN)/mypy

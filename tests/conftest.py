@@ -3,8 +3,11 @@
 What is missing skips its tests with a word on how to get it; in CI it fails them.
 """
 
+import json
 import os
-from collections.abc import Iterator
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
@@ -24,6 +27,18 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(what)
     pytest.skip(what)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Give the tests of one Elasticsearch to one process of pytest-xdist (`--dist loadgroup`), so that each
+    server starts once a run, and no test empties it under another."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
+        named = {*getattr(item, "fixturenames", ()), *(str(each) for each in parameters)}
+        for server in ("elasticsearch8", "elasticsearch9"):
+            if any(name.startswith(server) for name in named):
+                item.add_marker(pytest.mark.xdist_group(server))
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +90,52 @@ def valkey_server() -> Iterator[str]:
         missing(str(error))
 
 
+@pytest.fixture(scope="session")
+def elasticsearch8_server() -> Iterator[servers.Elasticsearch]:
+    """Run one Elasticsearch 8.16.6 for the session."""
+    try:
+        with servers.elasticsearch(8) as server:
+            yield server
+    except servers.ServerMissing as error:
+        missing(str(error))
+
+
+@pytest.fixture(scope="session")
+def elasticsearch9_server() -> Iterator[servers.Elasticsearch]:
+    """Run one Elasticsearch 9.4.3 for the session."""
+    try:
+        with servers.elasticsearch(9) as server:
+            yield server
+    except servers.ServerMissing as error:
+        missing(str(error))
+
+
+@pytest.fixture
+def elasticsearch8_url(elasticsearch8_server: servers.Elasticsearch) -> str:
+    """Give the address of an Elasticsearch 8.16.6 that holds nothing of ours."""
+    return _emptied_of_ours(elasticsearch8_server.url)
+
+
+@pytest.fixture
+def elasticsearch9_url(elasticsearch9_server: servers.Elasticsearch) -> str:
+    """Give the address of an Elasticsearch 9.4.3 that holds nothing of ours."""
+    return _emptied_of_ours(elasticsearch9_server.url)
+
+
+@pytest.fixture(params=["elasticsearch8", "elasticsearch9"])
+def elasticsearch_server(request: pytest.FixtureRequest) -> servers.Elasticsearch:
+    """Give each Elasticsearch in turn; it holds nothing of ours."""
+    server: servers.Elasticsearch = request.getfixturevalue(f"{request.param}_server")
+    _emptied_of_ours(server.url)
+    return server
+
+
+@pytest.fixture
+def elasticsearch_url(elasticsearch_server: servers.Elasticsearch) -> str:
+    """Give the address of each Elasticsearch in turn; it holds nothing of ours."""
+    return elasticsearch_server.url
+
+
 @pytest.fixture
 def redis_url(redis_server: str) -> str:
     """Give the address of a Redis 7 that holds nothing."""
@@ -91,3 +152,26 @@ def _emptied(url: str) -> str:
     with redis.Redis.from_url(url) as client:
         client.flushall()
     return url
+
+
+def _emptied_of_ours(url: str) -> str:
+    """Delete what a test left, and take back the settings that it made."""
+    for path in ("wireroom-*", "_index_template/wireroom-*", "_component_template/wireroom-*"):
+        _asked(url, "DELETE", path)
+    _asked(url, "PUT", "_cluster/settings", {"persistent": {"*": None}, "transient": {"*": None}})
+    return url
+
+
+def _asked(url: str, method: str, path: str, body: object = None) -> None:
+    request = urllib.request.Request(
+        f"{url}/{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            response.read()
+    except urllib.error.HTTPError as error:
+        if error.code != 404:  # a pattern that nothing matches
+            raise

@@ -1,4 +1,4 @@
-"""Start real servers for tests: PostgreSQL, Redis and the bundled Valkey, each on a free loopback port.
+"""Start real servers for tests: PostgreSQL, Redis, Valkey and Elasticsearch, each on a free loopback port.
 
 Every server lives in a temporary folder, gives up durability for speed where it can, and ends with the tests.
 """
@@ -14,12 +14,30 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-START_SECONDS = 30.0  # a loaded two-core machine needs some 3 s for a fresh PostgreSQL
-STOP_SECONDS = 10.0
+from tests.elasticsearch_distribution import (
+    ServerMissing,
+    elasticsearch_folder,
+    java_home,
+)
+
+__all__ = [
+    "Elasticsearch",
+    "ServerFailed",
+    "ServerMissing",
+    "elasticsearch",
+    "free_port",
+    "postgresql",
+    "redis",
+]
+
+START_SECONDS = 120.0  # on a loaded two-core machine PostgreSQL needs some 3 s, Elasticsearch 20 to 60
+STOP_SECONDS = 20.0
 POLL_SECONDS = 0.02
 READY = b"eady to accept connections"  # PostgreSQL, Redis and Valkey log it alike, but for a capital
+ELASTICSEARCH_READY = b"indices into cluster_state"  # after "started": an index can be made now
 
 POSTGRESQL_SETTINGS: Mapping[str, str] = {
     "fsync": "off",
@@ -32,8 +50,30 @@ POSTGRESQL_SETTINGS: Mapping[str, str] = {
 }
 
 
-class ServerMissing(Exception):
-    """Say which server is not installed and what installs it."""
+# The disk is this machine's own, so only tests of the flood stage let Elasticsearch look at it.
+ELASTICSEARCH_SETTINGS: Mapping[str, str] = {
+    "discovery.type": "single-node",
+    "network.host": "127.0.0.1",
+    "node.name": "test",
+    "action.destructive_requires_name": "false",
+    "cluster.routing.allocation.disk.threshold_enabled": "false",
+    "http.max_content_length": "16mb",
+    "xpack.security.enabled": "false",
+}
+ELASTICSEARCH_COMMANDS: Mapping[int, Sequence[str]] = {
+    8: (
+        "-Dcli.name=server",
+        "-Dcli.script=./bin/elasticsearch",
+        "-Dcli.libs=lib/tools/server-cli",
+        "-Des.path.home={home}",
+        "-Des.path.conf={conf}",
+        "-Des.distribution.type=tar",
+        "-cp",
+        "lib/*:lib/cli-launcher/*",
+        "org.elasticsearch.launcher.CliToolLauncher",
+    ),
+    9: ("-cp", "lib/tools/server-launcher/*", "org.elasticsearch.server.launcher.ServerLauncher"),
+}
 
 
 class ServerFailed(Exception):
@@ -83,6 +123,98 @@ def redis(binary: str) -> Iterator[str]:
         command = [binary, *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
         with _running(command, folder, None, "TERM"):
             yield f"redis://127.0.0.1:{port}/0"
+
+
+@dataclass(frozen=True, slots=True)
+class Elasticsearch:
+    """Hold a running Elasticsearch; `process` is its launcher, the server a child of it."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def send(self, name: str) -> None:
+        """Send the server itself a signal, as STOP, CONT or KILL."""
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        for pid in " ".join(thread.read_text() for thread in threads).split():
+            os.kill(int(pid), signal.Signals[f"SIG{name}"])
+
+
+@contextmanager
+def elasticsearch(
+    major: int,
+    settings: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    port: int | None = None,
+) -> Iterator[Elasticsearch]:
+    """Run Elasticsearch 8.16.6 or 9.4.3 without security, as `settings` say otherwise.
+
+    `files` are written into its configuration, such as users and certificates. With a `folder` of an earlier
+    run it has that one's indices. Raises ServerMissing without Maven or Java, ServerFailed when it does not
+    come up.
+    """
+    java = java_home(major)
+    kept = elasticsearch_folder(major)
+    user = _unprivileged_user()
+    with _folder("wireroom-elasticsearch-", user) as own:
+        port = port or free_port()
+        chosen = {**ELASTICSEARCH_SETTINGS, "http.port": str(port), **(settings or {})}
+        home = folder or own
+        if not (home / "lib").exists():
+            _lay_elasticsearch(kept, home)
+        _configure_elasticsearch(home, chosen, files or {}, user)
+        command = [word.format(home=home, conf=home / "config") for word in ELASTICSEARCH_COMMANDS[major]]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "ES_JAVA_HOME": str(java),
+            "JAVA": str(java / "bin" / "java"),
+            "JAVA_TYPE": "ES_JAVA_HOME",
+            "ES_HOME": str(home),
+            "ES_PATH_CONF": str(home / "config"),
+            "ES_DISTRIBUTION_TYPE": "tar",
+            "ES_JAVA_OPTS": "-Xms512m -Xmx512m",
+            "ES_TMPDIR": str(home / "tmp"),
+        }
+        words = [str(java / "bin" / "java"), "-Xmx64m", *command]
+        with _running(
+            words, home, user, "TERM", ready=ELASTICSEARCH_READY, environment=environment
+        ) as process:
+            scheme = "https" if chosen.get("xpack.security.http.ssl.enabled") == "true" else "http"
+            yield Elasticsearch(f"{scheme}://127.0.0.1:{port}", process)
+
+
+def _lay_elasticsearch(kept: Path, home: Path) -> None:
+    """Lay a server out in a folder of its own, where another user can read it; by links where it can be."""
+    for part in kept.iterdir():
+        if part.is_dir():
+            own = part.name == "config"  # it writes there
+            shutil.copytree(part, home / part.name, copy_function=shutil.copyfile if own else _link_or_copy)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _configure_elasticsearch(
+    home: Path, settings: Mapping[str, str], files: Mapping[str, str], user: str | None
+) -> None:
+    settings = {**settings, "transport.port": str(free_port())}
+    lines = "".join(f"{name}: {value}\n" for name, value in settings.items())
+    (home / "config" / "elasticsearch.yml").write_text(lines)
+    for name, text in files.items():
+        (home / "config" / name).write_text(text)
+    for name in ("data", "logs", "tmp"):
+        (home / name).mkdir(exist_ok=True)
+    if user is not None:
+        for path in (
+            home / "config",
+            *(home / "config").rglob("*"),
+            *(home / each for each in ("data", "logs", "tmp")),
+        ):
+            shutil.chown(path, user)
 
 
 def redis_binary() -> str:
@@ -141,25 +273,41 @@ def _folder(prefix: str, owner: str | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _running(command: Sequence[str], folder: Path, user: str | None, stop: str) -> Iterator[None]:
+def _running(
+    command: Sequence[str],
+    folder: Path,
+    user: str | None,
+    stop: str,
+    *,
+    ready: bytes = READY,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends; on Linux it also ends when the test process is killed."""
     setpriv = shutil.which("setpriv")
     bound = [setpriv, "--pdeathsig", stop, "--", *command] if setpriv else list(command)
     log = folder / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(bound, stdout=output, stderr=output, user=user, cwd=folder)
+        process = subprocess.Popen(
+            bound,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            user=user,
+            cwd=folder,
+            env=environment,
+        )
     try:
-        _await_ready(process, log)
-        yield
+        _await_ready(process, log, ready)
+        yield process
     finally:
         _end(process, stop)
 
 
-def _await_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+def _await_ready(process: subprocess.Popen[bytes], log: Path, ready: bytes) -> None:
     """Wait for the server's own word: a port that listens is not yet one that answers."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        if READY in log.read_bytes():
+        if ready in log.read_bytes():
             return
         time.sleep(POLL_SECONDS)
     raise ServerFailed(f"{process.args!r} did not come up: {log.read_text(errors='replace')[-2000:]}")

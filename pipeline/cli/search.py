@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from pipeline.indexing.index import Searcher
-    from pipeline.search.request import Facet, Hit, Results, SearchRequest
+    from pipeline.search.request import Facet, Hit, Results, SearchRequest, Significant
     from pipeline.settings import Settings
 
 COLOURED = ("\x02", "\x03")
@@ -38,6 +38,8 @@ Order = Annotated[Literal["relevance", "newest", "oldest"], typer.Option(help="W
 Size = Annotated[int, typer.Option(help="Articles a page.")]
 After = Annotated[str | None, typer.Option(help="The cursor of the page before.")]
 Facets = Annotated[str, typer.Option(help="person,organization,place,outlet,language,tag,day")]
+Telling = Annotated[str, typer.Option(help="What the hits have above all articles: person,place,words…")]
+Recent = Annotated[bool, typer.Option("--recent", help="Of equally good articles the newer first.")]
 Zone = Annotated[str, typer.Option(help="Time zone of dates, as Europe/Berlin.")]
 NONE: list[str] = []
 
@@ -55,6 +57,8 @@ def search(
     size: Size = 10,
     after: After = None,
     facets: Facets = "",
+    significant: Telling = "",
+    recent: Recent = False,
     tz: Zone = "UTC",
     json: Json = False,
 ) -> None:
@@ -65,6 +69,7 @@ def search(
     request = read_request(
         query, now=time.time(), since=since, until=until, by=Clock(by), language=language, outlet=outlet,
         entity=entity, tag=tag, sort=Sort(sort), size=size, after=after, facets=_names(facets), tz=tz,
+        significant=_names(significant), recent=recent,
         marks=MARKS if json else COLOURED,
     )  # fmt: skip
     _tell(searcher(settings()).search(request), request, json=json)
@@ -108,6 +113,9 @@ def results_screen(results: "Results", request: "SearchRequest") -> "Sequence[Re
     counted_facets = [facet for facet in results.facets if facet.buckets]
     for start in range(0, len(counted_facets), FACETS_ABREAST):
         sections += [Text(""), facet_table(counted_facets[start : start + FACETS_ABREAST])]
+    telling = [each for each in results.significant if each.standouts]
+    for start in range(0, len(telling), FACETS_ABREAST):
+        sections += [Text(""), significant_table(telling[start : start + FACETS_ABREAST])]
     return sections
 
 
@@ -132,6 +140,15 @@ def facet_table(facets: "Sequence[Facet]") -> "RenderableType":
     cells = [[f"{bucket.count:>3}  {one_line(bucket.value)}" for bucket in facet.buckets] for facet in facets]
     heads = [f"{facet.name}" + (f" and {facet.other:,} more" if facet.other else "") for facet in facets]
     return columns(list(zip_longest(*cells, fillvalue="")), heads)
+
+
+def significant_table(significant: "Sequence[Significant]") -> "RenderableType":
+    """Lay out side by side what stands out: in how many of the hits looked through, of how many articles."""
+    cells = [
+        [f"{each.count:>3} of {each.background:,}  {one_line(each.value)}" for each in some.standouts]
+        for some in significant
+    ]
+    return columns(list(zip_longest(*cells, fillvalue="")), [f"telling: {some.name}" for some in significant])
 
 
 def _marked(highlight: str) -> "RenderableType":

@@ -5,12 +5,12 @@ which phrases, prefixes and unknown languages rely, and once more, stemmed, in t
 """
 
 import functools
-import re
-import unicodedata
 
 import tantivy
 
 from pipeline.search.query import AddressField, Clock, KeywordField, NameField, TextField
+from pipeline.search.words import TOKEN
+from pipeline.search.words import clean as clean
 
 SCHEMA = 1  # grows with every change of fields or analysis, after which a folder must be built anew
 
@@ -37,10 +37,6 @@ STEMMERS = {
     "tr": "turkish",
 }
 
-# Scripts written without spaces (and Korean, whose particles hang on the word): a term a character, and a
-# word of several is searched as a phrase, as with Elasticsearch's standard tokenizer for Chinese.
-UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-TOKEN = rf"[{UNSPACED}]|[[\p{{L}}\p{{N}}\p{{M}}]--[{UNSPACED}]]+"
 LONGEST_TERM = 255  # bytes; longer runs are no words (base64, hashes)
 
 EARLIEST, LATEST = -9_214_560_000.0, 9_214_646_400.0  # 1678 and 2262: tantivy counts nanoseconds in 64 bits
@@ -48,19 +44,6 @@ EARLIEST, LATEST = -9_214_560_000.0, 9_214_646_400.0  # 1678 and 2262: tantivy c
 LABEL_FIELDS = (NameField.PERSON, NameField.ORGANIZATION, NameField.PLACE)
 COUNTED_FIELDS = (*LABEL_FIELDS, NameField.OUTLET, NameField.TAG)
 STORED_NAMES = (*COUNTED_FIELDS, NameField.AUTHOR)
-
-# French and Italian articles that elide before a vowel: l'élection is searched as élection.
-ELISION = re.compile(
-    r"^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|un|(?:a|da|de|ne|su|que)ll)['’](?=\w{2})", re.IGNORECASE
-)
-# Controls except tab and line ends, soft hyphens, surrogates: no reader sees them, and they part words.
-UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """Compose accents (NFC), and take out what cannot be indexed: soft hyphens, controls, lone surrogates."""
-    seen = UNSEEN.sub(lambda match: "" if match[0] == "\xad" else " ", text)
-    return unicodedata.normalize("NFC", seen)
 
 
 def stemmed(field: TextField, language: str) -> str:

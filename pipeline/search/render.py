@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.model import Label
-from pipeline.search.request import Facet, Hit, Results
+from pipeline.search.request import Facet, Hit, Results, Significant
 
 
 def results_json(results: Results) -> dict[str, Any]:
@@ -23,6 +23,7 @@ def results_json(results: Results) -> dict[str, Any]:
             }
             for facet in results.facets
         },
+        "significant": {each.name.value: _standouts_json(each) for each in results.significant},
     }
 
 
@@ -55,3 +56,16 @@ def moment(at: float) -> str:
 
 def _buckets_json(facet: Facet) -> list[dict[str, Any]]:
     return [{"value": each.value, "key": each.key, "count": each.count} for each in facet.buckets]
+
+
+def _standouts_json(significant: Significant) -> list[dict[str, Any]]:
+    return [
+        {
+            "value": each.value,
+            "key": each.key,
+            "count": each.count,
+            "background": each.background,
+            "score": each.score,
+        }
+        for each in significant.standouts
+    ]

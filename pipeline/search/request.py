@@ -18,7 +18,8 @@ from pipeline.search.query import Clock, DateRange, Keyword, KeywordField, Name,
 
 DEFAULT_SIZE = 10  # hits a page
 LARGEST_SIZE = 1_000  # hits a page; a page is held in memory as a whole
-FACET_SIZE = 10  # values shown of each facet
+FACET_SIZE = 10  # values shown of each facet, and of what stands out
+FEWEST_STANDING_OUT = 3  # hits that have a value; what two articles share is chance
 MOST_DAYS = 366  # newest days shown of the day facet
 MARKS = ("«", "»")
 
@@ -29,6 +30,25 @@ class Sort(StrEnum):
     RELEVANCE = "relevance"
     NEWEST = "newest"
     OLDEST = "oldest"
+
+
+@dataclass(frozen=True, slots=True)
+class RecencyStep:
+    """Say what the score of an article counts for that is not older than an age (None: of any age)."""
+
+    age_s: float | None
+    weight: float
+
+
+# Steps and not a curve, so that every index can count them; each step is small beside what a word in the
+# title is worth, and an old article that fits much better still comes first.
+RECENCY = (
+    RecencyStep(86_400, 1.0),
+    RecencyStep(3 * 86_400, 0.85),
+    RecencyStep(7 * 86_400, 0.7),
+    RecencyStep(30 * 86_400, 0.5),
+    RecencyStep(None, 0.35),
+)
 
 
 class FacetName(StrEnum):
@@ -43,6 +63,15 @@ class FacetName(StrEnum):
     DAY = "day"
 
 
+class SignificantName(StrEnum):
+    """Name what can stand out in the hits against all articles."""
+
+    PERSON = "person"
+    ORGANIZATION = "organization"
+    PLACE = "place"
+    WORDS = "words"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
     """Hold a whole search. `filters` narrow the hits and never change their scores."""
@@ -54,6 +83,8 @@ class SearchRequest:
     size: int
     position: Position | None  # where the page begins; None: at the first hit
     facets: tuple[FacetName, ...]
+    significant: tuple[SignificantName, ...]
+    recent: bool  # ranked by relevance, newer articles come before equally good older ones
     zone: tzinfo
     now: float
     marks: tuple[str, str]  # put around matched words in highlights
@@ -101,6 +132,26 @@ class Facet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standout:
+    """Hold a value that the hits have more often than all articles do: how many of the hits looked through
+    have it, how many of all articles, and by how much it stands out (`standing_out`)."""
+
+    value: str
+    key: str
+    count: int
+    background: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Significant:
+    """Hold the values that stand out most, the most telling first."""
+
+    name: SignificantName
+    standouts: tuple[Standout, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """Hold one page of hits, the exact total, and where the next page begins (None after the last)."""
 
@@ -109,6 +160,7 @@ class Results:
     hits: tuple[Hit, ...]
     next: str | None
     facets: tuple[Facet, ...]
+    significant: tuple[Significant, ...] = ()
 
 
 def read_request(
@@ -126,6 +178,8 @@ def read_request(
     size: int = DEFAULT_SIZE,
     after: str | None = None,
     facets: Sequence[str] = (),
+    significant: Sequence[str] = (),
+    recent: bool = False,
     tz: str = "UTC",
     marks: tuple[str, str] = MARKS,
 ) -> SearchRequest:
@@ -138,6 +192,8 @@ def read_request(
         raise QueryError(f"size is {size}; it must be between 0 and {LARGEST_SIZE}")
     cursor = None if after is None else decode(after)
     now = now if cursor is None else cursor.now
+    if recent and sort is not Sort.RELEVANCE:
+        raise QueryError(f"recent weighs the relevance; leave it out, or leave out the sort by {sort.value}")
     zone = _zone(tz)
     query = parse(text, now=now, zone=zone)
     names = [
@@ -155,7 +211,11 @@ def read_request(
         sort=sort if sort is not Sort.RELEVANCE or ranks(query) else Sort.NEWEST,
         size=size,
         position=None if cursor is None else cursor.position,
-        facets=tuple(_facet(name) for name in facets),
+        facets=tuple(FacetName(_known(name, FacetName, "facet")) for name in facets),
+        significant=tuple(
+            SignificantName(_known(name, SignificantName, "significant value")) for name in significant
+        ),
+        recent=recent,
         zone=zone,
         now=now,
         marks=marks,
@@ -172,7 +232,7 @@ def next_cursor(request: SearchRequest, position: Position) -> str:
 
 def _digest(request: SearchRequest) -> str:
     """Digest what decides which hits there are, in which order; size and facets may change between pages."""
-    decisive = repr((request.query, request.filters, request.by, request.sort))
+    decisive = repr((request.query, request.filters, request.by, request.sort, request.recent))
     return hashlib.blake2b(decisive.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
 
 
@@ -206,10 +266,10 @@ def _start(text: str, *, option: str, now: float, zone: tzinfo) -> float:
     return period.start
 
 
-def _facet(name: str) -> FacetName:
-    known = [each.value for each in FacetName]
+def _known(name: str, names: type[StrEnum], kind: str) -> str:
+    known = [each.value for each in names]
     if name in known:
-        return FacetName(name)
+        return name
     near = difflib.get_close_matches(name, known, n=1)
-    fix = f"did you mean {near[0]}?" if near else f"facets are {', '.join(known)}"
-    raise QueryError(f"there is no facet {name!r}; {fix}")
+    fix = f"did you mean {near[0]}?" if near else f"{kind}s are {', '.join(known)}"
+    raise QueryError(f"there is no {kind} {name!r}; {fix}")

@@ -20,6 +20,7 @@ from pipeline.search.tantivy_facets import facets
 from pipeline.search.tantivy_matches import Needle, matches, needles
 from pipeline.search.tantivy_pages import Found, dated_page, ranked_page
 from pipeline.search.tantivy_query import documents, narrowed, request_query
+from pipeline.search.tantivy_significant import significant
 
 
 def open_searcher(folder: Path) -> "TantivySearcher":
@@ -49,6 +50,7 @@ class TantivySearcher:
             hits=tuple(_hit(searcher, found, sought, request.marks) for found in page.found),
             next=None if page.position is None else next_cursor(request, page.position),
             facets=facets(searcher, query, request, total=total),
+            significant=significant(searcher, query, request, total=total),
             took_ms=round((time.monotonic() - started) * 1000),
         )
 

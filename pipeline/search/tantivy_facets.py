@@ -29,22 +29,27 @@ def facets(
 
 
 def _term_facet(searcher: tantivy.Searcher, query: tantivy.Query, name: FacetName, *, total: int) -> Facet:
-    field = KeywordField.LANGUAGE if name is FacetName.LANGUAGE else fields.key(NameField(name.value))
+    field = facet_field(name)
     asked = {"terms": {"field": field, "size": FACET_SIZE, "segment_size": SEGMENT_TERMS}}
     answer = searcher.aggregate(query, {"terms": asked})["terms"]
     return Facet(
         name=name,
         buckets=tuple(
-            Bucket(_shown(searcher, query, name, bucket["key"]), bucket["key"], bucket["doc_count"])
+            Bucket(shown_form(searcher, query, name, bucket["key"]), bucket["key"], bucket["doc_count"])
             for bucket in answer["buckets"]
         ),
         other=answer["sum_other_doc_count"],
-        missing=total - _count(searcher, narrowed(query, to=tantivy.Query.exists_query(field))),
+        missing=total - count_hits(searcher, narrowed(query, to=tantivy.Query.exists_query(field))),
         error_bound=answer["doc_count_error_upper_bound"] or 0,
     )
 
 
-def _shown(searcher: tantivy.Searcher, query: tantivy.Query, name: FacetName, key: str) -> str:
+def facet_field(name: FacetName) -> str:
+    """Name the field whose values a facet counts."""
+    return KeywordField.LANGUAGE if name is FacetName.LANGUAGE else fields.key(NameField(name.value))
+
+
+def shown_form(searcher: tantivy.Searcher, query: tantivy.Query, name: FacetName, key: str) -> str:
     """Find the form in which most of the hits show a key."""
     if name is FacetName.LANGUAGE:
         return key
@@ -54,7 +59,8 @@ def _shown(searcher: tantivy.Searcher, query: tantivy.Query, name: FacetName, ke
     return term.partition("\x1f")[2]
 
 
-def _count(searcher: tantivy.Searcher, query: tantivy.Query) -> int:
+def count_hits(searcher: tantivy.Searcher, query: tantivy.Query) -> int:
+    """Count what a query matches."""
     return int(searcher.search(query, limit=1).count)  # type: ignore[attr-defined]  # missing in tantivy's stubs
 
 

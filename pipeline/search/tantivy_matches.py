@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.indexing import tantivy_schema as fields
 from pipeline.search.highlight import Span
 from pipeline.search.query import Leaf, Name, NameField, Phrase, Query, TextField, Word, wanted
-from pipeline.search.tantivy_query import spoken
+from pipeline.search.words import spoken
 
 LONGEST_MARKED = 100_000  # characters of a text that are looked through
 

@@ -25,7 +25,8 @@ from pipeline.search.query import (
     TextField,
     Word,
 )
-from pipeline.search.request import SearchRequest
+from pipeline.search.request import RECENCY, SearchRequest, Sort
+from pipeline.search.words import spoken
 
 TITLE_BOOST = 2.0  # a word in the title says more of the subject than one in the text
 
@@ -33,7 +34,10 @@ TITLE_BOOST = 2.0  # a word in the title says more of the subject than one in th
 def request_query(request: SearchRequest) -> tantivy.Query:
     """Build the query of a request; its filters do not score."""
     filters = [(Occur.Must, unscored(tantivy_query(query))) for query in request.filters]
-    return tantivy.Query.boolean_query([(Occur.Must, tantivy_query(request.query)), *filters])
+    query = tantivy_query(request.query)
+    if request.recent and request.sort is Sort.RELEVANCE:
+        query = _recent(query, now=request.now)
+    return tantivy.Query.boolean_query([(Occur.Must, query), *filters])
 
 
 def tantivy_query(query: Query) -> tantivy.Query:
@@ -89,15 +93,22 @@ def name_fields(field: NameField) -> Sequence[NameField]:
     return fields.LABEL_FIELDS if field is NameField.ENTITY else (field,)
 
 
-def spoken(word: Word) -> str:
-    """Take the elided article off a word: l'élection is searched as élection."""
-    return fields.ELISION.sub("", fields.clean(word.text), count=1)
-
-
 def _all_of(parts: Sequence[Query]) -> tantivy.Query:
     refused = [(Occur.MustNot, tantivy_query(part.part)) for part in parts if isinstance(part, Not)]
     asked = [(Occur.Must, tantivy_query(part)) for part in parts if not isinstance(part, Not)]
     return tantivy.Query.boolean_query([*(asked or [(Occur.Must, documents())]), *refused])
+
+
+def _recent(query: tantivy.Query, *, now: float) -> tantivy.Query:
+    """Weigh the scores by age: each article is in one of the spans, and has that span's weight."""
+    spans: list[tantivy.Query] = []
+    end: float | None = None
+    for step in RECENCY:
+        start = None if step.age_s is None else now - step.age_s
+        span = narrowed(query, to=_dates(DateRange(Clock.FIRST_SEEN, start, end)))
+        spans.append(tantivy.Query.boost_query(span, step.weight))
+        end = start
+    return _best_of(spans)
 
 
 def _best_of(queries: Sequence[tantivy.Query]) -> tantivy.Query:

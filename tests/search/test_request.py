@@ -5,7 +5,19 @@ from pipeline.model import Label, Published, TextSource
 from pipeline.search.cursor import Cursor, decode, encode
 from pipeline.search.query import Clock, DateRange, Name, NameField, Or, Word
 from pipeline.search.render import results_json
-from pipeline.search.request import Bucket, Facet, FacetName, Hit, Results, Sort, next_cursor, read_request
+from pipeline.search.request import (
+    Bucket,
+    Facet,
+    FacetName,
+    Hit,
+    Results,
+    Significant,
+    SignificantName,
+    Sort,
+    Standout,
+    next_cursor,
+    read_request,
+)
 
 NOW = 1_773_144_000.0  # 2026-03-10 12:00 UTC
 
@@ -21,6 +33,10 @@ NOW = 1_773_144_000.0  # 2026-03-10 12:00 UTC
         (
             {"facets": ["zzz"]},
             "there is no facet 'zzz'; facets are person, organization, place, outlet, language, tag, day",
+        ),
+        (
+            {"significant": ["tag"]},
+            "there is no significant value 'tag'; significant values are person, organization, place, words",
         ),
         (
             {"since": "soon"},
@@ -75,6 +91,17 @@ def test_a_cursor_survives_the_shell_and_the_url() -> None:
     assert decode(written) == cursor
 
 
+def test_recency_is_refused_where_no_relevance_is_asked_for() -> None:
+    with pytest.raises(QueryError, match="recent weighs the relevance"):
+        read_request("a", now=NOW, recent=True, sort=Sort.OLDEST)
+
+
+def test_a_cursor_of_a_search_with_recency_belongs_to_no_search_without() -> None:
+    cursor = next_cursor(read_request("a", now=NOW, recent=True), (5,))
+    with pytest.raises(QueryError, match="another search"):
+        read_request("a", now=NOW, after=cursor)
+
+
 def test_a_cursor_may_be_followed_with_another_size_and_other_facets() -> None:
     cursor = next_cursor(read_request("a", now=NOW, size=5), (5,))
     request = read_request("a", now=NOW + 60, size=50, facets=["day"], after=cursor)
@@ -101,7 +128,9 @@ def test_results_are_written_in_the_promised_shape() -> None:
     facet = Facet(
         name=FacetName.PERSON, buckets=(Bucket("Jane Roe", "jane roe", 2),), other=1, missing=4, error_bound=0
     )
-    results = Results(total=7, took_ms=2, hits=(hit,), next="abc", facets=(facet,))
+    standout = Standout(value="Ohio", key="ohio", count=3, background=4, score=2.5)
+    telling = Significant(name=SignificantName.PLACE, standouts=(standout,))
+    results = Results(total=7, took_ms=2, hits=(hit,), next="abc", facets=(facet,), significant=(telling,))
     assert results_json(results) == {
         "total": 7,
         "took_ms": 2,
@@ -127,4 +156,7 @@ def test_results_are_written_in_the_promised_shape() -> None:
         ],
         "facets": {"person": [{"value": "Jane Roe", "key": "jane roe", "count": 2}]},
         "facets_info": {"person": {"other": 1, "missing": 4, "error_bound": 0}},
+        "significant": {
+            "place": [{"value": "Ohio", "key": "ohio", "count": 3, "background": 4, "score": 2.5}]
+        },
     }

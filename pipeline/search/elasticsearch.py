@@ -1,0 +1,146 @@
+"""Search Elasticsearch."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from zlib import crc32
+
+from elastic_transport import TransportError
+from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
+
+from pipeline.errors import IndexUnavailableError, QueryError, WireroomError
+from pipeline.search.elasticsearch_facets import facet_clauses, form_clauses, read_facet, read_forms
+from pipeline.search.elasticsearch_hits import SHOWN, highlight_clause, read_hit
+from pipeline.search.elasticsearch_pages import next_position, page_clauses
+from pipeline.search.elasticsearch_query import request_query
+from pipeline.search.elasticsearch_significant import read_significant, significant_clauses, significant_keys
+from pipeline.search.request import Hit, Results, SearchRequest, Sort, next_cursor
+
+ALIAS: Final = "wireroom-articles"  # carried by the generation that searches see
+SEARCH_S: Final = 20  # a search that takes longer ends with an error, on every shard
+ANSWER_S: Final = 30.0  # for the answer to come, its way included
+
+Clause = dict[str, Any]
+Answer = Mapping[str, Any]
+
+
+def open_searcher(client: Elasticsearch) -> "ElasticsearchSearcher":
+    """Search through a client; nothing is asked before the first search."""
+    return ElasticsearchSearcher(client)
+
+
+def search_body(request: SearchRequest) -> Clause:
+    """Build the whole body of a search."""
+    counted = {**facet_clauses(request), **significant_clauses(request)}
+    return {
+        "query": request_query(request),
+        "track_total_hits": True,
+        "timeout": f"{SEARCH_S}s",
+        "_source": list(SHOWN),
+        **page_clauses(request),
+        **highlight_clause(request),
+        **({"aggs": counted} if counted else {}),
+    }
+
+
+class ElasticsearchSearcher:
+    """Keep the promises of `indexing.index.Searcher` behind the read alias."""
+
+    def __init__(self, client: Elasticsearch) -> None:
+        self._client = client.options(request_timeout=ANSWER_S, max_retries=0)
+
+    def search(self, request: SearchRequest) -> Results:
+        started = time.monotonic()
+        answer = self._ask(search_body(request), **_routing(request))
+        counted: Answer = answer.get("aggregations", {})
+        forms = self._forms(request, counted)
+        found = answer["hits"]["hits"]
+        position = next_position(request, found)
+        ranked = request.sort is Sort.RELEVANCE
+        return Results(
+            total=answer["hits"]["total"]["value"],
+            hits=tuple(read_hit(each, marks=request.marks, ranked=ranked) for each in found[: request.size]),
+            next=None if position is None else next_cursor(request, position),
+            facets=tuple(
+                read_facet(name, counted, forms.get(name.value, {}), request.zone) for name in request.facets
+            ),
+            significant=tuple(
+                read_significant(name, counted, forms.get(name.value, {})) for name in request.significant
+            ),
+            took_ms=round((time.monotonic() - started) * 1000),
+        )
+
+    def get(self, id: str) -> Hit | None:
+        body = {"query": {"term": {"event.id": id}}, "_source": list(SHOWN), "size": 1}
+        found = self._ask(body)["hits"]["hits"]
+        return read_hit(found[0], marks=("", "")) if found else None
+
+    def _forms(self, request: SearchRequest, counted: Answer) -> dict[str, dict[str, str]]:
+        """Ask how the keys are written that the answer will show."""
+        keys: dict[str, list[str]] = {}
+        for facet in request.facets:
+            keys.setdefault(facet.value, []).extend(
+                each["key"] for each in counted[facet.value]["buckets"] if isinstance(each["key"], str)
+            )
+        for name in request.significant:
+            keys.setdefault(name.value, []).extend(significant_keys(name, counted))
+        clauses = form_clauses({name: list(dict.fromkeys(some)) for name, some in keys.items()})
+        if not clauses:
+            return {}
+        body = {"query": request_query(request), "size": 0, "timeout": f"{SEARCH_S}s", "aggs": clauses}
+        return read_forms(self._ask(body)["aggregations"])
+
+    def _ask(self, body: Clause, **options: str) -> Answer:
+        """Search, or say in one line why there is no whole answer."""
+        try:
+            answer = self._client.search(
+                index=ALIAS, body=body, allow_partial_search_results=False, **options
+            ).body
+        except BadRequestError as error:
+            raise _refusal(error) from None
+        except NotFoundError:
+            raise WireroomError(
+                f"there is no index {ALIAS} on the server yet; `wireroom up` makes and fills it"
+            ) from None
+        except (ApiError, TransportError) as error:
+            raise IndexUnavailableError(f"the index gives no whole answer: {_line(error)}") from None
+        shards = answer["_shards"]
+        if answer["timed_out"] or shards["failed"]:
+            raise IndexUnavailableError(
+                f"the index gives no whole answer: {shards['successful']} of {shards['total']} shards "
+                f"answered within {SEARCH_S} s; try again, or search a shorter time"
+            )
+        return answer
+
+
+def _routing(request: SearchRequest) -> dict[str, str]:
+    """Let the same search go to the same copies of the shards, so that equal pages are equal; and let words
+    weigh alike in the shards of all months."""
+    copies = f"wireroom-{crc32(repr(request.query).encode('utf-8', 'surrogatepass')):08x}"
+    return {"preference": copies} | (
+        {"search_type": "dfs_query_then_fetch"} if request.sort is Sort.RELEVANCE and request.size else {}
+    )
+
+
+def _refusal(error: BadRequestError) -> WireroomError:
+    """Tell a query that is too big for the server, which its writer can mend, from what nobody foresaw."""
+    line = _line(error)
+    if "nested depth" in line:
+        return QueryError("too many levels of parentheses for this index; write it flatter")
+    if "lauses" in line or "lauseCount" in line:
+        return QueryError("too many words, or too many that begin like one before a *; write more of it")
+    return WireroomError(f"the index refuses the search: {line}")
+
+
+def _line(error: Exception) -> str:
+    """Make one line of an error: the innermost cause that the server names."""
+    body = getattr(error, "body", None)
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        outer = body["error"]
+        causes = [outer, *outer.get("root_cause", [])]
+        inner = outer.get("caused_by")
+        while isinstance(inner, dict):
+            causes.append(inner)
+            inner = inner.get("caused_by")
+        return " ".join(str(causes[-1].get("reason") or outer.get("type")).split())[:300]
+    return " ".join(str(error).split())[:300]
