@@ -17,7 +17,7 @@ postgres=$(password) redis=$(password) elastic=$(password) kibana=$(password) wi
 put postgres_password "$postgres"
 put redis_password "$redis"
 put redis_acl "user default off
-user wireroom on #$(digest "$redis") ~wireroom:* &wireroom:* +@all -@admin -@dangerous +info"
+user wireroom on #$(digest "$redis") ~wireroom:* &* +@all -@admin -@dangerous +info"
 put elastic_password "$elastic"
 put kibana_password "$kibana"
 put kibana_encryption_key "$(password)"
