@@ -11,6 +11,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 COPY pyproject.toml README.md LICENSE ./
 COPY pipeline pipeline
 COPY workers workers
+COPY kibana kibana
 COPY seeds seeds
 RUN /opt/wireroom/bin/pip install --disable-pip-version-check --no-deps --no-build-isolation --no-index .
 

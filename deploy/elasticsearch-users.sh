@@ -1,5 +1,6 @@
 #!/bin/sh
-# Give Kibana its password, and Wireroom a user that sees no index but its own. It may be run again at any time.
+# Give Kibana its password, Wireroom a user that sees no index but its own, and its dashboards one that sees none.
+# It may be run again at any time.
 set -eu
 umask 077
 url=${ELASTICSEARCH_URL:-http://elasticsearch:9200}
@@ -24,5 +25,8 @@ send PUT _security/role/wireroom <<END
 END
 send PUT _security/user/wireroom <<END
 {"password": "$(cat "$secrets/wireroom_password")", "roles": ["wireroom"], "full_name": "Wireroom's workers"}
+END
+send PUT _security/user/dashboards <<END
+{"password": "$(cat "$secrets/dashboards_password")", "roles": ["kibana_admin"], "full_name": "Installs Wireroom's dashboards"}
 END
 echo "users are as they should be"

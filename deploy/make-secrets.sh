@@ -13,7 +13,7 @@ digest() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
 put() { printf '%s\n' "$2" >"$made/$1" && chmod 444 "$made/$1"; }
 
 made=$(mktemp -d "$folder.XXXXXX") # moved in one step: never half of the passwords
-postgres=$(password) redis=$(password) elastic=$(password) kibana=$(password) wireroom=$(password)
+postgres=$(password) redis=$(password) elastic=$(password) kibana=$(password) wireroom=$(password) dashboards=$(password)
 put postgres_password "$postgres"
 put redis_password "$redis"
 put redis_acl "user default off
@@ -22,8 +22,10 @@ put elastic_password "$elastic"
 put kibana_password "$kibana"
 put kibana_encryption_key "$(password)"
 put wireroom_password "$wireroom"
+put dashboards_password "$dashboards"
 put store_url "postgresql://wireroom:$postgres@postgres:5432/wireroom"
 put broker_url "redis://wireroom:$redis@redis:6379/0"
 put index_url "http://wireroom:$wireroom@elasticsearch:9200"
+put kibana_url "http://dashboards:$dashboards@kibana:5601"
 mv "$made" "$folder"
 echo "$folder: $(ls "$folder" | wc -l) files; keep a copy where you keep passwords"

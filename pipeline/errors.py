@@ -7,7 +7,11 @@ WireroomError                one line for a person; exit 1
 ├── StoreVersionError        the store was written by another version
 ├── AlreadyRunningError      another `up` holds this home
 ├── IndexBusyError           another process is writing the embedded index
-└── IndexUnavailableError    the index does not answer, or takes nothing just now; the rows wait
+├── IndexAbsentError         there is no index to search yet
+├── IndexUnavailableError    the index does not answer, or takes nothing just now; the rows wait
+├── GenerationMovedError     another generation is live, or another process builds this one
+├── RebuildBusyError         another process builds a generation of the index
+└── RebuildFailedError       a generation could not be built, or is not what the store says
 """
 
 
@@ -39,5 +43,21 @@ class IndexBusyError(WireroomError):
     """Say that another process is writing the embedded index; claims must be given back."""
 
 
+class IndexAbsentError(WireroomError):
+    """Say that there is no index to search yet."""
+
+
 class IndexUnavailableError(WireroomError):
     """Say that the index does not answer, or takes nothing just now; claims must be given back."""
+
+
+class GenerationMovedError(WireroomError):
+    """Say that a generation is not ours to write any more; claims must be given back."""
+
+
+class RebuildBusyError(WireroomError):
+    """Say that another process builds a generation of the index, or brings one up to date."""
+
+
+class RebuildFailedError(WireroomError):
+    """Say why a generation was not exposed; the live one stays."""

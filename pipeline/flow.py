@@ -26,20 +26,29 @@ from pipeline.stages.shift import Shift
 from pipeline.store.due import due_stages
 from pipeline.store.events import trim
 from pipeline.store.leases import sweep
-from pipeline.store.store import Store
+from pipeline.store.shipping import read_unshipped
 
 
 def run_stage(stage: Stage, services: Services, shift: Shift) -> None:
     """Do a stage's due work until none is left or the shift is over; ring again when some is left."""
-    if _work(stage)(services, shift) and not shift.stopping.is_set():
+    is_some_left = _work(stage)(services, shift)
+    if stage is Stage.INDEX:
+        from pipeline.stages.ship import ship_events
+
+        ship_events(services, shift)
+    if is_some_left and not shift.stopping.is_set():
         shift.ring(stage)
 
 
-def tick(store: Store, ring: Callable[[Stage], None]) -> None:
+def tick(services: Services, ring: Callable[[Stage], None]) -> None:
     """Free what the dead held, then ring for every stage that has due work: so a lost ring is mended."""
-    sweep(store)
-    for stage in due_stages(store):
-        ring(stage)
+    sweep(services.store)
+    due = set(due_stages(services.store))
+    if services.ships_events and read_unshipped(services.store, limit=1):
+        due.add(Stage.INDEX)
+    for stage in Stage:
+        if stage in due:
+            ring(stage)
 
 
 def tidy(services: Services) -> None:

@@ -213,6 +213,25 @@ class Document:
     stamps: Stamps
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineEvent:
+    """Hold one thing that happened, with what is known of its article and its feed."""
+
+    id: int
+    at: float
+    stage: str
+    outcome: str
+    slug: str | None
+    detail: str | None
+    article_id: str | None
+    url: str | None
+    host: str | None
+    feed: str | None  # the feed's address
+    news_at: float | None  # when it was published, or else first seen
+    first_seen_at: float | None
+    indexed_at: float | None  # for the first time
+
+
 def names(entities: Sequence[Entity], label: Label) -> tuple[str, ...]:
     """List the display names of one label, most mentioned first."""
     chosen = [entity for entity in entities if entity.label is label]

@@ -3,16 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from secrets import token_hex
-from time import gmtime, strftime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import WireroomError
 from pipeline.outlets import Outlet, read_outlets
-from pipeline.settings import Settings, masked
-from pipeline.store.generations import adopt_generation, live_generation
+from pipeline.settings import EMBEDDED, Settings, masked
 from pipeline.store.migrations import check_version, migrate
 from pipeline.store.store import Store, open_store
 
@@ -22,7 +19,9 @@ if TYPE_CHECKING:
     from pipeline.enrichment.models import Models
     from pipeline.feeds.child import FeedParser
     from pipeline.fetching.http import HttpOptions
-    from pipeline.indexing.index import Index, Searcher
+    from pipeline.indexing.elasticsearch_events import EventStream
+    from pipeline.indexing.index import Generations, Searcher
+    from pipeline.search.request import SearchRequest
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,27 @@ class Services:
         from pipeline.enrichment.language import LanguageDetector
 
         return LanguageDetector()
+
+    @cached_property
+    def generations(self) -> "Generations":
+        """Open the generations of the index."""
+        from pipeline.indexing.tantivy import TantivyGenerations
+
+        return TantivyGenerations(self.settings.index_folder)
+
+    @property
+    def ships_events(self) -> bool:
+        """Tell whether the pipeline's events are sent to the index; the embedded one has no place for them."""
+        return self.settings.index_url != EMBEDDED
+
+    @cached_property
+    def event_stream(self) -> "EventStream":
+        """Connect to the data stream of events. Raises IndexUnavailableError."""
+        from pipeline.indexing.elasticsearch_client import connect
+        from pipeline.indexing.elasticsearch_events import EventStream
+
+        chosen = self.settings
+        return EventStream(connect(chosen.index_url, api_key=chosen.index_api_key, ca=chosen.index_ca))
 
     def preload(self) -> None:
         """Load what enrich needs, before a fork: the children share it."""
@@ -119,27 +139,37 @@ def set_up(settings: Settings) -> bool:
         store.close()
 
 
-def open_index(settings: Settings, store: Store) -> "tuple[Index, str]":
-    """Open the index for writing and name its generation; a new or foreign one becomes live, and is filled.
-
-    Raises IndexBusyError when another process writes it.
-    """
-    from pipeline.indexing.tantivy import holds, open_or_create
-
-    generation = live_generation(store)
-    if generation is None or not holds(settings.index_folder, generation=generation):
-        # The store learns of the empty generation first: a kill in between makes one more, never a lost one.
-        made = strftime("g%Y%m%d%H%M%S-", gmtime()) + token_hex(2)
-        generation = adopt_generation(store, made, instead_of=generation)
-    index, _ = open_or_create(settings.index_folder, generation=generation)
-    return index, generation
-
-
-def open_searcher(settings: Settings) -> "Searcher":
-    """Open the index for searching."""
+def open_searcher(settings: Settings, generation: str | None = None) -> "Searcher":
+    """Open what is searched, or one generation of the index, for searching."""
     from pipeline.search.tantivy import open_searcher as open_tantivy
 
-    return open_tantivy(settings.index_folder)
+    return open_tantivy(settings.index_folder, generation)
+
+
+def mapping_version(settings: Settings) -> int:
+    """Tell by which version of the fields this program makes a generation."""
+    from pipeline.indexing.tantivy_schema import SCHEMA
+
+    return SCHEMA
+
+
+def most_writers(settings: Settings) -> int | None:
+    """Tell how many processes may write one generation at the same time; None: any number."""
+    return 1
+
+
+def as_dsl(request: "SearchRequest") -> dict[str, Any]:
+    """Translate a search into Elasticsearch's query DSL."""
+    from pipeline.search.elasticsearch_query import request_query
+
+    return request_query(request)
+
+
+def as_kql(request: "SearchRequest") -> str:
+    """Translate a search into Kibana's query language. Raises QueryError for what it cannot say."""
+    from pipeline.search.kql import request_kql
+
+    return request_kql(request)
 
 
 def _unreachable(settings: Settings, error: SQLAlchemyError) -> WireroomError:

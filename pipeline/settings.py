@@ -23,11 +23,12 @@ FROM_FILE = "_FILE"
 """Ends the name of a variable that names a file with the value, as container engines hand out secrets."""
 
 FILE_NAME = "wireroom.toml"
+SECRETS = frozenset({"index_api_key", "kibana_api_key"})  # shown as ***
 EMBEDDED = "embedded"
 SCHEMES = {
     "store_url": ("sqlite", "postgresql"),
     "broker_url": ("redis", "rediss", "redis+socket"),
-    "index_url": (),  # Elasticsearch is not there yet
+    "index_url": ("http", "https"),
     "archive_url": ("file",),
 }
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -72,7 +73,9 @@ class Settings(BaseModel):
     home: Path
     store_url: str = Field(EMBEDDED, description="the store: sqlite:///FILE or postgresql://…")
     broker_url: str = Field(EMBEDDED, description="the broker: redis://…, rediss://… or redis+socket://…")
-    index_url: str = Field(EMBEDDED, description="the index")
+    index_url: str = Field(EMBEDDED, description="the index: Elasticsearch, https://USER:PASSWORD@HOST:9200")
+    index_api_key: str = Field("", description="API key of Elasticsearch, instead of user and password")
+    index_ca: str = Field("", description="file with the CA that signed Elasticsearch's certificate")
     archive_url: str = Field(EMBEDDED, description="the WARC archive: file:///FOLDER")
     allow_addresses: Networks = Field((), description="CIDRs let through the private-address guard")
     host_delay: Seconds = Field(5.0, ge=0, description="seconds between two requests to one host")
@@ -92,9 +95,12 @@ class Settings(BaseModel):
     )
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
     heartbeat: str = Field("", description="file that a worker or beat touches while it gets on")
+    kibana_url: str = Field("", description="Kibana, for `wireroom kibana install`; may carry user:password@")
+    kibana_api_key: str = Field("", description="an API key for Kibana, instead of user and password")
+    kibana_ca: str = Field("", description="file of the CA that signed Kibana's certificate")
     keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
 
-    @field_validator("proxy", "user_agent_url")
+    @field_validator("proxy", "user_agent_url", "kibana_url")
     @classmethod
     def check_http_url(cls, url: str) -> str:
         """Accept http(s) URLs only."""
@@ -243,9 +249,14 @@ def origins(settings: Settings, environ: Mapping[str, str]) -> tuple[Origin, ...
         return FILE_NAME if name in in_file else "default"
 
     return tuple(
-        Origin(f"{PREFIX}{name.upper()}", masked(_written(getattr(settings, name))), source(name))
+        Origin(f"{PREFIX}{name.upper()}", _shown(name, getattr(settings, name)), source(name))
         for name in Settings.model_fields
     )
+
+
+def _shown(name: str, value: object) -> str:
+    written = masked(_written(value))
+    return "***" if name in SECRETS and written else written
 
 
 def _written(value: object) -> str:

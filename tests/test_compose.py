@@ -122,7 +122,7 @@ def test_a_service_has_settings_that_can_be_read(name: str, secrets: Path, tmp_p
     assert settings.user_agent_url == CHOSEN["WIREROOM_USER_AGENT_URL"]
     homes = [each.split(":")[1] for each in OURS[name]["volumes"]]
     assert "/srv/wireroom/home" in homes
-    assert "/srv/wireroom/archive" in homes or name in ("beat", "index")
+    assert "/srv/wireroom/archive" in homes or name in ("beat", "index", "dashboards")
     assert str(settings.archive_folder) == "/srv/wireroom/archive"
 
 
@@ -181,6 +181,7 @@ def test_the_parts_of_a_password_fit(secrets: Path) -> None:
     assert f":{said['postgres_password']}@postgres:" in said["store_url"]
     assert f":{said['redis_password']}@redis:" in said["broker_url"]
     assert f":{said['wireroom_password']}@elasticsearch:" in said["index_url"]
+    assert f":{said['dashboards_password']}@kibana:" in said["kibana_url"]
     digest = hashlib.sha256(said["redis_password"].encode()).hexdigest()
     assert f" #{digest} " in said["redis_acl"]
 

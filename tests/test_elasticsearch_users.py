@@ -102,6 +102,7 @@ def test_kibana_has_its_password_and_the_script_may_be_run_again(secured: Secure
     assert [secured.set_users().returncode for _ in range(2)] == [0, 0]
     assert secured.ask("kibana_system", "kibana_password", "GET", "") == 200
     assert secured.ask("kibana_system", "wireroom_password", "GET", "") == 401
+    assert secured.ask("dashboards", "dashboards_password", "GET", "wireroom-*/_search") == 403
 
 
 def test_a_wrong_password_is_told_by_the_server(secured: Secured, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("pipeline", "workers", "bench", "seeds", "tests")
-PRODUCT = ("pipeline", "workers")
+ROOMS = ("pipeline", "workers", "kibana", "bench", "seeds", "tests")
+PRODUCT = ("pipeline", "workers", "kibana")
 
 LONGEST_FILE = 400  # lines; 200 is the aim
 LONGEST_FUNCTION = 50  # lines; 15 is the aim
@@ -25,6 +25,7 @@ LONG_FILES = frozenset(
 )
 LONG_FUNCTIONS = frozenset(
     {
+        "pipeline/cli/search.py:search",  # one parameter for each option of the command
         "pipeline/search/request.py:read_request",  # one keyword argument for each option of a search
         "pipeline/stages/composing.py:compose",  # one line for each field of a document
         "pipeline/store/enriched.py:record_document",  # the one transaction that ends the stage

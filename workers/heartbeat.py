@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def add_heartbeat(app: Celery, path: Path, working_s: Callable[[], float]) -> None:
     """Let the app's workers and beat touch a file; `working_s` is the age of the oldest shift under way."""
 
-    class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # how Celery is told what to do while connected
+    class Heartbeat(bootsteps.StartStopStep):  # how Celery is told what to do while connected
         requires = ("celery.worker.consumer:Tasks",)
         entry: Any = None
 

@@ -16,9 +16,10 @@ from threading import Event
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.warc import heal
-from pipeline.errors import IndexBusyError, WireroomError
+from pipeline.errors import IndexBusyError, IndexUnavailableError, WireroomError
 from pipeline.flow import tick, tidy
-from pipeline.services import Services, open_index, open_services, prepare
+from pipeline.indexing.live import open_live
+from pipeline.services import Services, open_services, prepare
 from pipeline.settings import EMBEDDED, Settings
 from pipeline.store.due import Waiting, article_counts, feeds_due, waiting
 from pipeline.store.leases import free_all
@@ -126,7 +127,7 @@ def supervise(
 
 def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progress], None]) -> bool:
     """Do what is due in one turn of the supervisor; True when the run has nothing left to do."""
-    tick(services.store, bells.ring)
+    tick(services, bells.ring)
     if run.tidies.is_due():
         tidy(services)
     if run.reports.is_due():
@@ -148,9 +149,8 @@ def _begin_clean(services: Services) -> None:
     if services.settings.store_url == EMBEDDED:
         free_all(services.store)
     heal(services.settings.archive_folder)
-    with suppress(IndexBusyError):  # an index that is missing makes every document due
-        index, _ = open_index(services.settings, services.store)
-        index.close()
+    with suppress(IndexBusyError, IndexUnavailableError):  # an index that is missing makes every document due
+        open_live(services)[0].close()
 
 
 def _is_idle(left: Waiting, ends_at: float | None) -> bool:

@@ -93,7 +93,7 @@ def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
 
 def _tick_task(bench: Bench) -> Callable[[], None]:
     def work() -> None:
-        tick(bench.services().store, bench.bells().ring)
+        tick(bench.services(), bench.bells().ring)
 
     return work
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import UsageError, WireroomError
 
 if TYPE_CHECKING:
+    from pipeline.indexing.index import Searcher
     from pipeline.settings import Origin, Settings
     from pipeline.store.store import Store
 
@@ -54,6 +55,18 @@ def is_store_absent(settings: "Settings") -> bool:
     """Tell whether the store is a file that is not there yet."""
     path = urlsplit(settings.sql_url).path.removeprefix("/") if settings.sql_url.startswith("sqlite:") else ""
     return bool(path) and not Path(path).exists()
+
+
+def searcher(settings: "Settings") -> "Searcher":
+    """Open the index for searching. Raises WireroomError when there is none."""
+    from pipeline.services import open_searcher
+    from pipeline.settings import EMBEDDED
+
+    if settings.index_url == EMBEDDED and not settings.index_folder.is_dir():
+        raise WireroomError(
+            NOTHING_YET if is_store_absent(settings) else "nothing is indexed yet: run `wireroom up`"
+        )
+    return open_searcher(settings)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.errors import WireroomError
+from pipeline.errors import IndexAbsentError, WireroomError
 from pipeline.settings import EMBEDDED, Settings
 
 if TYPE_CHECKING:
@@ -51,10 +51,12 @@ def ask_index(settings: Settings) -> "tuple[PartState, int | None]":
     """Open the index and count its documents."""
     from pipeline.store.status import PartState
 
-    if not settings.index_folder.is_dir():
+    if settings.index_url == EMBEDDED and not settings.index_folder.is_dir():
         return PartState.ABSENT, None
     try:
         return PartState.OK, count_documents(settings)
+    except IndexAbsentError:
+        return PartState.ABSENT, None
     except WireroomError:
         return PartState.UNREACHABLE, None
 

@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import add, articles, config, demo, doctor, feeds, quarantine, search, status, store, up
+from pipeline.cli import (
+    add,
+    articles,
+    config,
+    demo,
+    doctor,
+    feeds,
+    kibana,
+    quarantine,
+    search,
+    status,
+    store,
+    up,
+)
 from pipeline.cli.printing import show
 
 
@@ -24,6 +37,7 @@ def make_app() -> typer.Typer:
     app.command("remove")(articles.remove_articles)
     app.command("setup")(config.setup)
     app.command("doctor")(doctor.doctor)
+    app.add_typer(_kibana(), name="kibana")
     app.add_typer(_config(), name="config")
     app.add_typer(_store(), name="store")
     return app
@@ -65,6 +79,13 @@ def _quarantine() -> typer.Typer:
     group.command("show")(quarantine.show_quarantine)
     group.command("replay")(quarantine.replay_quarantine)
     group.command("drop")(quarantine.drop_quarantine)
+    return group
+
+
+def _kibana() -> typer.Typer:
+    group = _group("Data views, dashboards and saved searches for Kibana.")
+    group.command("install")(kibana.install_kibana)
+    group.command("export")(kibana.export_kibana)
     return group
 
 

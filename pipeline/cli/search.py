@@ -4,21 +4,23 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipeline.cli.opening import NOTHING_YET, is_store_absent, settings
+from pipeline.cli.combining import check_options
+from pipeline.cli.export import export, export_again, read_rows
+from pipeline.cli.follow import follow as follow_hits
+from pipeline.cli.opening import searcher, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import columns, counted, json_line, note, one_line, show
-from pipeline.errors import WireroomError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from pipeline.indexing.index import Searcher
     from pipeline.search.request import Facet, Hit, Results, SearchRequest, Significant
-    from pipeline.settings import Settings
+    from pipeline.search.written import WrittenSearch
 
 COLOURED = ("\x02", "\x03")
 """Around matched words until they are coloured: characters that no text shows."""
@@ -34,17 +36,31 @@ Since = Annotated[str | None, typer.Option(help="From this date on: 2026-01-31, 
 Until = Annotated[str | None, typer.Option(help="Before this date.")]
 By = Annotated[Literal["first_seen", "published"], typer.Option(help="The time that counts.")]
 Some = Annotated[list[str], typer.Option(help="Only this; may be repeated.", metavar="NAME")]
-Order = Annotated[Literal["relevance", "newest", "oldest"], typer.Option(help="What comes first.")]
+Order = Annotated[
+    Literal["relevance", "newest", "oldest"] | None,
+    typer.Option(help="What comes first: relevance; newest with --all."),
+]
 Size = Annotated[int, typer.Option(help="Articles a page.")]
 After = Annotated[str | None, typer.Option(help="The cursor of the page before.")]
 Facets = Annotated[str, typer.Option(help="person,organization,place,outlet,language,tag,day")]
 Telling = Annotated[str, typer.Option(help="What the hits have above all articles: person,place,words…")]
 Recent = Annotated[bool, typer.Option("--recent", help="Of equally good articles the newer first.")]
 Zone = Annotated[str, typer.Option(help="Time zone of dates, as Europe/Berlin.")]
+All = Annotated[bool, typer.Option("--all", help="Print every hit, as rows.")]
+Form = Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="The form of the rows.")]
+Fields = Annotated[str, typer.Option(help="The columns of the rows: id,title,entities.person,…")]
+Manifest = Annotated[
+    Path | None, typer.Option(help="With --all: say in FILE what was found.", metavar="FILE", dir_okay=False)
+]
+FromManifest = Annotated[Path | None, typer.Option(help="Print the same rows again.", metavar="FILE")]
+Follow = Annotated[bool, typer.Option("--follow", help="Print each new hit as it comes in.")]
+Cursor = Annotated[str, typer.Option(help="With --follow: remembers what was printed.", metavar="NAME")]
+As = Annotated[Literal["dsl", "kql"] | None, typer.Option("--as", help="Print the query for Kibana.")]
 NONE: list[str] = []
 
 
 def search(
+    context: typer.Context,
     query: Words = "",
     since: Since = None,
     until: Until = None,
@@ -53,24 +69,83 @@ def search(
     outlet: Some = NONE,
     entity: Some = NONE,
     tag: Some = NONE,
-    sort: Order = "relevance",
+    sort: Order = None,
     size: Size = 10,
     after: After = None,
     facets: Facets = "",
     significant: Telling = "",
     recent: Recent = False,
     tz: Zone = "UTC",
+    all_hits: All = False,
+    form: Form = "jsonl",
+    fields: Fields = "",
+    manifest: Manifest = None,
+    from_manifest: FromManifest = None,
+    follow: Follow = False,
+    cursor: Cursor = "",
+    kibana: As = None,
     json: Json = False,
 ) -> None:
-    """Find articles by words and by entity."""
+    """Find articles by words and by entity: a page of them, or all."""
     from pipeline.search.query import Clock
-    from pipeline.search.request import MARKS, Sort, read_request
+    from pipeline.search.written import WrittenSearch
 
-    request = read_request(
-        query, now=time.time(), since=since, until=until, by=Clock(by), language=language, outlet=outlet,
-        entity=entity, tag=tag, sort=Sort(sort), size=size, after=after, facets=_names(facets), tz=tz,
-        significant=_names(significant), recent=recent,
-        marks=MARKS if json else COLOURED,
+    way = check_options(_given(context))
+    rows = read_rows(form, fields, json=json)
+    written = WrittenSearch(
+        query=query, since=since, until=until, by=Clock(by), language=tuple(language), outlet=tuple(outlet),
+        entity=tuple(entity), tag=tuple(tag), tz=tz,
+    )  # fmt: skip
+    match way:
+        case None:
+            _page(
+                written, sort=sort, size=size, after=after, facets=_names(facets),
+                significant=_names(significant), recent=recent, json=json,
+            )  # fmt: skip
+        case "from-manifest" if from_manifest:
+            export_again(from_manifest, rows)
+        case "as":
+            _translate(written, kibana)
+        case "follow":
+            follow_hits(written, cursor, rows)
+        case _:
+            export(written, rows, sort=sort, manifest=manifest)
+
+
+def _translate(written: "WrittenSearch", language: str | None) -> None:
+    """Print a search as Kibana takes it: KQL for its search bar, or the body of a search for Dev Tools."""
+    from pipeline.search.written import read_written
+    from pipeline.services import as_dsl, as_kql
+
+    request = read_written(written, now=time.time())
+    if language == "kql":
+        show(as_kql(request))
+    else:
+        json_line({"query": as_dsl(request)})
+
+
+def _given(context: typer.Context) -> frozenset[str]:
+    """Name the options that were written, without their dashes."""
+    written = (name for name in context.params if _is_written(context, name))
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    return frozenset(options[name].removeprefix("--") for name in written)
+
+
+def _is_written(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _page(
+    written: "WrittenSearch", *, sort: str | None, size: int, after: str | None, facets: Sequence[str],
+    significant: Sequence[str], recent: bool, json: bool,
+) -> None:  # fmt: skip
+    from pipeline.search.request import MARKS, Sort
+    from pipeline.search.written import read_written
+
+    request = read_written(
+        written, now=time.time(), sort=Sort(sort or Sort.RELEVANCE), size=size, after=after, facets=facets,
+        significant=significant, recent=recent, marks=MARKS if json else COLOURED,
     )  # fmt: skip
     _tell(searcher(settings()).search(request), request, json=json)
 
@@ -88,17 +163,6 @@ def _tell(results: "Results", request: "SearchRequest", *, json: bool) -> None:
 
 def _names(written: str) -> list[str]:
     return [name.strip() for name in written.split(",") if name.strip()]
-
-
-def searcher(settings: "Settings") -> "Searcher":
-    """Open the index for searching. Raises WireroomError when there is none."""
-    from pipeline.services import open_searcher
-
-    if not settings.index_folder.is_dir():
-        raise WireroomError(
-            NOTHING_YET if is_store_absent(settings) else "nothing is indexed yet: run `wireroom up`"
-        )
-    return open_searcher(settings)
 
 
 def results_screen(results: "Results", request: "SearchRequest") -> "Sequence[RenderableType]":

@@ -4,6 +4,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -99,6 +100,10 @@ class Generations(Protocol):
         """Read a generation back as it is at this moment, tombstones left out, in any order: all of it, or
         some ids. Without `hashed`, `sha256` may be None, which is faster."""
 
+    def differing(self, name: str, document: Document) -> Sequence[str]:
+        """Name the fields in which a generation's form of a document differs from its due form; none when it
+        does not hold it."""
+
     def names(self) -> Sequence[str]:
         """List the generations that are there."""
 
@@ -106,8 +111,33 @@ class Generations(Protocol):
         """Delete a generation; one that is not there is no error. The exposed one is never deleted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """Name what is searched: the back-end, the generation, and the version of its schema or mapping."""
+
+    backend: str
+    generation: str
+    mapping: int
+
+
+class Snapshot(Protocol):
+    """Read one generation as it was at one moment, whatever is written meanwhile."""
+
+    @property
+    def edition(self) -> Edition:
+        """Name what is read."""
+
+    def scan(self, request: SearchRequest) -> Iterator[Hit]:
+        """Give every hit of a search that is sorted by date, in one unchanging order, without score and
+        highlights; size, position and facets of the request count for nothing. Memory does not grow with
+        the hits. Raises IndexUnavailableError when a part of the index does not answer."""
+
+
 class Searcher(Protocol):
     """Search the committed documents; safe to call from several threads."""
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Hold on to what is committed now. Raises IndexUnavailableError when there is no answer."""
 
     def search(self, request: SearchRequest) -> Results:
         """Find, count and page. Raises QueryError for a cursor that this index cannot follow."""

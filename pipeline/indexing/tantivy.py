@@ -1,5 +1,7 @@
 """The embedded index: one folder, one writing process, any number of readers."""
 
+import hashlib
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,27 +12,88 @@ import tantivy
 
 from pipeline.errors import WireroomError
 from pipeline.indexing import tantivy_schema as fields
-from pipeline.indexing.index import PutOutcome, PutResult, Tombstone, sort_key
-from pipeline.indexing.tantivy_folder import FolderState, folder_state, open_for_writing
+from pipeline.indexing.index import Held, PutOutcome, PutResult, Tombstone, sort_key
+from pipeline.indexing.tantivy_folder import (
+    delete_folder,
+    generation_names,
+    is_whole,
+    open_for_reading,
+    open_for_writing,
+    point,
+    pointed,
+)
 from pipeline.model import Document, Label, names
 from pipeline.search.query import Clock, KeywordField, NameField, TextField
 
-VERSIONS_PAGE = 10_000  # ids read at a time
+READ_AT_ONCE = 1_000  # ids asked for in one query
+MARK_BITS = 62  # a chance of 1 in 10^18 that a write goes unseen
 
 
-def holds(folder: Path, *, generation: str) -> bool:
-    """Tell whether a folder holds a whole index of a generation, by the present schema."""
-    return folder_state(folder) == FolderState(generation, fields.SCHEMA)
+class TantivyGenerations:
+    """Keep the promises of `index.Generations` in a folder: a folder in it for each generation."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def open(self, name: str) -> "TantivyIndex":
+        """Never before a fork: the writer's threads stay behind."""
+        return TantivyIndex(*open_for_writing(self._root, name))
+
+    def exists(self, name: str) -> bool:
+        return is_whole(self._root / name)
+
+    def exposed(self) -> str | None:
+        return pointed(self._root)
+
+    def expose(self, name: str) -> None:
+        if not self.exists(name):
+            raise WireroomError(f"there is no whole generation {name} in {self._root}")
+        if self.exposed() != name:
+            point(self._root, name)
+
+    def digest(self, document: Document) -> str:
+        return hashlib.sha256(stored_form(cleaned(document))).hexdigest()
+
+    def held(self, name: str, *, ids: Sequence[str] | None = None, hashed: bool = True) -> Iterator[Held]:
+        """Reading what is stored costs the same with and without `hashed`, so it is always hashed."""
+        searcher = open_for_reading(self._root, name).searcher()
+        if ids is None:
+            yield from _read_back(searcher, _documents())
+            return
+        for start in range(0, len(ids), READ_AT_ONCE):
+            some = list(ids[start : start + READ_AT_ONCE])
+            sought = tantivy.Query.term_set_query(fields.schema(), "id", some)
+            both = [(tantivy.Occur.Must, sought), (tantivy.Occur.Must, _documents())]
+            yield from _read_back(searcher, tantivy.Query.boolean_query(both))
+
+    def differing(self, name: str, document: Document) -> Sequence[str]:
+        wanted = orjson.loads(stored_form(cleaned(document)))
+        searcher = open_for_reading(self._root, name).searcher()
+        query = tantivy.Query.term_query(fields.schema(), "id", document.id)
+        for _, place in searcher.search(query, limit=1).hits:
+            kept = orjson.loads(searcher.doc(place)["stored"][0])
+            return sorted(key for key in wanted | kept if wanted.get(key) != kept.get(key))
+        return ()
+
+    def names(self) -> Sequence[str]:
+        return generation_names(self._root)
+
+    def delete(self, name: str) -> None:
+        delete_folder(self._root, name)
 
 
-def open_or_create(folder: Path, *, generation: str) -> tuple["TantivyIndex", bool]:
-    """Open a folder for writing; True says that it was made anew and has to be filled, because it held no
-    whole index, another generation or another schema. Never before a fork: the writer's threads stay behind.
-
-    Raises IndexBusyError when another process is writing, WireroomError when the folder cannot be used.
-    """
-    index, writer, made = open_for_writing(folder, generation=generation)
-    return TantivyIndex(index, writer), made
+def _read_back(searcher: tantivy.Searcher, query: tantivy.Query) -> Iterator[Held]:
+    places = [place for _, place in searcher.search(query, limit=max(1, searcher.num_docs)).hits]
+    versions = searcher.fast_field_values("version", places)
+    marks = searcher.fast_field_values("mark", places)
+    for place, version, mark in zip(places, versions, marks, strict=True):
+        stored = searcher.doc(place)["stored"][0]
+        yield Held(
+            id=orjson.loads(stored)["id"],
+            version=int(version),
+            sha256=hashlib.sha256(stored).hexdigest(),
+            mark=str(mark),
+        )
 
 
 class TantivyIndex:
@@ -74,18 +137,6 @@ class TantivyIndex:
     def count(self) -> int:
         found = self._searcher.search(_documents(), limit=1)
         return int(found.count)  # type: ignore[attr-defined]  # missing in tantivy's own stubs
-
-    def versions(self) -> Iterator[tuple[str, int]]:
-        searcher = self._searcher
-        sources = [{name: {"terms": {"field": name}}} for name in ("id", "version")]
-        page: dict[str, object] = {"size": VERSIONS_PAGE, "sources": sources}
-        while True:
-            answer = searcher.aggregate(_documents(), {"page": {"composite": page}})["page"]
-            for bucket in answer["buckets"]:
-                yield bucket["key"]["id"], bucket["key"]["version"]
-            if "after_key" not in answer:
-                return
-            page = {**page, "after": answer["after_key"]}
 
     def close(self) -> None:
         if self._writer is not None:
@@ -132,13 +183,14 @@ def _identity(id: str, version: int, *, removed: bool) -> tantivy.Document:
     written = tantivy.Document()
     written.add_text("id", id)
     written.add_integer("version", version)
+    written.add_integer("mark", secrets.randbits(MARK_BITS))
     written.add_boolean("removed", removed)
     return written
 
 
 def tantivy_document(document: Document) -> tantivy.Document:
     """Turn a document into what tantivy writes; raises ValueError for what it cannot hold."""
-    document = _cleaned(document)
+    document = cleaned(document)
     written = _identity(document.id, document.version, removed=False)
     _add_prose(written, document)
     _add_names(written, document)
@@ -158,7 +210,8 @@ def tantivy_document(document: Document) -> tantivy.Document:
     return written
 
 
-def _cleaned(document: Document) -> Document:
+def cleaned(document: Document) -> Document:
+    """Take out of a document what its readers do not see and its index cannot hold."""
     entities = tuple(
         replace(each, name=fields.clean(each.name), key=fields.clean(each.key)) for each in document.entities
     )
@@ -214,7 +267,8 @@ def _add_times(written: tantivy.Document, document: Document) -> None:
 
 
 def stored_form(document: Document) -> bytes:
-    """Write what a hit shows and highlights, so that search needs nothing but the index."""
+    """Write all that the index makes its fields of: what a hit shows and highlights is read from here, and
+    what is proved."""
     published = document.published
     return orjson.dumps(
         {
@@ -230,6 +284,10 @@ def stored_form(document: Document) -> bytes:
             "language": document.language,
             "text_source": document.text_source,
             "partial": document.partial,
+            "authors": document.authors,
+            "tags": document.tags,
+            "feeds": sorted({sighting.feed for sighting in document.sightings}),
             "entities": {label.value: names(document.entities, label) for label in Label},
+            "entity_keys": [each.key for each in document.entities],
         }
     )

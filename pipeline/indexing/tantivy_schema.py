@@ -12,7 +12,7 @@ from pipeline.search.query import AddressField, Clock, KeywordField, NameField, 
 from pipeline.search.words import TOKEN
 from pipeline.search.words import clean as clean
 
-SCHEMA = 1  # grows with every change of fields or analysis, after which a folder must be built anew
+SCHEMA = 2  # grows with every change of fields or analysis, after which a folder must be built anew
 
 # Snowball's languages, by ISO 639-1 code.
 STEMMERS = {
@@ -82,6 +82,7 @@ def schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("id", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_integer_field("version", fast=True, indexed=True)
+    builder.add_integer_field("mark", fast=True)  # anew with every write, so that nothing changes unseen
     builder.add_boolean_field("removed", fast=True, indexed=True)  # a tombstone: only id and version
     for field in TextField:
         builder.add_text_field(field, tokenizer_name="folded")

@@ -1,19 +1,21 @@
 """Search Elasticsearch."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from zlib import crc32
 
 from elastic_transport import TransportError
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 
-from pipeline.errors import IndexUnavailableError, QueryError, WireroomError
+from pipeline.errors import IndexAbsentError, IndexUnavailableError, QueryError, WireroomError
 from pipeline.search.elasticsearch_facets import facet_clauses, form_clauses, read_facet, read_forms
 from pipeline.search.elasticsearch_hits import SHOWN, highlight_clause, read_hit
 from pipeline.search.elasticsearch_pages import next_position, page_clauses
 from pipeline.search.elasticsearch_query import request_query
 from pipeline.search.elasticsearch_significant import read_significant, significant_clauses, significant_keys
+from pipeline.search.elasticsearch_snapshot import KEPT, ElasticsearchSnapshot, exposed_edition
 from pipeline.search.request import Hit, Results, SearchRequest, Sort, next_cursor
 
 ALIAS: Final = "wireroom-articles"  # carried by the generation that searches see
@@ -61,9 +63,7 @@ class ElasticsearchSearcher:
             total=answer["hits"]["total"]["value"],
             hits=tuple(read_hit(each, marks=request.marks, ranked=ranked) for each in found[: request.size]),
             next=None if position is None else next_cursor(request, position),
-            facets=tuple(
-                read_facet(name, counted, forms.get(name.value, {}), request.zone) for name in request.facets
-            ),
+            facets=tuple(read_facet(name, counted, request.zone) for name in request.facets),
             significant=tuple(
                 read_significant(name, counted, forms.get(name.value, {})) for name in request.significant
             ),
@@ -75,35 +75,35 @@ class ElasticsearchSearcher:
         found = self._ask(body)["hits"]["hits"]
         return read_hit(found[0], marks=("", "")) if found else None
 
+    @contextmanager
+    def snapshot(self) -> Iterator[ElasticsearchSnapshot]:
+        with _told():
+            edition = exposed_edition(self._client.indices.get(index=ALIAS).body)
+            indices = f"{ALIAS}-{edition.generation}-*"  # by name: the alias may move on in between
+            point = self._client.open_point_in_time(index=indices, keep_alive=KEPT).body["id"]
+        opened = ElasticsearchSnapshot(lambda body: self._ask(body, index=None), point, edition)
+        try:
+            yield opened
+        finally:
+            with suppress(ApiError, TransportError):  # it ends by itself
+                self._client.close_point_in_time(id=opened.point)
+
     def _forms(self, request: SearchRequest, counted: Answer) -> dict[str, dict[str, str]]:
-        """Ask how the keys are written that the answer will show."""
-        keys: dict[str, list[str]] = {}
-        for facet in request.facets:
-            keys.setdefault(facet.value, []).extend(
-                each["key"] for each in counted[facet.value]["buckets"] if isinstance(each["key"], str)
-            )
-        for name in request.significant:
-            keys.setdefault(name.value, []).extend(significant_keys(name, counted))
-        clauses = form_clauses({name: list(dict.fromkeys(some)) for name, some in keys.items()})
+        """Ask how the entities are written that stand out, which is known only now."""
+        keys = {name.value: significant_keys(name, counted) for name in request.significant}
+        clauses = form_clauses(keys)
         if not clauses:
             return {}
         body = {"query": request_query(request), "size": 0, "timeout": f"{SEARCH_S}s", "aggs": clauses}
-        return read_forms(self._ask(body)["aggregations"])
+        answer = self._ask(body)["aggregations"]
+        return {label: read_forms(label, answer) for label, some in keys.items() if some}
 
-    def _ask(self, body: Clause, **options: str) -> Answer:
+    def _ask(self, body: Clause, *, index: str | None = ALIAS, **options: Any) -> Answer:
         """Search, or say in one line why there is no whole answer."""
-        try:
-            answer = self._client.search(
-                index=ALIAS, body=body, allow_partial_search_results=False, **options
+        with _told():
+            answer: Answer = self._client.search(
+                index=index, body=body, allow_partial_search_results=False, **options
             ).body
-        except BadRequestError as error:
-            raise _refusal(error) from None
-        except NotFoundError:
-            raise WireroomError(
-                f"there is no index {ALIAS} on the server yet; `wireroom up` makes and fills it"
-            ) from None
-        except (ApiError, TransportError) as error:
-            raise IndexUnavailableError(f"the index gives no whole answer: {_line(error)}") from None
         shards = answer["_shards"]
         if answer["timed_out"] or shards["failed"]:
             raise IndexUnavailableError(
@@ -120,6 +120,23 @@ def _routing(request: SearchRequest) -> dict[str, str]:
     return {"preference": copies} | (
         {"search_type": "dfs_query_then_fetch"} if request.sort is Sort.RELEVANCE and request.size else {}
     )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in one line what the server does not do."""
+    try:
+        yield
+    except BadRequestError as error:
+        raise _refusal(error) from None
+    except NotFoundError as error:
+        if "search_context_missing" in str(error.body):
+            raise IndexUnavailableError("the index forgot the moment that was read; begin again") from None
+        raise IndexAbsentError(
+            f"there is no index {ALIAS} on the server yet; `wireroom up` makes and fills it"
+        ) from None
+    except (ApiError, TransportError) as error:
+        raise IndexUnavailableError(f"the index gives no whole answer: {_line(error)}") from None
 
 
 def _refusal(error: BadRequestError) -> WireroomError:

@@ -15,56 +15,68 @@ Answer = Mapping[str, Any]
 
 # Values that each shard sends: `error_bound` is above 0 only where a shard has more and they may matter.
 SHARD_VALUES: Final = 1_000
-MOST_FORMS: Final = 50  # tags of the articles with a tag, among which its commonest form is looked for
+MOST_FORMS: Final = 100  # commonest tags as they are written, among which those of the shown keys are
+CANDIDATES: Final = 2 * FACET_SIZE  # commonest names, which those of the shown keys are among
+COMMONEST: Final = [{"_count": "desc"}, {"_key": "desc"}]
 
-ENTITIES: Final = ("person", "organization", "place")
+ENTITIES: Final = (FacetName.PERSON, FacetName.ORGANIZATION, FacetName.PLACE)
 
 
 def facet_clauses(request: SearchRequest) -> Clause:
-    """Build the aggregations of the facets that a request names."""
+    """Build the aggregations of the facets that a request names, and of how their keys are written."""
     clauses: Clause = {}
     for name in request.facets:
         field = _field(name, request.by)
         counted = _days(field, request.zone) if name is FacetName.DAY else _values(field, name)
-        clauses[name.value] = counted
-        clauses[f"{name.value}.missing"] = {"missing": {"field": field}}
+        clauses |= {name.value: counted, f"{name.value}.missing": {"missing": {"field": field}}}
+        if name in ENTITIES:
+            clauses[_forms(name.value)] = _entity_forms(name.value, None)
+        elif name is FacetName.TAG:
+            clauses[_forms(name.value)] = _terms("tags", MOST_FORMS, order=COMMONEST)
     return clauses
 
 
 def form_clauses(keys: Mapping[str, Sequence[str]]) -> Clause:
-    """Build the aggregations that tell how keys are written: of persons, organizations, places and tags."""
-    entities = {name: _entity_forms(name, some) for name, some in keys.items() if name in ENTITIES and some}
-    tags = {"tag": _tag_forms(keys["tag"])} if keys.get("tag") else {}
-    return entities | tags
+    """Build the aggregations that tell how some keys are written, by label of entity."""
+    return {_forms(label): _entity_forms(label, some) for label, some in keys.items() if some}
 
 
-def read_forms(answer: Answer) -> dict[str, dict[str, str]]:
-    """Read the form in which most of the hits show each key, by facet."""
-    forms: dict[str, dict[str, str]] = {}
-    for name, found in answer.items():
-        if name == "tag":
-            forms[name] = _read_tag_forms(found)
-        else:
-            buckets = found["labelled"]["keys"]["buckets"]
-            forms[name] = {each["key"]: each["forms"]["buckets"][0]["key"] for each in buckets}
-    return forms
+def read_forms(label: str, answer: Answer) -> dict[str, str]:
+    """Read the form in which most of the hits show each key of an entity."""
+    buckets = answer[_forms(label)]["labelled"]["keys"]["buckets"]
+    return {each["key"]: each["forms"]["buckets"][0]["key"] for each in buckets if each["forms"]["buckets"]}
 
 
-def read_facet(name: FacetName, answer: Answer, forms: Mapping[str, str], zone: tzinfo) -> Facet:
+def read_facet(name: FacetName, answer: Answer, zone: tzinfo) -> Facet:
     """Read one facet out of the aggregations of a search."""
     counted, missing = answer[name.value], answer[f"{name.value}.missing"]["doc_count"]
     if name is FacetName.DAY:
         return _read_days(counted["buckets"], missing, zone)
-    buckets = [
-        Bucket(_form(bucket, forms), bucket["key"], bucket["doc_count"]) for bucket in counted["buckets"]
-    ]
+    forms = _shown_forms(name, answer)
     return Facet(
         name=name,
-        buckets=tuple(buckets),
+        buckets=tuple(
+            Bucket(forms.get(each["key"], each["key"]), each["key"], each["doc_count"])
+            for each in counted["buckets"]
+        ),
         other=counted["sum_other_doc_count"],
         missing=missing,
         error_bound=max(0, counted["doc_count_error_upper_bound"]),
     )
+
+
+def _shown_forms(name: FacetName, answer: Answer) -> dict[str, str]:
+    """Find how the keys of a facet are written: an outlet by its name, a tag as its commonest form."""
+    buckets = answer[name.value]["buckets"]
+    if name in ENTITIES:
+        return read_forms(name.value, answer)
+    if name is FacetName.OUTLET:
+        return {each["key"]: form["key"] for each in buckets for form in each["forms"]["buckets"]}
+    if name is FacetName.TAG:
+        commonest_first = [each["key"] for each in answer[_forms(name.value)]["buckets"]]
+        forms = {_bare(form): form for form in reversed(commonest_first)}
+        return {each["key"]: forms[bare] for each in buckets if (bare := _bare(each["key"])) in forms}
+    return {}
 
 
 def _field(name: FacetName, clock: Clock) -> str:
@@ -85,34 +97,18 @@ def _terms(field: str, size: int, **options: object) -> Clause:
     return {"terms": {"field": field, "size": size, "shard_size": SHARD_VALUES, **options}}
 
 
-def _form(bucket: Answer, forms: Mapping[str, str]) -> str:
-    if "forms" in bucket:
-        return str(bucket["forms"]["buckets"][0]["key"])
-    return forms.get(bucket["key"], bucket["key"])
+def _forms(name: str) -> str:
+    return f"{name}.forms"
 
 
-def _entity_forms(label: str, keys: Sequence[str]) -> Clause:
-    """Count how articles show the keys: `mentions` has each name of an article once."""
-    order = [{"_count": "desc"}, {"_key": "desc"}]
-    forms = _terms("mentions.text", 1, order=order)
-    counted = {**_terms("mentions.key", len(keys), include=list(keys)), "aggs": {"forms": forms}}
-    asked = [{"term": {"mentions.label": label}}, {"terms": {"mentions.key": list(keys)}}]
-    labelled = {"filter": {"bool": {"filter": asked}}, "aggs": {"keys": counted}}
+def _entity_forms(label: str, keys: Sequence[str] | None) -> Clause:
+    """Count how articles show some keys, or the commonest: `mentions` has each name of an article once."""
+    chosen = {} if keys is None else {"include": list(keys)}
+    size = CANDIDATES if keys is None else len(keys)
+    forms = {"forms": _terms("mentions.text", 1, order=COMMONEST)}
+    counted = {**_terms("mentions.key", size, **chosen), "aggs": forms}
+    labelled = {"filter": {"term": {"mentions.label": label}}, "aggs": {"keys": counted}}
     return {"nested": {"path": "mentions"}, "aggs": {"labelled": labelled}}
-
-
-def _tag_forms(keys: Sequence[str]) -> Clause:
-    having = {key: {"term": {"tag_keys": key}} for key in keys}
-    order = [{"_count": "desc"}, {"_key": "desc"}]
-    return {"filters": {"filters": having}, "aggs": {"forms": _terms("tags", MOST_FORMS, order=order)}}
-
-
-def _read_tag_forms(found: Answer) -> dict[str, str]:
-    forms: dict[str, str] = {}
-    for key, bucket in found["buckets"].items():
-        written = [each["key"] for each in bucket["forms"]["buckets"]]
-        forms[key] = next((form for form in written if _bare(form) == _bare(key)), key)
-    return forms
 
 
 def _bare(text: str) -> str:

@@ -14,7 +14,8 @@ Clause = dict[str, Any]
 
 SHOWN: Final = (
     "event.id", "event.created", "version", "url.original", "title", "outlet", "published", "language",
-    "text_source", "partial", "entities.person", "entities.organization", "entities.place",
+    "text_source", "partial", "authors", "tags", "feed.url",
+    "entities.person", "entities.organization", "entities.place",
 )  # fmt: skip
 
 LONGEST_MARKED: Final = 100_000  # characters of a text that are looked through
@@ -56,6 +57,9 @@ def read_hit(found: Mapping[str, Any], *, marks: tuple[str, str], ranked: bool =
         language=source.get("language"),
         text_source=TextSource(source["text_source"]),
         partial=source.get("partial"),
+        authors=tuple(source.get("authors", ())),
+        tags=tuple(source.get("tags", ())),
+        feeds=tuple(sorted(source.get("feed", {}).get("url", ()))),
         entities=tuple((label, tuple(entities.get(label.value, ()))) for label in Label),
         score=found["_score"] if ranked else None,
         highlights=_highlights(found.get("highlight", {}), marks),

@@ -19,6 +19,7 @@ from pipeline.search.query import (
     Clock,
     DateRange,
     Exists,
+    Ids,
     Keyword,
     KeywordField,
     Leaf,
@@ -166,12 +167,13 @@ def _leaf(leaf: Query) -> Clause:
         case Keyword(field, value):
             return {"term": {KEYWORDS[field]: clean(value)}}
         case Address(field, text):
-            bare = text.removeprefix("https://").removeprefix("http://")
-            return {"match_phrase": {ADDRESSES[field]: clean(bare)}}
+            return {"match_phrase": {ADDRESSES[field]: clean(bare_address(text))}}
         case Exists(field):
-            return {"exists": {"field": _presence_field(field)}}
+            return {"exists": {"field": presence_field(field)}}
         case DateRange():
             return _dates(leaf)
+        case Ids(ids):
+            return {"terms": {"event.id": list(ids)}}
     return {"match_all": {}}
 
 
@@ -181,11 +183,12 @@ def _word(word: Word) -> Clause:
     fields = _prose(word.field)
     if word.prefix or len(pieces(text)) != 1:
         return _row(text, fields, prefix=word.prefix)
-    stems = [f"stemmed.{language}.{field}" for language in _languages(text) for field in fields]
+    stems = [f"stemmed.{language}.{field}" for language in stem_languages(text) for field in fields]
     return _phrase(text, [*fields, *stems])
 
 
-def _languages(word: str) -> Iterator[str]:
+def stem_languages(word: str) -> Iterator[str]:
+    """List the languages in whose stems a word is looked for."""
     for script, languages in STEMMED:
         if regex.search(rf"\p{{{script}}}", word):
             yield from languages
@@ -195,10 +198,20 @@ def _name(name: Name) -> Clause:
     fields = NAMES[name.field]
     if not name.whole:
         return _row(name.text, fields.words, prefix=name.prefix)
-    text = " ".join(clean(name.text).split())
-    keys = list(dict.fromkeys((text, text.casefold(), name_key(text))))
+    text, keys = whole_name(name.text)
     either = [{"term": {fields.folded: text}}, *({"terms": {key: keys}} for key in fields.keys)]
     return {"bool": {"should": either}} if len(either) > 1 else either[0]
+
+
+def bare_address(text: str) -> str:
+    """Take the scheme off an address: http and https are one."""
+    return text.removeprefix("https://").removeprefix("http://")
+
+
+def whole_name(written: str) -> tuple[str, list[str]]:
+    """Give a whole name as it is compared with folded names, and the keys that it may have."""
+    text = " ".join(clean(written).split())
+    return text, list(dict.fromkeys((text, text.casefold(), name_key(text))))
 
 
 def _row(text: str, fields: Sequence[str], *, prefix: bool) -> Clause:
@@ -232,7 +245,8 @@ def _prose(field: TextField | None) -> list[str]:
     return [f"title^{TITLE_BOOST}" if each is TextField.TITLE else PROSE[each] for each in chosen]
 
 
-def _presence_field(field: NameField | KeywordField | Clock) -> str:
+def presence_field(field: NameField | KeywordField | Clock) -> str:
+    """Name the field that a document has when it has any value of ours."""
     match field:
         case NameField():
             return NAMES[field].present

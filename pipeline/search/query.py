@@ -120,6 +120,13 @@ class DateRange:
 
 
 @dataclass(frozen=True, slots=True)
+class Ids:
+    """Match the articles of these ids. Nobody types it: exports and followers ask so."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """Match what all parts match."""
 
@@ -140,7 +147,7 @@ class Not:
     part: "Query"
 
 
-Leaf = Everything | Word | Phrase | Name | Keyword | Address | Exists | DateRange
+Leaf = Everything | Word | Phrase | Name | Keyword | Address | Exists | DateRange | Ids
 Query = Leaf | And | Or | Not
 
 

@@ -1,9 +1,11 @@
 """Write results in the `--json` shape that the command line promises."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.model import Label
+from pipeline.search.query import And, DateRange, Not, Or, Query
 from pipeline.search.request import Facet, Hit, Results, Significant
 
 
@@ -32,9 +34,11 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     names = dict(hit.entities)
     return {
         "id": hit.id,
+        "version": hit.version,
         "url": hit.url,
         "title": hit.title,
         "outlet": hit.outlet,
+        "outlet_name": hit.outlet_name,
         "published_at": None if hit.published is None else moment(hit.published.at),
         "published_source": None if hit.published is None else hit.published.source,
         "published_precision": None if hit.published is None else hit.published.precision,
@@ -45,8 +49,28 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "partial": hit.partial,
         "highlights": list(hit.highlights),
         "entities": {label.value: list(names.get(label, ())) for label in Label},
+        "authors": list(hit.authors),
+        "tags": list(hit.tags),
+        "feeds": list(hit.feeds),
         "story": None,
     }
+
+
+def query_json(query: Query) -> dict[str, Any]:
+    """Render a query's tree: each node under its name, dates as moments."""
+    name = type(query).__name__.lower()
+    match query:
+        case And(parts) | Or(parts):
+            return {name: [query_json(part) for part in parts]}
+        case Not(part):
+            return {name: query_json(part)}
+        case DateRange(field, start, end):
+            return {name: {"field": field, "start": _or_null(start), "end": _or_null(end)}}
+    return {name: asdict(query)}
+
+
+def _or_null(at: float | None) -> str | None:
+    return None if at is None else moment(at)
 
 
 def moment(at: float) -> str:

@@ -106,6 +106,9 @@ class Hit:
     language: str | None
     text_source: TextSource
     partial: str | None
+    authors: tuple[str, ...]
+    tags: tuple[str, ...]
+    feeds: tuple[str, ...]  # addresses of the feeds that showed it, sorted
     entities: tuple[tuple[Label, tuple[str, ...]], ...]  # display names by label, most mentioned first
     score: float | None = None  # None when the hits are sorted by date
     highlights: tuple[str, ...] = ()
@@ -131,7 +134,7 @@ class Facet:
     error_bound: int  # how far any count may be too low; 0 means exact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Standout:
     """Hold a value that the hits have more often than all articles do: how many of the hits looked through
     have it, how many of all articles, and by how much it stands out (`standing_out`)."""

@@ -14,6 +14,7 @@ from pipeline.search.query import (
     Clock,
     DateRange,
     Exists,
+    Ids,
     Keyword,
     KeywordField,
     Name,
@@ -66,6 +67,8 @@ def tantivy_query(query: Query) -> tantivy.Query:
             return unscored(_best_of([tantivy.Query.exists_query(each) for each in _presence_fields(field)]))
         case DateRange():
             return unscored(_dates(query))
+        case Ids(ids):
+            return narrowed(documents(), to=tantivy.Query.term_set_query(fields.schema(), "id", list(ids)))
     return documents()
 
 

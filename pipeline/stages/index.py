@@ -1,18 +1,27 @@
-"""index: batches of documents into the index, by the one process that writes it just now."""
+"""index: batches of documents into the live generation of the index."""
 
 from collections.abc import Sequence
 from contextlib import closing
 
-from pipeline.errors import IndexBusyError
+from pipeline.errors import GenerationMovedError, IndexBusyError, IndexUnavailableError
 from pipeline.indexing.index import Index, PutOutcome, PutResult, Tombstone
+from pipeline.indexing.live import open_live
 from pipeline.model import Stage, State
 from pipeline.outcomes import Cause
-from pipeline.services import Services, open_index
+from pipeline.services import Services
 from pipeline.stages.shift import Shift
 from pipeline.store.claimed import ArticleClaim
 from pipeline.store.claims import claim_articles
 from pipeline.store.enriched import record_quarantine
-from pipeline.store.indexed import Indexed, read_documents, record_indexed, record_removed
+from pipeline.store.indexed import (
+    Indexed,
+    forget_kept,
+    kept_with,
+    put_off,
+    read_documents,
+    record_indexed,
+    record_removed,
+)
 from pipeline.store.leases import new_owner, release
 
 BATCH = 500
@@ -24,6 +33,12 @@ LINGER_S = 1.0
 """A commit costs the same for 1 document as for 100. With a commit for every 8 documents it was the largest
 avoidable cost; a second between two commits brings it to a third, and no reader notices."""
 
+AWAY_S = 1.0
+"""Between two tries of a worker while the index is away: enrich rings for every article."""
+
+DEFERRED_S = 5.0
+"""Until a document that the index would not take just now is put again."""
+
 
 def index(services: Services, shift: Shift) -> bool:
     """Index due articles until none is left or the shift is over; True when some may be left.
@@ -32,17 +47,26 @@ def index(services: Services, shift: Shift) -> bool:
     """
     owner = new_owner(Stage.INDEX)
     try:
-        writer, generation = open_index(services.settings, services.store)
+        writer, generation = open_live(services)
+        with closing(writer):
+            return _index_due(services, shift, writer, generation, owner)
     except IndexBusyError:
         return False
-    with closing(writer):
-        while not shift.over():
-            claims = claim_articles(services.store, Stage.INDEX, owner=owner, limit=BATCH)
-            if not claims:
-                return False
-            _index_batch(services, writer, generation, _without_killers(services, claims))
-            if len(claims) < BATCH:
-                shift.rest(LINGER_S)
+    except GenerationMovedError:
+        return True  # opened anew in the next shift
+    except IndexUnavailableError:
+        shift.rest(AWAY_S)
+        return False
+
+
+def _index_due(services: Services, shift: Shift, writer: Index, generation: str, owner: str) -> bool:
+    while not shift.over():
+        claims = claim_articles(services.store, Stage.INDEX, owner=owner, limit=BATCH)
+        if not claims:
+            return False
+        _index_batch(services, writer, generation, _without_killers(services, claims))
+        if len(claims) < BATCH:
+            shift.rest(LINGER_S)
     return True
 
 
@@ -60,15 +84,53 @@ def _index_batch(services: Services, writer: Index, generation: str, claims: Seq
     try:
         documents = read_documents(services.store, kept)
         outcomes = {each.id: each for each in writer.put(documents)}
-        writer.remove([Tombstone(claim.id, claim.version, claim.first_seen_at) for claim in gone])
+        writer.remove([_tombstone(claim) for claim in gone])
         writer.commit()
+        versions = {document.id: document.version for document in documents}
+        _record(services, generation, kept, versions, outcomes)
+        _remove_from_kept(services, gone)
+        record_removed(services.store, generation, gone)
     except BaseException:
         release(services.store, claims, delay_s=1.0)  # the index is at fault, not the articles
         raise
-    versions = {document.id: document.version for document in documents}
-    results = [_result(claim, versions.get(claim.id), outcomes.get(claim.id)) for claim in kept]
+
+
+def _record(
+    services: Services,
+    generation: str,
+    claims: Sequence[ArticleClaim],
+    versions: dict[str, int],
+    outcomes: dict[str, PutResult],
+) -> None:
+    off = [each for each in claims if _is_deferred(outcomes.get(each.id))]
+    ids = {claim.id for claim in off}
+    results = [
+        _result(claim, versions.get(claim.id), outcomes.get(claim.id))
+        for claim in claims
+        if claim.id not in ids
+    ]
     record_indexed(services.store, generation, results)
-    record_removed(services.store, generation, gone)
+    if off:
+        detail = outcomes[off[0].id].detail or "the index takes nothing just now"
+        put_off(services.store, off, delay_s=DEFERRED_S, detail=detail)
+
+
+def _remove_from_kept(services: Services, gone: Sequence[ArticleClaim]) -> None:
+    """Take what a person removed out of the generations that are kept to go back to, too."""
+    for name in kept_with(services.store, gone) if gone else ():
+        if services.generations.exists(name):
+            with closing(services.generations.open(name)) as writer:
+                writer.remove([_tombstone(claim) for claim in gone])
+                writer.commit()
+        forget_kept(services.store, name, gone)
+
+
+def _tombstone(claim: ArticleClaim) -> Tombstone:
+    return Tombstone(claim.id, claim.version, claim.first_seen_at)
+
+
+def _is_deferred(outcome: PutResult | None) -> bool:
+    return outcome is not None and outcome.outcome is PutOutcome.DEFERRED
 
 
 def _result(claim: ArticleClaim, version: int | None, outcome: PutResult | None) -> Indexed:

@@ -3,19 +3,37 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, select
+from sqlalchemy import Connection, Row, and_, exists, func, not_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import FeedState, Stage, State
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
+from pipeline.store.generations import paused
 from pipeline.store.leases import free, give_hosts_back, lease
 from pipeline.store.store import Store, claimable
 from pipeline.store.tables import articles, feeds, hosts
+
+BACKLOG = 10_000
+"""New articles that may wait for a stage before the one that feeds it rests: some minutes of work for it, and
+with the index away some 200 MB of documents. Polling never rests: what a feed shows may be gone tomorrow."""
+
+FEEDS_INTO = {Stage.FETCH: State.FETCHED, Stage.ENRICH: State.ENRICHED}
+"""In which state a new article leaves a stage. Re-runs and refills stay `indexed`, so they count nowhere."""
 
 
 def due_article(stage: Stage, now: ColumnElement[float]) -> ColumnElement[bool]:
     """Say in SQL that an article waits for a stage, now."""
     return and_(articles.c.stage == stage, articles.c.due_at <= now, free(articles, now))
+
+
+def may_claim(stage: Stage, now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Say in SQL that a stage may claim articles: no pause, and no backlog before the next one."""
+    if stage is Stage.INDEX:
+        return not_(paused(now))
+    if stage not in FEEDS_INTO:
+        return true()
+    waits = select(articles.c.id).where(articles.c.state == FEEDS_INTO[stage])
+    return not_(exists(waits.offset(BACKLOG).limit(1)))
 
 
 def due_feed(now: ColumnElement[float]) -> ColumnElement[bool]:
@@ -69,7 +87,7 @@ def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tup
     """Claim due articles for enrich or index; one whose earlier attempt failed is claimed alone."""
     with store.write() as connection:
         now = store.now()
-        waiting = select(articles).where(due_article(stage, now))
+        waiting = select(articles).where(due_article(stage, now), may_claim(stage, now))
         failed = waiting.where(articles.c.attempts > 0).order_by(articles.c.due_at).limit(1)
         rows = connection.execute(claimable(failed)).all()
         if not rows:
@@ -94,7 +112,7 @@ def _pages_in_turn(store: Store, limit: int, pages: int) -> dict[str, list[str]]
     with store.read() as connection:
         now = store.now()
         waiting = exists().where(articles.c.host == hosts.c.host, due_article(Stage.FETCH, now))
-        query = select(hosts.c.host).where(free_host(now), waiting)
+        query = select(hosts.c.host).where(may_claim(Stage.FETCH, now), free_host(now), waiting)
         query = query.order_by(hosts.c.next_request_at).limit(limit)
         names = [row.host for row in connection.execute(query)]
         rank = func.row_number().over(

@@ -19,12 +19,21 @@ from sqlalchemy.sql.elements import ColumnElement
 from pipeline.errors import WireroomError
 from pipeline.store.migrations import migrate
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, events, feeds, generations, hosts, metadata, projections
+from pipeline.store.tables import (
+    articles,
+    events,
+    feeds,
+    generations,
+    hosts,
+    metadata,
+    projections,
+    shipped_events,
+)
 
 BATCH = 500
 """Rows a transaction: some 2 MB of documents."""
 
-OF_AN_INDEX = (generations, projections)
+OF_AN_INDEX = (generations, projections, shipped_events)
 LEASES = frozenset({"lease_owner", "lease_until"})
 ALEMBIC = "alembic_version"
 

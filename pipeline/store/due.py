@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import exists, func, or_, select
 
 from pipeline.model import Stage, State
-from pipeline.store.claims import due_article, due_feed, free_host
+from pipeline.store.claims import due_article, due_feed, free_host, may_claim
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, feeds, hosts
 
@@ -32,7 +32,8 @@ def due_stages(store: Store) -> tuple[Stage, ...]:
             Stage.ENRICH: select(articles.c.id).where(due_article(Stage.ENRICH, now)),
             Stage.INDEX: select(articles.c.id).where(due_article(Stage.INDEX, now)),
         }
-        return tuple(stage for stage, query in begun.items() if connection.execute(query.limit(1)).first())
+        open_now = {stage: query.where(may_claim(stage, now)).limit(1) for stage, query in begun.items()}
+        return tuple(stage for stage, query in open_now.items() if connection.execute(query).first())
 
 
 def waiting(store: Store) -> Waiting:

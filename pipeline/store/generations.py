@@ -1,16 +1,45 @@
-"""The generations of the index, as the store knows them: one is live, others are being built, or kept."""
+"""The generations of the index, as the store knows them: one is live, others are being built, or kept.
 
-from collections.abc import Iterator
+The store is the truth: a generation is exchanged here first, and then exposed in the index. Whoever opens the
+live generation next mends what a crash in between left.
+"""
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, exists, func, insert, or_, select, true, update
+from sqlalchemy.sql.elements import ColumnElement
 
+from pipeline.errors import GenerationMovedError, RebuildBusyError, RebuildFailedError
 from pipeline.model import Stage, State
+from pipeline.store.leases import has_died
 from pipeline.store.store import Store
-from pipeline.store.tables import LIVE, articles, generations, projections
+from pipeline.store.tables import BUILDING, KEPT, LIVE, articles, generations, projections
 
 LOCK = 0x77697265
 """Names the lock of the generations among PostgreSQL's advisory locks; any number that is always the same."""
+
+HOLD_S = 60.0
+"""How long a builder without a sign of life keeps others off; on its machine its death is seen at once."""
+
+FORGET_BATCH = 10_000
+"""Projections deleted in one transaction, so that no stage waits for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """Hold what the store knows of one generation."""
+
+    name: str
+    state: str
+    created_at: float
+    mapping: int | None
+    is_held: bool  # a builder lives
+    documents: int  # that it holds, or is about to
+    progress: dict[str, Any] | None
+    proof: dict[str, Any] | None
 
 
 @contextmanager
@@ -38,7 +67,36 @@ def read_live(connection: Connection) -> str | None:
     ).scalar_one_or_none()
 
 
-def adopt_generation(store: Store, name: str, *, instead_of: str | None) -> str:
+def read_generations(store: Store) -> tuple[Generation, ...]:
+    """Read all generations, newest first."""
+    with store.read() as connection:
+        now = store.read_clock(connection)
+        counted = select(projections.c.generation, func.count()).group_by(projections.c.generation)
+        documents: dict[str, int] = dict(connection.execute(counted).tuples().all())
+        rows = connection.execute(select(generations).order_by(generations.c.created_at.desc())).all()
+    same = ("name", "state", "created_at", "mapping", "progress", "proof")
+    return tuple(
+        Generation(
+            is_held=_is_held(row, now),
+            documents=documents.get(row.name, 0),
+            **{name: getattr(row, name) for name in same},
+        )
+        for row in rows
+    )
+
+
+def is_live(connection: Connection, name: str) -> bool:
+    """Tell whether a generation is live, and hold it so until the transaction ends."""
+    query = select(generations.c.name).where(generations.c.name == name, generations.c.state == LIVE)
+    return connection.execute(query.with_for_update(read=True)).first() is not None
+
+
+def paused(now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Say in SQL that index is to claim nothing, since a builder is at its last lap."""
+    return exists().where(generations.c.paused_until > now)
+
+
+def adopt_generation(store: Store, name: str, *, instead_of: str | None, mapping: int | None = None) -> str:
     """Make a new, empty generation the live one: every document is due for it. Return the live generation's
     name: another one when somebody has put one in the place of the same lost one before."""
     with lock(store) as connection:
@@ -47,19 +105,156 @@ def adopt_generation(store: Store, name: str, *, instead_of: str | None) -> str:
             return live
         connection.execute(delete(projections).where(projections.c.generation == live))
         connection.execute(delete(generations).where(generations.c.name == live))
-        now = store.now()
-        connection.execute(insert(generations).values(name=name, state=LIVE, created_at=now))
-        rests = (
-            articles.c.state == State.INDEXED,
-            or_(articles.c.stage.is_(None), articles.c.stage == Stage.FETCH),
-        )
-        connection.execute(
-            update(articles)
-            .where(*rests, articles.c.version > 0)
-            .values(
-                stage=Stage.INDEX,
-                refetch_at=case((articles.c.stage == Stage.FETCH, articles.c.due_at)),
-                due_at=now,
-            )
-        )
+        row = {"name": name, "state": LIVE, "created_at": store.now(), "mapping": mapping}
+        connection.execute(insert(generations).values(row))
+        _make_due(connection, store, name)
     return name
+
+
+def hold_building(store: Store, name: str, *, owner: str, mapping: int) -> str:
+    """Take the generation that is being built, or begin one under this name; return its name.
+
+    Raises RebuildBusyError while another builder lives."""
+    with lock(store) as connection:
+        _refuse_second(connection, store)
+        begun = connection.execute(
+            select(generations.c.name).where(generations.c.state == BUILDING)
+        ).scalar_one_or_none()
+        if begun is None:
+            row = {"name": name, "state": BUILDING, "created_at": store.now(), "mapping": mapping}
+            connection.execute(insert(generations).values(row))
+        _hold(connection, store, begun or name, owner)
+    return begun or name
+
+
+def hold_kept(store: Store, name: str, *, owner: str) -> None:
+    """Take a kept generation. Raises RebuildBusyError while a builder lives."""
+    with lock(store) as connection:
+        _refuse_second(connection, store)
+        _hold(connection, store, name, owner)
+
+
+def keep_hold(store: Store, name: str, owner: str, **values: Any) -> None:
+    """Show a sign of life, and write `progress`, `proof` or `mapping` down with it.
+
+    Raises GenerationMovedError when another builder has taken over."""
+    with store.write() as connection:
+        check_hold(connection, name, owner)
+        until = {"owned_until": store.now() + HOLD_S}
+        connection.execute(update(generations).where(generations.c.name == name).values(**until, **values))
+
+
+def check_hold(connection: Connection, name: str, owner: str) -> None:
+    """Make sure that a generation is ours until the transaction ends. Raises GenerationMovedError."""
+    mine = (generations.c.name == name, generations.c.owner == owner)
+    if connection.execute(select(generations.c.name).where(*mine).with_for_update(read=True)).first() is None:
+        raise GenerationMovedError(f"another process has taken generation {name} over")
+
+
+def let_go(store: Store, name: str, owner: str) -> None:
+    """End a builder's hold and its pause; another builder's are left alone."""
+    with store.write() as connection:
+        mine = (generations.c.name == name, generations.c.owner == owner)
+        freed = {"owner": None, "owned_until": None, "paused_until": None}
+        connection.execute(update(generations).where(*mine).values(freed))
+
+
+def pause(store: Store, name: str, owner: str, *, seconds: float) -> None:
+    """Let index claim nothing for so many seconds by the store's clock; 0 ends the pause."""
+    with store.write() as connection:
+        check_hold(connection, name, owner)
+        until = store.now() + seconds if seconds else None
+        connection.execute(update(generations).where(generations.c.name == name).values(paused_until=until))
+
+
+def count_in_flight(store: Store) -> int:
+    """Count the articles that index workers hold just now."""
+    with store.read() as connection:
+        held = (articles.c.stage == Stage.INDEX, articles.c.lease_owner.is_not(None))
+        return connection.execute(
+            select(func.count()).where(*held, articles.c.lease_until > store.now())
+        ).scalar_one()
+
+
+def swap(store: Store, name: str, owner: str, *, proof: dict[str, Any]) -> None:
+    """Make a proved generation the live one and keep the one before. What it lacks is due for it: so nothing
+    is lost that index finished in between. Raises GenerationMovedError when it is not ours any more."""
+    with lock(store) as connection:
+        check_hold(connection, name, owner)
+        connection.execute(update(generations).where(generations.c.state == LIVE).values(state=KEPT))
+        free = {"owner": None, "owned_until": None, "paused_until": None, "progress": None}
+        live = {"state": LIVE, "proof": proof, **free}
+        connection.execute(update(generations).where(generations.c.name == name).values(live))
+        _make_due(connection, store, name)
+
+
+def forget(store: Store, name: str) -> None:
+    """Delete a generation that is not live. Raises RebuildFailedError for the live one."""
+    if live_generation(store) == name:
+        raise RebuildFailedError(f"generation {name} is live and cannot be deleted")
+    clear(store, name)
+    with lock(store) as connection:
+        connection.execute(delete(generations).where(generations.c.name == name, generations.c.state != LIVE))
+
+
+def clear(store: Store, name: str) -> None:
+    """Forget what a generation holds, a batch at a time."""
+    some = select(projections.c.article_id).where(projections.c.generation == name).limit(FORGET_BATCH)
+    mine = (projections.c.generation == name, projections.c.article_id.in_(some))
+    deleted = FORGET_BATCH
+    while deleted == FORGET_BATCH:
+        with store.write() as connection:
+            deleted = connection.execute(delete(projections).where(*mine)).rowcount
+
+
+def names_kept(store: Store) -> Sequence[str]:
+    """Name the kept generations, newest first."""
+    with store.read() as connection:
+        kept = select(generations.c.name).where(generations.c.state == KEPT)
+        return connection.execute(kept.order_by(generations.c.created_at.desc())).scalars().all()
+
+
+def _make_due(connection: Connection, store: Store, name: str) -> None:
+    """Make due for index what rests though a generation lacks it, and what a generation holds though it is
+    removed."""
+    now = store.now()
+    held = and_(projections.c.generation == name, projections.c.article_id == articles.c.id)
+    lacks = and_(
+        articles.c.state == State.INDEXED,
+        articles.c.version > 0,
+        ~exists().where(held, projections.c.version >= articles.c.version),
+    )
+    haunts = and_(articles.c.state == State.DROPPED, exists().where(held))
+    rests = or_(articles.c.stage.is_(None), articles.c.stage == Stage.FETCH)
+    connection.execute(
+        update(articles)
+        .where(rests, or_(lacks, haunts))
+        .values(
+            stage=Stage.INDEX,
+            refetch_at=case((articles.c.stage == Stage.FETCH, articles.c.due_at)),
+            due_at=now,
+        )
+    )
+
+
+def _refuse_second(connection: Connection, store: Store) -> None:
+    now = store.read_clock(connection)
+    held = connection.execute(select(generations).where(generations.c.owner.is_not(None))).all()
+    for row in held:
+        if _is_held(row, now):
+            raise RebuildBusyError(
+                f"generation {row.name} is being built by process {row.owner.split(':')[1]} on"
+                f" {row.owner.split(':')[0]}: `wireroom reindex status` tells how far it is"
+            )
+
+
+def _is_held(row: Any, now: float) -> bool:
+    return row.owner is not None and row.owned_until > now and not has_died(row.owner)
+
+
+def _hold(connection: Connection, store: Store, name: str, owner: str) -> None:
+    # One builder at a time: a dead one's hold on another generation ends, too.
+    ended = {"owner": None, "owned_until": None, "paused_until": None}
+    connection.execute(update(generations).where(true()).values(ended))
+    mine = {"owner": owner, "owned_until": store.now() + HOLD_S}
+    connection.execute(update(generations).where(generations.c.name == name).values(mine))

@@ -5,15 +5,21 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, case, delete, insert, select, update
 
+from pipeline.errors import GenerationMovedError
 from pipeline.model import Document, Stage, State
 from pipeline.outcomes import Cause
 from pipeline.store.claimed import ArticleClaim
 from pipeline.store.codec import pack_document, unpack_document
 from pipeline.store.enriched import read_sightings, refresh_sightings
 from pipeline.store.events import Happening, record
-from pipeline.store.leases import finish
+from pipeline.store.generations import is_live
+from pipeline.store.leases import finish, give_back
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, documents, projections
+from pipeline.store.tables import KEPT, articles, documents, events, generations, projections
+
+LASTS_S = 300.0
+"""An article that the index puts off is told of when nothing has been told for so long: an overload of some
+seconds is no news, and a day of it is a few hundred lines, not a million."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +44,14 @@ def read_documents(store: Store, claims: Sequence[ArticleClaim]) -> tuple[Docume
 
 
 def record_indexed(store: Store, generation: str, results: Sequence[Indexed]) -> int:
-    """Write what a generation now holds and free the articles; return how many were still ours."""
+    """Write what the live generation now holds and free the articles; return how many were still ours.
+
+    Raises GenerationMovedError when another generation has become the live one."""
     with store.write() as connection:
+        _check_live(connection, generation)
         ours = [each for each in results if _finish_indexed(connection, store, each)]
         held = [each for each in ours if each.rejected is None]
-        ids = [each.claim.id for each in held]
-        mine = (projections.c.generation == generation, projections.c.article_id.in_(ids))
-        connection.execute(delete(projections).where(*mine))
+        _delete_projections(connection, generation, [each.claim.id for each in held])
         if held:
             rows = [
                 {"generation": generation, "article_id": each.claim.id, "version": each.version}
@@ -56,16 +63,59 @@ def record_indexed(store: Store, generation: str, results: Sequence[Indexed]) ->
 
 
 def record_removed(store: Store, generation: str, claims: Sequence[ArticleClaim]) -> None:
-    """Write that a generation holds removed articles no more."""
+    """Write that the live generation holds removed articles no more. Raises as `record_indexed` does."""
     if not claims:
         return
     with store.write() as connection:
+        _check_live(connection, generation)
         ours = [claim for claim in claims if finish(connection, claim, {"stage": None, "due_at": None})]
-        ids = [claim.id for claim in ours]
-        mine = (projections.c.generation == generation, projections.c.article_id.in_(ids))
-        connection.execute(delete(projections).where(*mine))
+        _delete_projections(connection, generation, [claim.id for claim in ours])
         done = [Happening(stage=Stage.INDEX, outcome="removed", article_id=claim.id) for claim in ours]
         record(connection, store, done)
+
+
+def kept_with(store: Store, claims: Sequence[ArticleClaim]) -> Sequence[str]:
+    """Name the kept generations that hold any of some articles."""
+    ids = [claim.id for claim in claims]
+    with store.read() as connection:
+        holds = select(projections.c.generation).where(projections.c.article_id.in_(ids))
+        kept = select(generations.c.name).where(generations.c.state == KEPT)
+        return connection.execute(kept.where(generations.c.name.in_(holds))).scalars().all()
+
+
+def forget_kept(store: Store, generation: str, claims: Sequence[ArticleClaim]) -> None:
+    """Write that a kept generation holds removed articles no more."""
+    with store.write() as connection:
+        _delete_projections(connection, generation, [claim.id for claim in claims])
+
+
+def put_off(store: Store, claims: Sequence[ArticleClaim], *, delay_s: float, detail: str) -> None:
+    """Give articles back untried that the index does not take just now; when it lasts, an event says so."""
+    with store.write() as connection:
+        give_back(connection, store, claims, delay_s=delay_s)
+        recent = select(events.c.article_id).where(
+            events.c.article_id.in_([claim.id for claim in claims]), events.c.at > store.now() - LASTS_S
+        )
+        told = set(connection.execute(recent).scalars())
+        late = [claim for claim in claims if claim.id not in told]
+        record(
+            connection,
+            store,
+            [
+                Happening(stage=Stage.INDEX, outcome="deferred", detail=detail, article_id=claim.id)
+                for claim in late
+            ],
+        )
+
+
+def _check_live(connection: Connection, generation: str) -> None:
+    if not is_live(connection, generation):
+        raise GenerationMovedError(f"generation {generation} is not live any more")
+
+
+def _delete_projections(connection: Connection, generation: str, ids: Sequence[str]) -> None:
+    mine = (projections.c.generation == generation, projections.c.article_id.in_(ids))
+    connection.execute(delete(projections).where(*mine))
 
 
 def _write_refreshed(store: Store, claim: ArticleClaim, document: Document) -> Document:

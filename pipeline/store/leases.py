@@ -26,7 +26,7 @@ BACK_OFF_S = 1.0
 """The wait after a first crashed attempt; it grows with the square of the attempts."""
 
 
-def new_owner(stage: Stage) -> str:
+def new_owner(stage: Stage | str) -> str:
     """Name a claimant, machine:pid:stage:nonce, so that others on its machine can see whether it lives."""
     return f"{socket.gethostname()}:{os.getpid()}:{stage}:{secrets.token_hex(4)}"
 
@@ -67,6 +67,14 @@ def finish(connection: Connection, claim: ArticleClaim, values: dict[str, Any]) 
 
 def release(store: Store, claims: Sequence[ArticleClaim], *, delay_s: float = 0.0) -> None:
     """Give articles back untried, due after a delay; what is no longer owned is left alone."""
+    with store.write() as connection:
+        give_back(connection, store, claims, delay_s=delay_s)
+
+
+def give_back(
+    connection: Connection, store: Store, claims: Sequence[ArticleClaim], *, delay_s: float
+) -> None:
+    """Give articles back inside a transaction, as `release` does."""
     if not claims:
         return
     statement = (
@@ -80,11 +88,8 @@ def release(store: Store, claims: Sequence[ArticleClaim], *, delay_s: float = 0.
             due_at=store.now() + delay_s,
         )
     )
-    with store.write() as connection:
-        connection.execute(
-            statement,
-            [{"row_id": each.id, "owner": each.owner, "was_touched": each.touched} for each in claims],
-        )
+    rows = [{"row_id": each.id, "owner": each.owner, "was_touched": each.touched} for each in claims]
+    connection.execute(statement, rows)
 
 
 def blame(store: Store, claim: ArticleClaim, stage: Stage, *, detail: str) -> None:
@@ -156,12 +161,13 @@ def free_all(store: Store) -> None:
 
 
 def _dead_owners(connection: Connection, table: Table) -> list[str]:
-    here = socket.gethostname()
     held = select(table.c.lease_owner).where(table.c.lease_owner.is_not(None)).distinct()
-    owners = connection.execute(held).scalars().all()
-    return [
-        owner for owner in owners if owner.startswith(f"{here}:") and not _alive(int(owner.split(":")[1]))
-    ]
+    return [owner for owner in connection.execute(held).scalars() if has_died(owner)]
+
+
+def has_died(owner: str) -> bool:
+    """Tell whether a claimant was a process of this machine that is there no more."""
+    return owner.startswith(f"{socket.gethostname()}:") and not _alive(int(owner.split(":")[1]))
 
 
 def _alive(pid: int) -> bool:

@@ -25,7 +25,8 @@ metadata = MetaData(
     }
 )
 
-LIVE = "live"
+LIVE, BUILDING, KEPT = "live", "building", "kept"
+"""States of a generation: the one that is searched, one on its way, and earlier ones to go back to."""
 
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 """Row numbers of what grows without end; SQLite counts by itself only in INTEGER PRIMARY KEY."""
@@ -110,6 +111,7 @@ articles = Table(
     Index(None, "stage", "attempts", "news_at"),
     Index(None, "host", "stage", "due_at"),
     Index(None, "state"),
+    Index(None, "indexed_at", "id"),
 )
 
 urls = Table(
@@ -172,6 +174,13 @@ generations = Table(
     Column("name", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("mapping", Integer),  # the version of the fields that it was made with
+    # Who builds it or brings it up to date, until when, and until when index claims nothing for its sake.
+    Column("owner", Text),
+    Column("owned_until", Double),
+    Column("paused_until", Double),
+    Column("progress", JSON),
+    Column("proof", JSON),
 )
 
 projections = Table(
@@ -195,6 +204,29 @@ events = Table(
     Column("detail", Text),
     Index(None, "article_id"),
     Index(None, "feed_id"),
+    Index(None, "at"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("search", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("read_at", Double, nullable=False),
+    Column("read_id", Text, nullable=False),
+    Column("given", LargeBinary, nullable=False),
+    Column("saves", Integer, nullable=False),
+    Column("saved_at", Double, nullable=False),
+)
+
+# The newest events that are in the index's data stream; see shipping.py.
+shipped_events = Table(
+    "shipped_events",
+    metadata,
+    # With the time: SQLite gives numbers again when all events were trimmed.
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, primary_key=True),
     Index(None, "at"),
 )
 

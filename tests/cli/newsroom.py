@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.archive.warc import open_archive
 from pipeline.identity import article_id, host_of, url_key
 from pipeline.indexing.index import Tombstone
-from pipeline.indexing.tantivy import open_or_create
+from pipeline.indexing.tantivy import TantivyGenerations
 from pipeline.model import (
     Document,
     Entity,
@@ -177,10 +177,10 @@ def quarantine(store: Store) -> None:
 
 def index(store: Store, home: Path) -> None:
     """Index every document that is due, and remove what is dropped."""
-    generation = live_generation(store) or "g1"
-    writer, created = open_or_create(home / "index", generation=generation)
-    if created:
-        adopt_generation(store, generation, instead_of=live_generation(store))
+    generation = live_generation(store) or adopt_generation(store, "g1", instead_of=None)
+    generations = TantivyGenerations(home / "index")
+    writer = generations.open(generation)
+    generations.expose(generation)
     claims = claim_articles(store, Stage.INDEX, owner=OWNER, limit=100)
     gone = [claim for claim in claims if claim.state == "dropped"]
     kept = [claim for claim in claims if claim.state != "dropped"]

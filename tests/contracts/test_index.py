@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import QueryError
-from pipeline.indexing.index import Index, PutOutcome, Searcher, Tombstone
-from pipeline.indexing.tantivy import open_or_create
+from pipeline.errors import QueryError, WireroomError
+from pipeline.indexing.index import Generations, Index, PutOutcome, Searcher, Tombstone
+from pipeline.indexing.tantivy import TantivyGenerations
 from pipeline.model import Document, Entity, Label, Published, Sighting, Stamps, TextSource
-from pipeline.search.query import Clock
+from pipeline.search.query import Clock, Ids
 from pipeline.search.request import Facet, Results, Sort, read_request
 from pipeline.search.tantivy import open_searcher
 
@@ -25,6 +25,7 @@ def at(written: str) -> float:
 
 
 NOW = at("2026-03-10T12:00:00")
+SAME = 1_200  # articles of one second: more than a back-end reads at a time
 
 
 def article(
@@ -293,16 +294,21 @@ ARTICLES = (
 
 @dataclass(frozen=True)
 class Backend:
-    """One index under test: its writing and its searching side."""
+    """One index under test: its generations, the writing side of the exposed one, the searching side."""
 
+    generations: Generations
     index: Index
     searcher: Searcher
+    tells_words: bool = False  # significant words
 
     def put(self, *documents: Document) -> list[PutOutcome]:
         results = self.index.put(documents)
         self.index.commit()
         assert [result.id for result in results] == [document.id for document in documents]
         return [result.outcome for result in results]
+
+    def held(self, name: str = "contract") -> list[tuple[str, int]]:
+        return sorted((each.id, each.version) for each in self.generations.held(name))
 
     def search(self, text: str = "", **options: object) -> Results:
         return self.searcher.search(read_request(text, now=NOW, **options))
@@ -316,10 +322,11 @@ class Backend:
 
 
 def open_tantivy(folder: Path, stack: ExitStack) -> Backend:
-    index, made = open_or_create(folder, generation="contract")
-    assert made
+    generations = TantivyGenerations(folder)
+    index = generations.open("contract")
     stack.callback(index.close)
-    return Backend(index, open_searcher(folder))
+    generations.expose("contract")
+    return Backend(generations, index, open_searcher(folder))
 
 
 BACKENDS: dict[str, Callable[[Path, ExitStack], Backend]] = {"tantivy": open_tantivy}
@@ -485,6 +492,8 @@ def test_a_hit_is_shown_from_the_index_alone(news: Backend) -> None:
     assert hit.first_seen_at == at("2026-03-01T23:30:00")
     assert (hit.text_source, hit.partial) == (TextSource.PAGE, None)
     assert hit.entities == ((PERSON, ("Jane Roe",)), (ORGANIZATION, ()), (PLACE, ("Ohio",)))
+    assert (hit.authors, hit.tags) == (("Mary Major", "Richard Miles"), ("Politics", "US News"))
+    assert hit.feeds == ("https://example.com/rss",)
     assert hit.score is not None
     assert hit.score > 0
 
@@ -635,6 +644,65 @@ def test_a_damaged_cursor_is_refused(news: Backend) -> None:
             news.search("harvest", size=2, after=broken)
 
 
+# Snapshots
+
+
+@pytest.mark.parametrize("sort", [Sort.NEWEST, Sort.OLDEST])
+@pytest.mark.parametrize("by", list(Clock))
+@pytest.mark.parametrize("query", ["", "harvest", "election OR harvest OR climate"])
+def test_a_scan_gives_all_hits_in_the_order_of_the_pages(
+    news: Backend, query: str, sort: Sort, by: Clock
+) -> None:
+    request = read_request(query, now=NOW, sort=sort, by=by, size=2)
+    with news.searcher.snapshot() as snapshot:
+        scanned = list(snapshot.scan(request))
+    assert [hit.id for hit in scanned] == walk(news, query, 7, sort=sort, by=by)
+    assert scanned == [news.searcher.get(hit.id) for hit in scanned]
+
+
+def test_a_scan_of_many_pages_of_equal_times_misses_and_repeats_nothing(empty: Backend) -> None:
+    same = [
+        article(f"{number:05}", "Harvest", "The harvest.", seen=f"2026-03-0{1 + number // SAME}T08:00:00")
+        for number in range(3 * SAME)
+    ]
+    empty.put(*same)
+    with empty.searcher.snapshot() as snapshot:
+        ids = [hit.id for hit in snapshot.scan(read_request("harvest", now=NOW))]
+    assert (len(ids), set(ids)) == (len(same), {each.id for each in same})
+
+
+def test_a_snapshot_stays_as_it_was_while_articles_come_change_and_go(empty: Backend) -> None:
+    empty.put(*ARTICLES)
+    request = read_request("", now=NOW)
+    with empty.searcher.snapshot() as snapshot:
+        hits = snapshot.scan(request)
+        read = [next(hits).version]
+        empty.put(article("late", "Late", "A late article."), replace(ARTICLES[0], version=2))
+        empty.index.remove([Tombstone(ARTICLES[1].id, 2, ARTICLES[1].first_seen_at)])
+        empty.index.commit()
+        read += [hit.version for hit in hits]
+        assert read == [1] * len(ARTICLES)
+        assert {hit.id for hit in snapshot.scan(request)} == ALL
+    assert empty.ids() == ALL - {ARTICLES[1].id} | {"late"}
+
+
+def test_a_scan_finds_articles_by_their_ids_and_no_removed_one(empty: Backend) -> None:
+    empty.put(*ARTICLES)
+    empty.index.remove([Tombstone("vote", 2, ARTICLES[0].first_seen_at)])
+    empty.index.commit()
+    request = read_request("", now=NOW)
+    with empty.searcher.snapshot() as snapshot:
+        asked = replace(request, filters=(Ids(("vote", "tokyo", "nothing", "wahl")),))
+        assert {hit.id for hit in snapshot.scan(asked)} == {"tokyo", "wahl"}
+        assert list(snapshot.scan(replace(request, query=Ids(())))) == []
+
+
+def test_a_snapshot_names_the_generation_that_it_reads(news: Backend) -> None:
+    with news.searcher.snapshot() as snapshot:
+        assert snapshot.edition.generation == "contract"
+        assert snapshot.edition.mapping > 0
+
+
 # Facets
 
 
@@ -713,10 +781,97 @@ def test_a_day_of_summer_time_has_23_hours(empty: Backend) -> None:
     }
 
 
+def test_a_name_is_counted_by_its_key_and_shown_in_its_commonest_form(empty: Backend) -> None:
+    written = ["UN", "United Nations", "UN", "U.N."]
+    for number, name in enumerate(written):
+        entity = Entity(label=ORGANIZATION, name=name, key="united nations", count=1, first_offset=0)
+        empty.put(replace(article(f"a{number}", "T", "x"), entities=(entity,)))
+    (bucket,) = empty.facet("organization").buckets
+    assert (bucket.value, bucket.key, bucket.count) == ("UN", "united nations", 4)
+    everywhere = {"a0", "a1", "a2", "a3"}
+    assert empty.ids('organization:"United Nations"') == empty.ids("entity:nations") == everywhere
+    assert empty.ids("", entity=["united nations"]) == everywhere
+    assert empty.ids("organization:u") == {"a3"}
+
+
+def test_a_tag_is_shown_in_its_commonest_form(empty: Backend) -> None:
+    for number, tag in enumerate(["politics", "Politics", "POLITICS", "Politics"]):
+        empty.put(article(f"a{number}", "T", "x", tags=(tag, "Other")))
+    assert counts(empty.facet("tag")) == {"Politics": 4, "Other": 4}
+
+
 def test_facets_of_nothing_are_empty(news: Backend) -> None:
     for name in ("person", "outlet", "language", "day"):
         facet = news.facet(name, "nowhere")
         assert (facet.buckets, facet.other, facet.missing) == ((), 0, 0)
+
+
+# Recency, and what stands out
+
+
+def test_on_request_a_newer_article_comes_before_an_older_one_that_fits_little_better(empty: Backend) -> None:
+    empty.put(
+        article("old", "News", "Storm over the harbour.", seen="2026-01-01T00:00:00"),
+        article("new", "News", "Storm over the harbour, and much else besides.", seen="2026-03-10T00:00:00"),
+        article("title", "Storm, storm", "Storm and storm.", seen="2026-01-01T00:00:00"),
+    )
+    assert [hit.id for hit in empty.search("storm").hits] == ["title", "old", "new"]
+    assert [hit.id for hit in empty.search("storm", recent=True).hits] == ["title", "new", "old"]
+    assert walk(empty, "storm", 1, recent=True) == ["title", "new", "old"]
+
+
+def telling(backend: Backend, query: str, *names: str) -> dict[str, list[tuple[str, str, int, int]]]:
+    """List what stands out in a search: value, key, count and background by name."""
+    return {
+        each.name.value: [(one.value, one.key, one.count, one.background) for one in each.standouts]
+        for each in backend.search(query, significant=names).significant
+    }
+
+
+WIRE_COPY = "Read more about this in our newsletter, every morning at seven."
+HARVESTS = tuple(
+    article(
+        f"h{number}",
+        "In the fields",
+        f"{text} {WIRE_COPY}",
+        entities=((PERSON, "Ada Okafor"), (PLACE, "Lagos"), *(((PERSON, "Jane Roe"),) if number < 2 else ())),
+    )
+    for number, text in enumerate(
+        (
+            "The harvest is lost, says one.",
+            "A river drowned the whole harvest.",
+            "Nobody knows what a harvest costs now.",
+            "Farmers mourn; their harvest rots.",
+        )
+    )
+)
+OTHERS = tuple(
+    article(f"o{number}", "A match", f"{word} players met in the city.", entities=((PLACE, "Lagos"),))
+    for number, word in enumerate(["Young", "Tall", "Tired", "Six", "Angry", "Lucky"])
+)
+
+
+def test_what_stands_out_is_more_frequent_in_the_hits_than_in_all_articles(empty: Backend) -> None:
+    empty.put(*HARVESTS, *OTHERS)
+    # Lagos is in every article, and Jane Roe in two only, which may be chance.
+    assert telling(empty, "harvest", "person", "place") == {
+        "person": [("Ada Okafor", "ada okafor", 4, 4)],
+        "place": [],
+    }
+    (people,) = empty.search("harvest", significant=["person"]).significant
+    # JLH: four of four hits against four of ten articles.
+    assert people.standouts[0].score == pytest.approx((1 - 0.4) * (1 / 0.4))
+
+
+def test_words_stand_out_where_the_index_can_tell_them_and_wire_copy_does_not(empty: Backend) -> None:
+    empty.put(*HARVESTS, *OTHERS)
+    if not empty.tells_words:
+        with pytest.raises(QueryError, match="cannot tell significant words"):
+            empty.search("person:okafor", significant=["words"])
+        return
+    words = telling(empty, "person:okafor", "words")["words"]
+    assert ("harvest", "harvest", 4, 4) in words
+    assert not {"newsletter", "players"} & {value for value, *_ in words}
 
 
 # Highlights
@@ -761,7 +916,7 @@ def test_highlights_are_plain_text_with_the_asked_marks(news: Backend) -> None:
 def test_a_document_that_is_put_again_is_stored_once(empty: Backend) -> None:
     document = article("one", "One", "Once upon a time")
     assert [empty.put(document), empty.put(document)] == [[PutOutcome.STORED]] * 2
-    assert (empty.index.count(), list(empty.index.versions())) == (1, [("one", 1)])
+    assert (empty.index.count(), empty.held()) == (1, [("one", 1)])
 
 
 def test_a_newer_version_replaces_the_older_one(empty: Backend) -> None:
@@ -773,20 +928,20 @@ def test_a_newer_version_replaces_the_older_one(empty: Backend) -> None:
 def test_an_older_version_never_replaces_a_newer_one(empty: Backend) -> None:
     empty.put(article("one", "New words", "new", version=2))
     assert empty.put(article("one", "Old words", "old")) == [PutOutcome.SUPERSEDED]
-    assert (empty.ids("old"), list(empty.index.versions())) == (set(), [("one", 2)])
+    assert (empty.ids("old"), empty.held()) == (set(), [("one", 2)])
 
 
 def test_of_two_versions_in_one_batch_the_newer_stays(empty: Backend) -> None:
     versions = [article("one", "Words", f"text{version}", version=version) for version in (1, 3, 2)]
     assert empty.put(*versions) == [PutOutcome.STORED, PutOutcome.STORED, PutOutcome.SUPERSEDED]
-    assert (empty.ids("text3"), list(empty.index.versions())) == ({"one"}, [("one", 3)])
+    assert (empty.ids("text3"), empty.held()) == ({"one"}, [("one", 3)])
 
 
 def test_a_removed_document_is_gone_and_an_older_version_does_not_bring_it_back(empty: Backend) -> None:
     empty.put(article("one", "One", "text"), article("two", "Two", "text"))
     empty.index.remove([Tombstone("one", 2, NOW)])
     empty.index.commit()
-    assert (empty.ids(), empty.index.count(), list(empty.index.versions())) == ({"two"}, 1, [("two", 1)])
+    assert (empty.ids(), empty.index.count(), empty.held()) == ({"two"}, 1, [("two", 1)])
     assert (empty.ids("-nothing"), empty.searcher.get("one")) == ({"two"}, None)
     assert counts(empty.facet("outlet")) == {"The Example": 1}
     assert empty.put(article("one", "One", "text", version=2)) == [PutOutcome.SUPERSEDED]
@@ -799,7 +954,7 @@ def test_a_removal_spares_a_newer_version(empty: Backend) -> None:
     empty.put(article("one", "One", "text", version=5))
     empty.index.remove([Tombstone("one", 4, NOW), Tombstone("never", 1, NOW)])
     empty.index.commit()
-    assert list(empty.index.versions()) == [("one", 5)]
+    assert empty.held() == [("one", 5)]
 
 
 def test_put_and_remove_in_one_batch_end_as_they_came(empty: Backend) -> None:
@@ -807,7 +962,7 @@ def test_put_and_remove_in_one_batch_end_as_they_came(empty: Backend) -> None:
     empty.index.remove([Tombstone("one", 2, NOW)])
     empty.index.put([article("one", "One", "text", version=3)])
     empty.index.commit()
-    assert list(empty.index.versions()) == [("one", 3)]
+    assert empty.held() == [("one", 3)]
 
 
 def test_nothing_is_found_before_it_is_committed(empty: Backend) -> None:
@@ -845,11 +1000,118 @@ def test_a_text_without_any_word_is_kept(empty: Backend) -> None:
     assert empty.ids() == {"dots"}
 
 
-def test_versions_are_listed_by_id(news: Backend) -> None:
-    listed = list(news.index.versions())
-    assert listed == sorted(listed)
-    assert dict(listed) == {document.id: document.version for document in ARTICLES}
+# Generations: several may be there, one is searched
+
+
+def test_a_generation_is_read_back_as_it_should_be_kept(news: Backend) -> None:
+    held = {each.id: each for each in news.generations.held("contract")}
+    assert {id: each.version for id, each in held.items()} == {each.id: each.version for each in ARTICLES}
+    assert {each.id: each.sha256 for each in held.values()} == {
+        each.id: news.generations.digest(each) for each in ARTICLES
+    }
     assert news.index.count() == len(ARTICLES)
+
+
+def test_some_ids_are_read_back(news: Backend) -> None:
+    some = {
+        each.id: each.sha256 for each in news.generations.held("contract", ids=["vote", "nothing", "wahl"])
+    }
+    vote, wahl = (each for each in ARTICLES if each.id in ("vote", "wahl"))
+    assert some == {"vote": news.generations.digest(vote), "wahl": news.generations.digest(wahl)}
+
+
+def test_what_is_kept_does_not_depend_on_the_hour(news: Backend) -> None:
+    (vote,) = (each for each in ARTICLES if each.id == "vote")
+    assert news.generations.digest(vote) == news.generations.digest(replace(vote))
+
+
+CHANGES = {
+    "title": "Another title",
+    "text": "Another text",
+    "authors": ("Another Author",),
+    "tags": ("Another tag",),
+    "language": "fr",
+    "url": "https://example.com/another",
+    "outlet_name": "Another outlet",
+    "published": None,
+    "partial": "robots",
+    "sightings": (Sighting(feed="https://another.example/rss", seen_at=NOW),),
+    "entities": (Entity(label=PERSON, name="Another Person", key="another person", count=1, first_offset=0),),
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_single_field_that_differs_is_seen_and_named(empty: Backend, field: str) -> None:
+    (vote,) = (each for each in ARTICLES if each.id == "vote")
+    empty.put(replace(vote, **{field: CHANGES[field]}))
+    (held,) = empty.generations.held("contract")
+    assert held.sha256 != empty.generations.digest(vote)
+    assert empty.generations.differing("contract", vote)
+    assert not empty.generations.differing("contract", replace(vote, **{field: CHANGES[field]}))
+
+
+def test_every_write_changes_the_mark_even_of_the_same_version(empty: Backend) -> None:
+    def mark() -> str:
+        (held,) = empty.generations.held("contract", hashed=False)
+        return held.mark
+
+    empty.put(article("one", "One", "Once"))
+    first = mark()
+    empty.put(article("two", "Two", "Twice"))
+    empty.index.remove([Tombstone("two", 1, NOW)])
+    empty.index.commit()
+    assert mark() == first
+    empty.put(article("one", "One", "Once", version=2))
+    assert mark() != first
+
+
+def test_tombstones_are_not_read_back(empty: Backend) -> None:
+    empty.put(article("one", "One", "Once"))
+    empty.index.remove([Tombstone("one", 2, NOW)])
+    empty.index.commit()
+    assert list(empty.generations.held("contract")) == []
+    assert list(empty.generations.held("contract", ids=["one"])) == []
+
+
+def test_a_generation_is_built_beside_the_exposed_one_and_searched_when_it_is_exposed(empty: Backend) -> None:
+    empty.put(article("old", "Old", "words"))
+    with closing(empty.generations.open("next")) as building:
+        building.put([article("new", "New", "words")])
+        building.commit()
+        empty.put(article("old2", "Old", "words"))
+        assert (empty.ids("words"), empty.generations.exposed()) == ({"old", "old2"}, "contract")
+        assert [empty.held("contract"), empty.held("next")] == [[("old", 1), ("old2", 1)], [("new", 1)]]
+        for _ in range(2):
+            empty.generations.expose("next")
+            assert (empty.ids("words"), empty.generations.exposed()) == ({"new"}, "next")
+    empty.generations.expose("contract")
+    assert empty.ids("words") == {"old", "old2"}
+
+
+def test_a_generation_is_there_from_its_opening_until_it_is_deleted(empty: Backend) -> None:
+    assert not empty.generations.exists("next")
+    empty.generations.open("next").close()
+    empty.generations.open("next").close()
+    assert empty.generations.exists("next")
+    assert sorted(empty.generations.names()) == ["contract", "next"]
+    for _ in range(2):
+        empty.generations.delete("next")
+        assert not empty.generations.exists("next")
+    assert list(empty.generations.names()) == ["contract"]
+
+
+def test_the_exposed_generation_is_never_deleted(empty: Backend) -> None:
+    empty.put(article("one", "One", "Once"))
+    with pytest.raises(WireroomError):
+        empty.generations.delete("contract")
+    assert empty.ids("once") == {"one"}
+
+
+def test_a_generation_that_is_not_there_is_not_exposed(empty: Backend) -> None:
+    empty.put(article("one", "One", "Once"))
+    with pytest.raises(WireroomError):
+        empty.generations.expose("nowhere")
+    assert empty.ids("once") == {"one"}
 
 
 # Odd input

@@ -108,29 +108,34 @@ def test_a_cursor_may_be_followed_with_another_size_and_other_facets() -> None:
     assert (request.position, request.now) == ((5,), NOW)
 
 
+HIT = Hit(
+    id="a1",
+    version=3,
+    url="https://a.org/1",
+    title="A title",
+    outlet="a.org",
+    outlet_name="A",
+    published=Published(at=NOW, source="json-ld", precision="second"),
+    first_seen_at=NOW + 60.75,
+    language="en",
+    text_source=TextSource.PAGE,
+    partial=None,
+    authors=("Jane Doe",),
+    tags=("Politics",),
+    feeds=("https://a.org/feed",),
+    entities=((Label.PERSON, ("Jane Roe",)), (Label.ORGANIZATION, ()), (Label.PLACE, ("Ohio",))),
+    score=1.5,
+    highlights=("a «word»",),
+)
+
+
 def test_results_are_written_in_the_promised_shape() -> None:
-    hit = Hit(
-        id="a1",
-        version=3,
-        url="https://a.org/1",
-        title="A title",
-        outlet="a.org",
-        outlet_name="A",
-        published=Published(at=NOW, source="json-ld", precision="second"),
-        first_seen_at=NOW + 60.75,
-        language="en",
-        text_source=TextSource.PAGE,
-        partial=None,
-        entities=((Label.PERSON, ("Jane Roe",)), (Label.ORGANIZATION, ()), (Label.PLACE, ("Ohio",))),
-        score=1.5,
-        highlights=("a «word»",),
-    )
     facet = Facet(
         name=FacetName.PERSON, buckets=(Bucket("Jane Roe", "jane roe", 2),), other=1, missing=4, error_bound=0
     )
     standout = Standout(value="Ohio", key="ohio", count=3, background=4, score=2.5)
     telling = Significant(name=SignificantName.PLACE, standouts=(standout,))
-    results = Results(total=7, took_ms=2, hits=(hit,), next="abc", facets=(facet,), significant=(telling,))
+    results = Results(total=7, took_ms=2, hits=(HIT,), next="abc", facets=(facet,), significant=(telling,))
     assert results_json(results) == {
         "total": 7,
         "took_ms": 2,
@@ -138,9 +143,11 @@ def test_results_are_written_in_the_promised_shape() -> None:
         "hits": [
             {
                 "id": "a1",
+                "version": 3,
                 "url": "https://a.org/1",
                 "title": "A title",
                 "outlet": "a.org",
+                "outlet_name": "A",
                 "published_at": "2026-03-10T12:00:00Z",
                 "published_source": "json-ld",
                 "published_precision": "second",
@@ -151,6 +158,9 @@ def test_results_are_written_in_the_promised_shape() -> None:
                 "partial": None,
                 "highlights": ["a «word»"],
                 "entities": {"person": ["Jane Roe"], "organization": [], "place": ["Ohio"]},
+                "authors": ["Jane Doe"],
+                "tags": ["Politics"],
+                "feeds": ["https://a.org/feed"],
                 "story": None,
             }
         ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import QueryError
-from pipeline.indexing.tantivy import open_or_create
+from pipeline.indexing.tantivy import TantivyGenerations
 from pipeline.indexing.tantivy_schema import STEMMERS
 from pipeline.model import Document, Entity, Label, Published, Sighting, Stamps, TextSource
 from pipeline.search.parser import FIELDS, parse
@@ -76,8 +76,8 @@ def test_the_json_is_what_a_search_prints(tmp_path: Path) -> None:
         url="https://www.example.com/news/1",
         title="Storm floods the harbour",
         text="The storm broke the harbour wall, said Jane Roe.",
-        authors=(),
-        tags=(),
+        authors=("Sam Writer",),
+        tags=("Weather",),
         language="en",
         outlet="example.com",
         outlet_name="Example",
@@ -90,10 +90,11 @@ def test_the_json_is_what_a_search_prints(tmp_path: Path) -> None:
         sightings=(Sighting(feed="https://example.com/rss", seen_at=1_772_608_329.0),),
         stamps=Stamps(extractor="test", language="test", model=None, rules=1),
     )
-    index, _ = open_or_create(tmp_path, generation="page")
-    with closing(index):
+    generations = TantivyGenerations(tmp_path)
+    with closing(generations.open("page")) as index:
         index.put([document])
         index.commit()
+    generations.expose("page")
     results = results_json(open_searcher(tmp_path).search(read_request("storm", now=NOW, facets=["person"])))
     (promised,) = re.findall(r"```json\n(.*?)```", PAGE, flags=re.DOTALL)
     promised = json.loads(promised)
