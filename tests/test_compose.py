@@ -19,7 +19,7 @@ from check_jsonschema.builtin_schemas import get_builtin_schema
 from pipeline.model import Stage
 from pipeline.settings import FROM_FILE, read_settings
 from tests.compose_file import ROOT, SECRETS, is_ours, load, services, strings, variables
-from tests.test_docs import find_command, options
+from tests.test_docs import DOCS, find_command, options, shown_commands
 
 CHOSEN = {"WIREROOM_USER_AGENT_URL": "https://news.example/bot"}
 SERVICES = services(CHOSEN)
@@ -164,6 +164,19 @@ def test_a_command_can_be_given(name: str) -> None:
         option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
     }
     assert {word for word in words[3:] if word.startswith("-")} <= known
+
+
+def test_what_the_documentation_asks_of_compose_can_be_asked() -> None:
+    shown = [words[1:] for page in DOCS for words in shown_commands(page, "docker") if words[0] == "compose"]
+    assert shown
+    for verb, *words in shown:
+        named = [word.split("=")[0] for word in words if not word.startswith("-")]
+        if verb in ("run", "exec"):
+            assert named[0] in SERVICES
+        elif verb in ("up", "restart"):
+            assert set(named) <= SERVICES.keys()
+        else:
+            assert verb in ("build", "ps")
 
 
 def test_passwords_are_new_each_time_and_the_folder_is_its_owners(secrets: Path, tmp_path: Path) -> None:
