@@ -20,7 +20,7 @@ from pipeline.store.subscriptions import NewFeed, add_feeds
 from tests import servers
 from tests.compose_file import ROOT
 from tests.conftest import missing
-from tests.workers.topology import PROGRAMS, Host, end_all, make_host, move_secret
+from tests.workers.topology import PROGRAMS, Host, choose_embedded_index, end_all, make_host, move_secret
 
 CHOSEN = {
     "WIREROOM_USER_AGENT_URL": "https://news.example/bot",
@@ -66,6 +66,7 @@ def host(tmp_path: Path, postgresql_url: str) -> Iterator[Host]:
             )
             connection.execute("GRANT ALL ON SCHEMA public TO wireroom")
         move_secret(host, "store_url", "postgres:5432/wireroom", f"{address}/{database}")
+        choose_embedded_index(host)
         move_secret(host, "broker_url", "redis:6379/0", url.removeprefix("redis://"))
         yield host
 

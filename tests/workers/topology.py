@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.settings import EMBEDDED
 from tests.compose_file import ROOT, SECRETS, services
 
 PROGRAMS = Path(sys.executable).parent
@@ -29,7 +30,6 @@ class Host:
         """Give a service's environment, paths in the container made paths here."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("WIREROOM_")}
         chosen = {key: self.here(value, name) for key, value in self.services[name]["environment"].items()}
-        chosen.pop("WIREROOM_INDEX_URL_FILE", None)
         return {**kept, "PYTHONPATH": str(ROOT), "WIREROOM_HOME": str(self.folder / "home"), **chosen}
 
     def here(self, written: str, name: str) -> str:
@@ -86,6 +86,13 @@ def make_host(folder: Path, chosen: Mapping[str, str], toml: str) -> Host:
     (folder / "home" / "wireroom.toml").write_text(toml)
     subprocess.run([MAKE_SECRETS, folder / "secrets"], check=True, capture_output=True)
     return Host(folder, services(chosen))
+
+
+def choose_embedded_index(host: Host) -> None:
+    """Let the services keep the embedded index instead of Elasticsearch."""
+    path = host.folder / "secrets" / "index_url"
+    path.chmod(0o600)
+    path.write_text(EMBEDDED)
 
 
 def move_secret(host: Host, name: str, there: str, here: str) -> None:
