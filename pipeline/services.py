@@ -125,6 +125,12 @@ def open_services(settings: Settings) -> Services:
     return Services(settings, store)
 
 
+def prepare(settings: Settings) -> None:
+    """Create or migrate a store that is a file; a server's is for `set_up`: others may work on it."""
+    if settings.sql_url.startswith("sqlite:"):
+        set_up(settings)
+
+
 def set_up(settings: Settings) -> bool:
     """Create or migrate the store; True when something was done. Raises as `open_services` does."""
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -19,6 +19,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pipeline.errors import SettingsError
 
 PREFIX = "WIREROOM_"
+FROM_FILE = "_FILE"
+"""Ends the name of a variable that names a file with the value, as container engines hand out secrets."""
+
 FILE_NAME = "wireroom.toml"
 SECRETS = frozenset({"index_api_key", "kibana_api_key"})  # shown as ***
 EMBEDDED = "embedded"
@@ -92,6 +95,7 @@ class Settings(BaseModel):
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="processes that enrich"
     )
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
+    heartbeat: str = Field("", description="file that a worker or beat touches while it gets on")
     kibana_url: str = Field("", description="Kibana, for `wireroom kibana install`; may carry user:password@")
     kibana_api_key: str = Field("", description="an API key for Kibana, instead of user and password")
     kibana_ca: str = Field("", description="file of the CA that signed Kibana's certificate")
@@ -208,12 +212,25 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _read_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    named = {
-        key.removeprefix(PREFIX).lower(): value for key, value in environ.items() if key.startswith(PREFIX)
-    }
-    for name in named:
-        _refuse_unknown(name, PREFIX + name.upper())
-    return {name: value for name, value in named.items() if value != "" and name != "home"}
+    chosen: dict[str, str] = {}
+    for key, value in environ.items():
+        if not key.startswith(PREFIX):
+            continue
+        name = key.removeprefix(PREFIX).removesuffix(FROM_FILE).lower()
+        _refuse_unknown(name, key)
+        if value == "" or name == "home":
+            continue
+        if name in chosen:
+            raise SettingsError(f"{PREFIX}{name.upper()} is set twice: in itself and in a file; unset one")
+        chosen[name] = _read_secret(key, Path(value)) if key.endswith(FROM_FILE) else value
+    return chosen
+
+
+def _read_secret(key: str, path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{key}={path} cannot be read: {error}") from None
 
 
 def _variable(name: str) -> str:
@@ -249,8 +266,11 @@ def origins(settings: Settings, environ: Mapping[str, str]) -> tuple[Origin, ...
     in_file = _read_file(settings.home / FILE_NAME)
 
     def source(name: str) -> str:
-        if environ.get(PREFIX + name.upper()):
+        variable = PREFIX + name.upper()
+        if environ.get(variable):
             return "environment"
+        if path := environ.get(variable + FROM_FILE):
+            return path
         return FILE_NAME if name in in_file else "default"
 
     return tuple(

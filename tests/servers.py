@@ -112,15 +112,18 @@ def postgresql() -> Iterator[str]:
 
 
 @contextmanager
-def redis(binary: str) -> Iterator[str]:
+def redis(binary: str, config: Path | None = None, aclfile: Path | None = None) -> Iterator[str]:
     """Run a Redis or Valkey server with its append-only file on; yield its `redis://` address.
 
-    Raises ServerFailed when it does not come up.
+    With a `config` it runs by that, but for its places. Raises ServerFailed when it does not come up.
     """
     with _folder("wireroom-redis-", None) as folder:
         port = free_port()
-        options = {"bind": "127.0.0.1", "port": port, "dir": folder, "save": "", "appendonly": "yes"}
-        command = [binary, *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
+        options = {"bind": "127.0.0.1", "port": port, "dir": folder}
+        options |= {"save": "", "appendonly": "yes"} if config is None else {}
+        options |= {"aclfile": aclfile} if aclfile is not None else {}
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        command = [binary, *([str(config)] if config else []), *words]
         with _running(command, folder, None, "TERM"):
             yield f"redis://127.0.0.1:{port}/0"
 

@@ -65,6 +65,34 @@ def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str, said: 
     assert "\n" not in str(refused.value)
 
 
+def test_a_secret_is_read_from_the_file_that_is_named(tmp_path: Path) -> None:
+    secret = tmp_path / "store_url"
+    secret.write_text("postgresql://user:secret@host/db\n")
+    environ = {"WIREROOM_HOME": str(tmp_path), "WIREROOM_STORE_URL_FILE": str(secret)}
+    settings = read_settings(environ)
+    assert settings.store_url == "postgresql://user:secret@host/db"
+    (told,) = (each for each in origins(settings, environ) if each.name == "WIREROOM_STORE_URL")
+    assert (told.value, told.source) == ("postgresql://user:***@host/db", str(secret))
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"WIREROOM_STORE_URL_FILE": "/nowhere"}, "WIREROOM_STORE_URL_FILE=/nowhere cannot be read: "),
+        ({"WIREROOM_STOR_URL_FILE": "/nowhere"}, "WIREROOM_STOR_URL_FILE is no setting; did you mean"),
+        (
+            {"WIREROOM_STORE_URL_FILE": __file__, "WIREROOM_STORE_URL": "embedded"},
+            "WIREROOM_STORE_URL is set twice",
+        ),
+    ],
+)
+def test_a_wrong_secret_is_one_line_that_names_it(environ: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings(environ)
+    assert str(refused.value).startswith(said)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("text", ["home = [", "nonsense = 1\n", "\udcff"])
 def test_a_broken_file_is_one_line_that_names_it(tmp_path: Path, text: str) -> None:
     (tmp_path / "wireroom.toml").write_bytes(text.encode(errors="surrogateescape"))

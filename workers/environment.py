@@ -11,4 +11,5 @@ def child_environ(settings: Settings) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
     one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # children are the parallelism
     url = settings.broker_url if settings.broker_url != EMBEDDED else embedded_url(settings)
-    return {**kept, **one_thread, **settings.as_environ(), "WIREROOM_BROKER_URL": url}
+    parts = {"WIREROOM_BROKER_URL": url, "WIREROOM_HEARTBEAT": ""}  # the supervisor sees who ends, by itself
+    return {**kept, **one_thread, **settings.as_environ(), **parts}

@@ -19,7 +19,7 @@ from pipeline.archive.warc import heal
 from pipeline.errors import IndexBusyError, IndexUnavailableError, WireroomError
 from pipeline.flow import tick, tidy
 from pipeline.indexing.live import open_live
-from pipeline.services import Services, open_services, set_up
+from pipeline.services import Services, open_services, prepare
 from pipeline.settings import EMBEDDED, Settings
 from pipeline.store.due import Waiting, article_counts, feeds_due, waiting
 from pipeline.store.leases import free_all
@@ -106,7 +106,7 @@ def supervise(
     with ExitStack() as stack:
         stop = stack.enter_context(_stop_signals())
         stack.enter_context(hold_home(settings.home))
-        set_up(settings)
+        prepare(settings)
         services = stack.enter_context(closing(open_services(settings)))
         stack.enter_context(_clean(services))
         children = stack.enter_context(Children(settings))

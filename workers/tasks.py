@@ -2,7 +2,9 @@
 
 import gc
 import logging
+import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -15,6 +17,7 @@ from pipeline.settings import Settings
 from pipeline.stages.limits import limit_memory
 from pipeline.stages.shift import begin_shift
 from workers.bells import Bells, open_bells, task_name
+from workers.heartbeat import add_heartbeat, longest_s
 from workers.orphans import die_with_parent
 from workers.schedule import REINDEX, start_reindex
 from workers.stopping import StopFlag
@@ -36,6 +39,7 @@ class Bench:
         self.stopping = StopFlag()
         # The threads of one process share its event loop per stage, its index writer and its connections.
         self.at_work = {stage: Lock() for stage in Stage}
+        self.began: dict[Stage, float] = {}  # the shifts under way, by the monotonic clock
 
     def services(self) -> Services:
         """Give the parts, opening them once."""
@@ -68,18 +72,22 @@ def register(app: Celery, settings: Settings) -> None:
     app.task(name="wireroom.tidy")(_tidy_task(bench))
     app.task(name=REINDEX)(_reindex_task(settings))
     _prepare_processes(app, bench)
+    if settings.heartbeat:
+        add_heartbeat(app, Path(settings.heartbeat), lambda: longest_s(bench.began))
 
 
 def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
     def work() -> None:
         if not bench.at_work[stage].acquire(blocking=False):
             return  # this process is at it already, and claims until nothing is due
+        bench.began[stage] = time.monotonic()
         try:
             bench.bells().answer(stage)
             run_stage(stage, bench.services(), begin_shift(bench.bells().ring, bench.stopping))
         except Exception:
             log.exception("shift failed stage=%s", stage)  # its claims are back; the next tick rings again
         finally:
+            del bench.began[stage]
             bench.at_work[stage].release()
 
     return work

@@ -90,10 +90,10 @@ def existing_store(settings: "Settings") -> "Iterator[Store]":
 
 @contextmanager
 def made_store(settings: "Settings") -> "Iterator[Store]":
-    """Open the store, and create or migrate it first."""
-    from pipeline.services import set_up
+    """Open the store; one that is a file is created or migrated first."""
+    from pipeline.services import prepare
 
     make_home(settings)
-    set_up(settings)
+    prepare(settings)
     with existing_store(settings) as store:
         yield store

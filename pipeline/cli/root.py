@@ -16,6 +16,7 @@ from pipeline.cli import (
     reindex,
     search,
     status,
+    store,
     up,
 )
 from pipeline.cli.printing import show
@@ -40,6 +41,7 @@ def make_app() -> typer.Typer:
     app.command("doctor")(doctor.doctor)
     app.add_typer(_kibana(), name="kibana")
     app.add_typer(_config(), name="config")
+    app.add_typer(_store(), name="store")
     return app
 
 
@@ -104,8 +106,19 @@ def _config() -> typer.Typer:
     return group
 
 
+def _store() -> typer.Typer:
+    group = _group("Take the store elsewhere.")
+    group.command("copy")(store.copy)
+    group.callback()(_no_more_either)
+    return group
+
+
 def _no_more() -> None:
     """See the settings."""
+
+
+def _no_more_either() -> None:
+    """Take the store elsewhere."""
 
 
 def _group(text: str, *, needs_command: bool = True) -> typer.Typer:

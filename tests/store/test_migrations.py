@@ -1,0 +1,146 @@
+"""Migrations: a file is kept before one, and each only expands: the version before runs on its tables."""
+
+import sqlite3
+import stat
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Integer, MetaData, Table, Text, create_engine, inspect, text
+
+from pipeline.errors import StoreVersionError, WireroomError
+from pipeline.store.migrations import alembic_config, check_version, migrate
+from pipeline.store.store import Store, open_store
+from pipeline.store.subscriptions import NewFeed, add_feeds
+
+REVISIONS = [
+    script.revision
+    for script in reversed(list(ScriptDirectory.from_config(alembic_config()).walk_revisions()))
+]
+
+# New unique indexes on old tables, and why the version before cannot run into them.
+HARMLESS = {
+    "ix_generations_one_live": "0001 deletes all generations before it inserts one, in one transaction"
+}
+
+
+def make_store(path: Path, revision: str) -> Store:
+    """Make a SQLite store as a version of Wireroom left it."""
+    store, config = open_store(f"sqlite:///{path}"), alembic_config()
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    return store
+
+
+def versions(path: Path) -> tuple[str, int]:
+    """Read a file's version and how many feeds it has."""
+    with closing(sqlite3.connect(path)) as connection:
+        [[version]] = connection.execute("SELECT version_num FROM alembic_version")
+        [[count]] = connection.execute("SELECT count(*) FROM feeds")
+    return version, count
+
+
+def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "wireroom.db", "0001")
+    add_feeds(store, [NewFeed(url="https://a.example/feed")], interval_s=900)
+    assert migrate(store)
+    check_version(store)
+    store.close()
+    kept = tmp_path / "wireroom.db.0001"
+    assert versions(kept) == ("0001", 1)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert versions(tmp_path / "wireroom.db") == (REVISIONS[-1], 1)
+
+
+def test_nothing_is_copied_where_nothing_is_migrated(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'wireroom.db'}")
+    migrate(store)
+    assert not migrate(store)
+    store.close()
+    assert [path.name for path in tmp_path.glob("*.db*")] == ["wireroom.db"]
+
+
+def test_a_file_that_cannot_be_copied_is_not_migrated(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "wireroom.db", "0001")
+    (tmp_path / "wireroom.db.0001").mkdir()
+    with pytest.raises(WireroomError, match="cannot be copied before it is migrated"):
+        migrate(store)
+    store.close()
+    assert versions(tmp_path / "wireroom.db") == ("0001", 0)
+    assert not (tmp_path / "wireroom.db.0001.unfinished").exists()
+
+
+def test_a_newer_file_is_refused_and_not_copied(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "wireroom.db", "head")
+    with store.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreVersionError, match="upgrade Wireroom"):
+        migrate(store)
+    store.close()
+    assert not list(tmp_path.glob("wireroom.db.*"))
+
+
+def broken_promises(before: Store, after: Store) -> list[str]:
+    """Name what the workers of the version before would miss, or run into, on the tables of the next."""
+    old, new = inspect(before.engine), inspect(after.engine)
+    broken = []
+    for table in old.get_table_names():
+        if table not in new.get_table_names():
+            broken.append(f"{table} is gone")
+            continue
+        was = {column["name"]: column for column in old.get_columns(table)}
+        now = {column["name"]: column for column in new.get_columns(table)}
+        broken += [f"{table}.{name} is gone" for name in was.keys() - now.keys()]
+        for name, column in now.items():
+            if name in was and str(was[name]["type"]) != str(column["type"]):
+                broken.append(f"{table}.{name} has another type")
+            wants = not column["nullable"] and column["default"] is None
+            if wants and (name not in was or was[name]["nullable"]):
+                broken.append(f"{table}.{name} wants a value")
+        broken += [f"{table}: {name} is unique" for name in _unique(new, table) - _unique(old, table)]
+    return broken
+
+
+def _unique(inspector: object, table: str) -> set[str]:
+    indexes = inspector.get_indexes(table)  # type: ignore[attr-defined]
+    return {index["name"] for index in indexes if index["unique"]} - HARMLESS.keys()
+
+
+@pytest.mark.parametrize(("before", "after"), list(pairwise(REVISIONS)))
+def test_the_version_before_runs_on_the_new_tables(tmp_path: Path, before: str, after: str) -> None:
+    old, new = (make_store(tmp_path / f"{revision}.db", revision) for revision in (before, after))
+    broken = broken_promises(old, new)
+    old.close()
+    new.close()
+    assert broken == []
+
+
+def test_a_migration_that_would_break_it_is_seen(tmp_path: Path) -> None:
+    before, after = MetaData(), MetaData()
+    Table("feeds", before, Column("id", Integer, primary_key=True), Column("url", Text), Column("why", Text))
+    Table("hosts", before, Column("host", Text, primary_key=True))
+    Table(
+        "feeds",
+        after,
+        Column("id", Integer, primary_key=True),
+        Column("url", Text, index=True, unique=True),
+        Column("why", Integer),
+        Column("owner", Text, nullable=False),
+        Column("kind", Text, nullable=False, server_default=""),
+    )
+    stores = []
+    for name, tables in (("before", before), ("after", after)):
+        stores.append(Store(create_engine(f"sqlite:///{tmp_path / name}.db")))
+        tables.create_all(stores[-1].engine)
+    assert sorted(broken_promises(*stores)) == [
+        "feeds.owner wants a value",
+        "feeds.why has another type",
+        "feeds: ix_feeds_url is unique",
+        "hosts is gone",
+    ]
+    for store in stores:
+        store.close()
