@@ -43,7 +43,11 @@ def tick(store: Store, ring: Callable[[Stage], None]) -> None:
 
 
 def tidy(services: Services) -> None:
-    """Trim the events that are older than WIREROOM_KEEP_EVENTS; outcomes of articles stay for ever."""
+    """Close the archive files of workers that are gone; trim the events that are older than
+    WIREROOM_KEEP_EVENTS. Outcomes of articles stay for ever."""
+    from pipeline.archive.warc import heal  # not every process that ticks or works needs the archive
+
+    heal(services.settings.archive_folder)
     keep_s = services.settings.keep_events
     while keep_s is not None and trim(services.store, keep_s=keep_s):
         pass

@@ -61,3 +61,4 @@ class FeedSlug(StrEnum):
     TOO_DEEP = "too-deep"
     PARSE_TIMEOUT = "parse-timeout"
     PARSE_CRASHED = "parse-crashed"
+    STAGE_CRASHED = "stage-crashed"  # a full disk, or a fault of Wireroom's own

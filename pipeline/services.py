@@ -131,7 +131,7 @@ def open_searcher(settings: Settings, generation: str | None = None) -> "Searche
         return open_tantivy(settings.index_folder, generation)
     from pipeline.search.elasticsearch import open_searcher as open_elasticsearch
 
-    return open_elasticsearch(_connect(settings).client, generation)
+    return open_elasticsearch(_connect(settings), generation)
 
 
 def mapping_version(settings: Settings) -> int:

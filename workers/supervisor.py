@@ -108,7 +108,7 @@ def supervise(
         stack.enter_context(hold_home(settings.home))
         set_up(settings)
         services = stack.enter_context(closing(open_services(settings)))
-        _begin_clean(services)
+        stack.enter_context(_clean(services))
         children = stack.enter_context(Children(settings))
         if settings.broker_url == EMBEDDED:
             children.add(BROKER, lambda: start_broker(settings))
@@ -150,13 +150,19 @@ def _begin_run(settings: Settings, *, until_idle: bool, timeout_s: float | None)
     )
 
 
-def _begin_clean(services: Services) -> None:
+@contextmanager
+def _clean(services: Services) -> Iterator[None]:
+    """Free what an earlier run held; close the archive's files before the workers begin and when they end."""
     # The home's lock is ours, so on an embedded store every lease is a dead worker's.
     if services.settings.store_url == EMBEDDED:
         free_all(services.store)
     heal(services.settings.archive_folder)
     with suppress(IndexBusyError, IndexUnavailableError):  # an index that is missing makes every document due
         open_live(services)[0].close()
+    try:
+        yield
+    finally:
+        heal(services.settings.archive_folder)
 
 
 def _is_idle(left: Waiting, ends_at: float | None) -> bool:

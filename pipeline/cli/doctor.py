@@ -17,7 +17,7 @@ import typer
 from pipeline.cli.opening import existing_store, is_store_absent, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, columns, json_line, show
-from pipeline.errors import WireroomError
+from pipeline.errors import IndexAbsentError, WireroomError
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -152,7 +152,10 @@ def _broker(settings: "Settings") -> Finding:
 
 def _index(settings: "Settings") -> Finding:
     from pipeline.cli.parts import count_documents
+    from pipeline.settings import EMBEDDED, masked
 
+    if settings.index_url != EMBEDDED:
+        return _index_server(settings, masked(settings.index_url))
     if not settings.index_folder.is_dir():
         return Finding("index", True, f"{settings.index_folder}, not there yet: `wireroom up` makes it")
     try:
@@ -180,3 +183,14 @@ def _fields(settings: "Settings") -> Iterator[Finding]:
     if live is not None and (live.mapping or 0) < present:
         text = f"made by version {live.mapping or 0} of the index's fields, this Wireroom has {present}"
         yield Finding("fields", False, text, "wireroom reindex")
+
+
+def _index_server(settings: "Settings", shown: str) -> Finding:
+    from pipeline.cli.parts import count_documents
+
+    try:
+        return Finding("index", True, f"{shown} holds {count_documents(settings):,} documents")
+    except IndexAbsentError as error:
+        return Finding("index", True, str(error))
+    except WireroomError as error:
+        return Finding("index", False, str(error), "check WIREROOM_INDEX_URL and its server")

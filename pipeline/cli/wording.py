@@ -38,6 +38,7 @@ FEED: dict[str, str] = {
     FeedSlug.TOO_DEEP: "the answer is nested too deeply",
     FeedSlug.PARSE_TIMEOUT: "reading it took too long",
     FeedSlug.PARSE_CRASHED: "reading it crashed",
+    FeedSlug.STAGE_CRASHED: "Wireroom itself failed on it",
 }
 
 MEANING: dict[str, str] = {

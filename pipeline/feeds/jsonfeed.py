@@ -31,7 +31,7 @@ def parse_json_feed(body: bytes, *, url: str) -> ParsedFeed | None:
         return None
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         return None
-    language = _text(feed, "language") or None
+    language = _language(feed)
     people = _people(feed)
     entries = [_entry(item, url=url, language=language, people=people) for item in feed["items"]]
     usable = tuple(entry for entry in entries if entry)
@@ -59,8 +59,12 @@ def _entry(item: Any, *, url: str, language: str | None, people: tuple[str, ...]
         tags=_distinct(item.get("tags")),
         published_text=plain_text(published) or None,
         published_at=_instant(published),
-        language=_text(item, "language") or language,
+        language=_language(item) or language,
     )
+
+
+def _language(record: dict[str, Any]) -> str | None:
+    return plain_text(_text(record, "language")) or None
 
 
 def _link(item: dict[str, Any], *, url: str) -> str | None:

@@ -1,14 +1,16 @@
 """Search Elasticsearch."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 from zlib import crc32
 
-from elastic_transport import TransportError
-from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
+from elasticsearch import BadRequestError, NotFoundError
 
 from pipeline.errors import IndexAbsentError, IndexUnavailableError, QueryError, WireroomError
+from pipeline.indexing.elasticsearch_client import Connection, reason
+from pipeline.indexing.elasticsearch_templates import ALIAS
 from pipeline.search.elasticsearch_facets import facet_clauses, form_clauses, read_facet, read_forms
 from pipeline.search.elasticsearch_hits import SHOWN, highlight_clause, read_hit
 from pipeline.search.elasticsearch_pages import next_position, page_clauses
@@ -16,17 +18,17 @@ from pipeline.search.elasticsearch_query import request_query
 from pipeline.search.elasticsearch_significant import read_significant, significant_clauses, significant_keys
 from pipeline.search.request import Hit, Results, SearchRequest, Sort, next_cursor
 
-ALIAS: Final = "wireroom-articles"  # carried by the generation that searches see
 SEARCH_S: Final = 20  # a search that takes longer ends with an error, on every shard
 ANSWER_S: Final = 30.0  # for the answer to come, its way included
+WHOLE: Final[Mapping[str, Any]] = {"allow_partial_search_results": False}
 
 Clause = dict[str, Any]
 Answer = Mapping[str, Any]
 
 
-def open_searcher(client: Elasticsearch, generation: str | None = None) -> "ElasticsearchSearcher":
+def open_searcher(connection: Connection, generation: str | None = None) -> "ElasticsearchSearcher":
     """Search what is exposed, or one generation; nothing is asked before the first search."""
-    return ElasticsearchSearcher(client, f"{ALIAS}-{generation}-*" if generation else ALIAS)
+    return ElasticsearchSearcher(connection, f"{ALIAS}-{generation}-*" if generation else ALIAS)
 
 
 def search_body(request: SearchRequest) -> Clause:
@@ -43,12 +45,24 @@ def search_body(request: SearchRequest) -> Clause:
     }
 
 
+def search_options(request: SearchRequest) -> dict[str, Any]:
+    """Build the parameters beside the body.
+
+    The same search goes to the same copies of the shards, or equal pages might not be equal; where hits are
+    ranked, a word weighs alike in the indices of all months.
+    """
+    copies = f"wireroom-{crc32(repr(request.query).encode('utf-8', 'surrogatepass')):08x}"
+    alike = {"search_type": "dfs_query_then_fetch"} if request.sort is Sort.RELEVANCE and request.size else {}
+    return {**WHOLE, "preference": copies, **alike}
+
+
 class ElasticsearchSearcher:
     """Keep the promises of `indexing.index.Searcher` behind the read alias."""
 
-    def __init__(self, client: Elasticsearch, index: str = ALIAS) -> None:
+    def __init__(self, connection: Connection, index: str = ALIAS) -> None:
         self._index = index
-        self._client = client.options(request_timeout=ANSWER_S, max_retries=0)
+        self._connection = connection
+        self._client = connection.client.options(request_timeout=ANSWER_S)
 
     def search(self, request: SearchRequest) -> Results:
         started = time.monotonic()
@@ -85,25 +99,10 @@ class ElasticsearchSearcher:
         return {label: read_forms(label, answer) for label, some in keys.items() if some}
 
     def _ask(self, body: Clause, request: SearchRequest | None = None) -> Answer:
-        """Search, or say in one line why there is no whole answer. Where hits are ranked, words weigh alike in
-        all months."""
-        ranked = request is not None and request.sort is Sort.RELEVANCE
-        try:
-            answer: Answer = self._client.search(
-                index=self._index,
-                body=body,
-                allow_partial_search_results=False,
-                preference=None if request is None else _copies(request),
-                search_type="dfs_query_then_fetch" if ranked and body["size"] else None,
-            ).body
-        except BadRequestError as error:
-            raise _refusal(error) from None
-        except NotFoundError:
-            raise IndexAbsentError(
-                f"there is no index {ALIAS} on the server yet; `wireroom up` makes and fills it"
-            ) from None
-        except (ApiError, TransportError) as error:
-            raise IndexUnavailableError(f"the index gives no whole answer: {_line(error)}") from None
+        """Search, or say in one line why there is no whole answer."""
+        options = WHOLE if request is None else search_options(request)
+        with self._connection.asking(), _refusing():
+            answer: Answer = self._client.search(index=self._index, body=body, **options).body
         shards = answer["_shards"]
         if answer["timed_out"] or shards["failed"]:
             raise IndexUnavailableError(
@@ -113,30 +112,23 @@ class ElasticsearchSearcher:
         return answer
 
 
-def _copies(request: SearchRequest) -> str:
-    """Send the same search to the same copies of the shards, or equal pages might not be equal."""
-    return f"wireroom-{crc32(repr(request.query).encode('utf-8', 'surrogatepass')):08x}"
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Tell what only a search can meet: no index yet, and a query that the server does not take."""
+    try:
+        yield
+    except BadRequestError as error:
+        raise _refusal(reason(error.body)) from None
+    except NotFoundError:
+        raise IndexAbsentError(
+            f"there is no index {ALIAS} on the server yet; `wireroom up` makes and fills it"
+        ) from None
 
 
-def _refusal(error: BadRequestError) -> WireroomError:
+def _refusal(said: str) -> WireroomError:
     """Tell a query that is too big for the server, which its writer can mend, from what nobody foresaw."""
-    line = _line(error)
-    if "nested depth" in line:
+    if "nested depth" in said:
         return QueryError("too many levels of parentheses for this index; write it flatter")
-    if "lauses" in line or "lauseCount" in line:
+    if "lauses" in said or "lauseCount" in said:
         return QueryError("too many words, or too many that begin like one before a *; write more of it")
-    return WireroomError(f"the index refuses the search: {line}")
-
-
-def _line(error: Exception) -> str:
-    """Make one line of an error: the innermost cause that the server names."""
-    body = getattr(error, "body", None)
-    if isinstance(body, dict) and isinstance(body.get("error"), dict):
-        outer = body["error"]
-        causes = [outer, *outer.get("root_cause", [])]
-        inner = outer.get("caused_by")
-        while isinstance(inner, dict):
-            causes.append(inner)
-            inner = inner.get("caused_by")
-        return " ".join(str(causes[-1].get("reason") or outer.get("type")).split())[:300]
-    return " ".join(str(error).split())[:300]
+    return WireroomError(f"the index refuses the search: {said}")

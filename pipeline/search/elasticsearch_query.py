@@ -33,7 +33,7 @@ from pipeline.search.query import (
     ranks,
     wanted,
 )
-from pipeline.search.request import RECENCY, SearchRequest, Sort
+from pipeline.search.request import RECENCY, SearchRequest
 from pipeline.search.words import clean, pieces, spoken
 
 Clause = dict[str, Any]
@@ -101,7 +101,7 @@ SPOKEN_NAMES: Final = (NameField.PERSON, NameField.ORGANIZATION, NameField.PLACE
 def request_query(request: SearchRequest) -> Clause:
     """Build the query of a request; its filters do not score."""
     query = query_clause(request.query)
-    if request.recent and request.sort is Sort.RELEVANCE:
+    if request.recent:
         query = _recent(query, now=request.now)
     filters = [query_clause(each) for each in request.filters]
     return {"bool": {"must": [query], "filter": filters}} if filters else query

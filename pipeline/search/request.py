@@ -3,10 +3,11 @@
 import difflib
 import hashlib
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from enum import StrEnum
+from typing import TypeVar
 
 from pipeline.errors import QueryError
 from pipeline.model import Label, Published, TextSource
@@ -14,7 +15,18 @@ from pipeline.search.cursor import Cursor, Position, decode
 from pipeline.search.cursor import encode as encode_cursor
 from pipeline.search.dates import FORMS, read_period
 from pipeline.search.parser import parse
-from pipeline.search.query import Clock, DateRange, Keyword, KeywordField, Name, NameField, Or, Query, ranks
+from pipeline.search.query import (
+    Clock,
+    DateRange,
+    Keyword,
+    KeywordField,
+    Leaf,
+    Name,
+    NameField,
+    Or,
+    Query,
+    ranks,
+)
 
 DEFAULT_SIZE = 10  # hits a page
 LARGEST_SIZE = 1_000  # hits a page; a page is held in memory as a whole
@@ -22,6 +34,8 @@ FACET_SIZE = 10  # values shown of each facet, and of what stands out
 FEWEST_STANDING_OUT = 3  # hits that have a value; what two articles share is chance
 MOST_DAYS = 366  # newest days shown of the day facet
 MARKS = ("«", "»")
+
+Named = TypeVar("Named", bound=StrEnum)
 
 
 class Sort(StrEnum):
@@ -196,26 +210,21 @@ def read_request(
         raise QueryError(f"recent weighs the relevance; leave it out, or leave out the sort by {sort.value}")
     zone = _zone(tz)
     query = parse(text, now=now, zone=zone)
-    names = [
-        Or(tuple(Name(field, value, whole=True) for value in values))
-        for field, values in ((NameField.OUTLET, outlet), (NameField.ENTITY, entity), (NameField.TAG, tag))
-        if values
-    ]
-    languages = (
-        [Or(tuple(Keyword(KeywordField.LANGUAGE, value.lower()) for value in language))] if language else []
-    )
+    names = {NameField.OUTLET: outlet, NameField.ENTITY: entity, NameField.TAG: tag}
     request = SearchRequest(
         query=query,
-        filters=(*_dates(since, until, by=by, now=now, zone=zone), *languages, *names),
+        filters=(
+            *_dates(since, until, by=by, now=now, zone=zone),
+            *_any_of(language, lambda value: Keyword(KeywordField.LANGUAGE, value.lower())),
+            *(each for field, values in names.items() for each in _any_of(values, _whole(field))),
+        ),
         by=by,
         sort=sort if sort is not Sort.RELEVANCE or ranks(query) else Sort.NEWEST,
         size=size,
         position=None if cursor is None else cursor.position,
-        facets=tuple(FacetName(_known(name, FacetName, "facet")) for name in facets),
-        significant=tuple(
-            SignificantName(_known(name, SignificantName, "significant value")) for name in significant
-        ),
-        recent=recent,
+        facets=tuple(_known(name, FacetName, "facet") for name in facets),
+        significant=tuple(_known(name, SignificantName, "significant value") for name in significant),
+        recent=recent and ranks(query),
         zone=zone,
         now=now,
         marks=marks,
@@ -266,10 +275,18 @@ def _start(text: str, *, option: str, now: float, zone: tzinfo) -> float:
     return period.start
 
 
-def _known(name: str, names: type[StrEnum], kind: str) -> str:
+def _any_of(values: Sequence[str], leaf: Callable[[str], Leaf]) -> tuple[Query, ...]:
+    return (Or(tuple(leaf(value) for value in values)),) if values else ()
+
+
+def _whole(field: NameField) -> Callable[[str], Leaf]:
+    return lambda value: Name(field, value, whole=True)
+
+
+def _known(name: str, names: type[Named], kind: str) -> Named:
     known = [each.value for each in names]
     if name in known:
-        return name
+        return names(name)
     near = difflib.get_close_matches(name, known, n=1)
     fix = f"did you mean {near[0]}?" if near else f"{kind}s are {', '.join(known)}"
     raise QueryError(f"there is no {kind} {name!r}; {fix}")

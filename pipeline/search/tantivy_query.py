@@ -25,7 +25,7 @@ from pipeline.search.query import (
     TextField,
     Word,
 )
-from pipeline.search.request import RECENCY, SearchRequest, Sort
+from pipeline.search.request import RECENCY, SearchRequest
 from pipeline.search.words import spoken
 
 TITLE_BOOST = 2.0  # a word in the title says more of the subject than one in the text
@@ -35,7 +35,7 @@ def request_query(request: SearchRequest) -> tantivy.Query:
     """Build the query of a request; its filters do not score."""
     filters = [(Occur.Must, unscored(tantivy_query(query))) for query in request.filters]
     query = tantivy_query(request.query)
-    if request.recent and request.sort is Sort.RELEVANCE:
+    if request.recent:
         query = _recent(query, now=request.now)
     return tantivy.Query.boolean_query([(Occur.Must, query), *filters])
 

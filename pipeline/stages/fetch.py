@@ -5,11 +5,15 @@ to another host gives the article to that host's turn.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.archive.errors import ArchiveError
 from pipeline.fetching.classify import failure_meaning, page_problem, retry_after
 from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.robots import Robots, read_robots
@@ -32,7 +36,7 @@ from pipeline.store.fetched import (
     RobotsAnswer,
     record_turn,
 )
-from pipeline.store.leases import new_owner, release, release_host
+from pipeline.store.leases import blame, new_owner, release, release_host
 
 HOSTS_AT_ONCE = 32
 """Connections of one worker; each may hold a page of 10 MiB, so memory stays below some 300 MiB at worst."""
@@ -45,13 +49,19 @@ HOPS = 5
 """Redirects followed for one page, as the Fetch standard's 20 is far above what news sites need."""
 
 ATTEMPTS = 10
-"""Workers that may die while they hold an article in fetch; each death blames the whole turn."""
+"""Tries that may fail, or end their worker; a death blames the whole turn."""
+
+FAULT_WAIT_S = 30.0
+"""After a fault of this machine (a full disk), so that no host is asked again and again for what is lost."""
 
 ROBOTS_AGE_S = 86_400.0
 """RFC 9309 §2.4: no longer than 24 hours."""
 
 ROBOTS_RETRY_S = 3_600.0
 """A robots.txt that could not be had is asked for again after an hour."""
+
+ROBOTS_S = 30.0
+"""How long redirects of a robots.txt are followed: with a last request and a page, a turn keeps its lease."""
 
 ROBOTS_LIMIT = 1024 * 1024
 NO_FILE = 404
@@ -63,6 +73,8 @@ ACCEPT = (("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.5"),)
 LONGEST_PAUSE_S = 7 * 86_400.0
 """A Retry-After beyond this is a mistake."""
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
@@ -71,6 +83,7 @@ class _Rules:
     robots: Robots
     answer: RobotsAnswer | None  # None: what the store has is fresh enough
     delay_s: float
+    ends_at: float  # on time.monotonic(): after it the turn begins no further request
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +118,57 @@ def pages_a_turn(delay_s: float) -> int:
 
 async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTurn) -> None:
     fetched: list[_Fetched] = []
-    recorded = False
+    recorded, put_off_s = False, 0.0
     try:
         rules = await _rules(services, http, turn)
-        ends_at = time.monotonic() + TURN_S
-        for claim in turn.claims:
-            asked_to_pause = bool(fetched and fetched[-1].pause_s)
-            if fetched and (asked_to_pause or time.monotonic() >= ends_at or shift.stopping.is_set()):
-                break
-            if fetched or rules.answer:
-                await asyncio.sleep(rules.delay_s)
-            fetched.append(await _fetch_page(services, http, claim, rules))
+        await _fetch_pages(services, shift, http, turn, rules, fetched)
         await asyncio.to_thread(_end_turn, services, turn, fetched, rules)
         recorded = True
+    except (ArchiveError, OSError, SQLAlchemyError):
+        log.exception("turn failed host=%s", turn.host)
+        put_off_s = FAULT_WAIT_S
+    except Exception as error:  # in asking for the host's rules, by the address of its first page
+        await asyncio.to_thread(_blame, services, turn.claims[0], error)
     finally:
         # Cancelled, or a fault of ours: what is archived stays so, and the rows are done again.
         if not recorded:
             release_host(services.store, turn, delay_s=services.settings.host_delay)
-        release(services.store, turn.claims[len(fetched) if recorded else 0 :])
+        release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)
     shift.ring(Stage.ENRICH)
+
+
+async def _fetch_pages(
+    services: Services, shift: Shift, http: Http, turn: HostTurn, rules: _Rules, fetched: list[_Fetched]
+) -> None:
+    """Fetch a turn's pages, one after the other, into `fetched`, until the turn is over."""
+    for claim in turn.claims:
+        if fetched or rules.answer:
+            asked_to_pause = bool(fetched and fetched[-1].pause_s)
+            # A pause that is longer than the turn is the host's, not the worker's, who has others to ask.
+            too_late = time.monotonic() + rules.delay_s >= rules.ends_at
+            if asked_to_pause or too_late or shift.stopping.is_set():
+                return
+            await asyncio.sleep(rules.delay_s)
+        page = await _try_page(services, http, claim, rules)
+        if page is None:
+            return
+        fetched.append(page)
+
+
+async def _try_page(services: Services, http: Http, claim: ArticleClaim, rules: _Rules) -> _Fetched | None:
+    """Fetch a page; what nobody foresaw is its own fault, and ends in quarantine when it comes again."""
+    try:
+        return await _fetch_page(services, http, claim, rules)
+    except (ArchiveError, OSError, SQLAlchemyError):
+        raise
+    except Exception as error:
+        await asyncio.to_thread(_blame, services, claim, error)
+        return None
+
+
+def _blame(services: Services, claim: ArticleClaim, error: Exception) -> None:
+    log.error("page failed url=%s", claim.url, exc_info=error)
+    blame(services.store, claim, Stage.FETCH, detail=f"{type(error).__name__}: {error}")
 
 
 def _end_turn(services: Services, turn: HostTurn, fetched: Sequence[_Fetched], rules: _Rules) -> None:
@@ -144,14 +189,18 @@ async def _rules(services: Services, http: Http, turn: HostTurn) -> _Rules:
         answer = await _ask_robots(services, http, turn.claims[0])
         status, body = (answer.status, answer.body) if answer else (NO_FILE, b"")
     robots = read_robots(body, status or None)
-    return _Rules(robots, answer, max(services.settings.host_delay, robots.crawl_delay or 0.0))
+    delay_s = max(services.settings.host_delay, robots.crawl_delay or 0.0)
+    return _Rules(robots, answer, delay_s, ends_at=time.monotonic() + TURN_S)
 
 
 async def _ask_robots(services: Services, http: Http, claim: ArticleClaim) -> RobotsAnswer | None:
     """Ask a host for its robots.txt; None when the guard refuses the host, as it will refuse its pages."""
     own = urljoin(claim.next_url or claim.url, "/robots.txt")
     url: str | None = own
+    ends_at = time.monotonic() + ROBOTS_S
     for _ in range(HOPS + 1):
+        if time.monotonic() >= ends_at:
+            return RobotsAnswer(status=NO_ANSWER, body=b"")
         answer = await http.get(url or "", limit=ROBOTS_LIMIT)
         if isinstance(answer, FetchFailure):
             if answer.slug == FetchSlug.REFUSED_ADDRESS and url == own:
@@ -166,7 +215,7 @@ async def _ask_robots(services: Services, http: Http, claim: ArticleClaim) -> Ro
 
 async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules: _Rules) -> _Fetched:
     if claim.attempts > ATTEMPTS:
-        detail = f"{ATTEMPTS} workers died while they fetched it"
+        detail = f"failed {ATTEMPTS} times, or its worker died; `trace` tells each"
         return _Fetched(Quarantined(claim=claim, stage=Stage.FETCH, cause=Cause.STAGE_CRASHED, detail=detail))
     url, hops = claim.next_url or claim.url, claim.hops
     while True:
@@ -184,7 +233,7 @@ async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules
             return _no_page(
                 services, claim, Partial.FETCH_FAILED, f"more than {HOPS} redirects, the last to {target}"
             )
-        if host_of(target) != claim.host:
+        if host_of(target) != claim.host or time.monotonic() + rules.delay_s >= rules.ends_at:
             return _Fetched(Moved(claim=claim, next_url=target, host=host_of(target), hops=hops))
         url = target
         await asyncio.sleep(rules.delay_s)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,11 +20,14 @@ from pipeline.stages.shift import Shift, keep_busy, run_loop
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.claims import claim_feeds
 from pipeline.store.found import FoundEntry, known_articles
-from pipeline.store.leases import new_owner, release_feed
+from pipeline.store.leases import blame_feed, new_owner, release_feed
 from pipeline.store.polled import Polled, record_poll
 
 FEEDS_AT_ONCE = 16
 """Connections of one worker; each may hold a body of 10 MiB."""
+
+FAULT_WAIT_S = 60.0
+"""After a fault of this machine (a full disk) or of our own; longer with each failure in a row."""
 
 HOPS = 5
 NOT_MODIFIED = 304
@@ -31,6 +35,8 @@ ACCEPT = (
     "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.1"
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +67,25 @@ async def _poll(services: Services, shift: Shift) -> bool:
 
 
 async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
-    recorded = False
+    settled = False
     try:
         answer = await _ask(services, http, claim)
         await asyncio.to_thread(_record, services, claim, answer)
-        recorded = True
+        settled = True
+    except Exception as error:  # nobody foresaw it: other feeds go on, and this one's host is left alone
+        log.exception("poll failed url=%s", claim.url)
+        detail = f"{type(error).__name__}: {error}"
+        await asyncio.to_thread(_put_off, services, claim, detail)
+        settled = True
     finally:
-        if not recorded:  # cancelled, or a fault of ours: the feed is due still
-            release_feed(services.store, claim)
+        if not settled:  # cancelled: the feed is due still
+            release_feed(services.store, claim, delay_s=services.settings.host_delay)
     shift.ring(Stage.FETCH)
+
+
+def _put_off(services: Services, claim: FeedClaim, detail: str) -> None:
+    wait_s = FAULT_WAIT_S * (1.0 + claim.failures)
+    blame_feed(services.store, claim, detail=detail, wait_s=min(wait_s, services.settings.poll_max))
 
 
 async def _ask(services: Services, http: Http, claim: FeedClaim) -> _Answer:

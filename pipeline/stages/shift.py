@@ -15,6 +15,10 @@ BUDGET_S = 5.0
 STOP_CHECK_S = 0.25
 """How late a stop, or a row that fell due meanwhile, may be noticed."""
 
+OVERTIME_S = 60.0
+"""How long a shift that is over claims on while a slow piece of work keeps it from ending: one host that
+drips must not keep all others waiting. With the slowest turn (92 s) it stays below Celery's hard limit."""
+
 Work = TypeVar("Work")
 
 
@@ -36,9 +40,9 @@ class Shift:
     ring: Callable[[Stage], None]
     stopping: Stop
 
-    def over(self) -> bool:
+    def over(self, *, overtime_s: float = 0.0) -> bool:
         """Tell whether to claim nothing more."""
-        return self.stopping.is_set() or time.monotonic() >= self.ends_at
+        return self.stopping.is_set() or time.monotonic() >= self.ends_at + overtime_s
 
     def rest(self, seconds: float) -> None:
         """Wait, but not when asked to stop."""
@@ -70,7 +74,7 @@ async def keep_busy(
     claim: Callable[[int], Sequence[Work]],
     do: Callable[[Work], Coroutine[None, None, None]],
 ) -> bool:
-    """Keep up to `slots` pieces of work going until nothing is due or the shift is over.
+    """Keep up to `slots` pieces of work going until nothing is due or the shift and its overtime are over.
 
     `claim(n)` blocks and gives at most n pieces. True when work may be left. When asked to stop, what is
     under way is cancelled: `do` must give its claims back then.
@@ -78,7 +82,7 @@ async def keep_busy(
     running: set[asyncio.Task[None]] = set()
     left = True
     try:
-        while not shift.over():
+        while not shift.over(overtime_s=OVERTIME_S if running else 0.0):
             claimed = await asyncio.to_thread(claim, slots - len(running)) if len(running) < slots else ()
             running |= {asyncio.ensure_future(do(work)) for work in claimed}
             if not running:

@@ -94,7 +94,8 @@ def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tup
             fresh = waiting.where(articles.c.attempts == 0).order_by(articles.c.news_at.desc()).limit(limit)
             rows = connection.execute(claimable(fresh)).all()
         lease(connection, articles, articles.c.id, [row.id for row in rows], owner, now)
-    return tuple(_article_claim(row, owner) for row in rows)
+    # By id: who finishes many in one transaction does it in their order, as `lock_articles` explains.
+    return tuple(_article_claim(row, owner) for row in sorted(rows, key=lambda row: str(row.id)))
 
 
 def _feeds_in_turn(store: Store, limit: int) -> dict[str, int]:

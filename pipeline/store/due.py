@@ -9,15 +9,19 @@ from pipeline.store.claims import due_article, due_feed, free_host, may_claim
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, feeds, hosts
 
+PAUSED_S = 120.0
+"""A host whose next request may begin only after so long asked for a pause (Retry-After, Crawl-delay): its
+pages come later, and a run that ends when it is idle does not wait for them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """Say what keeps the store from being idle, and what will be due later (seconds from now, or None)."""
 
     leases: int
-    due: int  # articles and feeds that are due now, whether or not their host is free
+    due: int  # articles and feeds that are due now, whether or not their host is free for the moment
     next_retry_s: float | None  # until the first page is asked for again
-    retries: int  # pages that will be asked for again
+    retries: int  # pages that will be asked for again, or whose host asked for a long pause
 
 
 def due_stages(store: Store) -> tuple[Stage, ...]:
@@ -44,17 +48,29 @@ def waiting(store: Store) -> Waiting:
             connection.execute(select(func.count()).where(table.c.lease_owner.is_not(None))).scalar_one()
             for table in (feeds, articles)
         )
-        due = connection.execute(select(func.count()).where(due_feed(now))).scalar_one()
-        for stage in (Stage.FETCH, Stage.ENRICH, Stage.INDEX):
-            due += connection.execute(select(func.count()).where(due_article(stage, now))).scalar_one()
+        paused = select(hosts.c.host).where(hosts.c.next_request_at > now + PAUSED_S).scalar_subquery()
+        asked = articles.c.host.not_in(paused)
+        soonest = func.min(hosts.c.next_request_at) - now
+        held = select(soonest, func.count()).join(hosts, hosts.c.host == articles.c.host)
+        held = held.where(due_article(Stage.FETCH, now), articles.c.host.in_(paused))
+        host_s, pages = connection.execute(held).one()
+        feeds_now = (due_feed(now), feeds.c.host.not_in(paused))
+        due = connection.execute(select(func.count()).where(*feeds_now)).scalar_one()
+        for conditions in (
+            (due_article(Stage.FETCH, now), asked),
+            (due_article(Stage.ENRICH, now),),
+            (due_article(Stage.INDEX, now),),
+        ):
+            due += connection.execute(select(func.count()).where(*conditions)).scalar_one()
         later = (articles.c.stage.is_not(None), articles.c.due_at > now)
-        first, retries = connection.execute(
+        page_s, retries = connection.execute(
             select(func.min(articles.c.due_at) - now, func.count()).where(*later)
         ).one()
         # Back-off after a crash and waits for a twin are part of the work at hand, not retries of pages.
         soon = (*later, or_(articles.c.stage != Stage.FETCH, articles.c.state == State.FOUND))
         due += connection.execute(select(func.count()).where(*soon)).scalar_one()
-    return Waiting(leases=leased, due=due, next_retry_s=first, retries=retries)
+    first_s = min((each for each in (host_s, page_s) if each is not None), default=None)
+    return Waiting(leases=leased, due=due, next_retry_s=first_s, retries=retries + pages)
 
 
 def feeds_due(store: Store) -> int:

@@ -11,7 +11,7 @@ from pipeline.outcomes import Cause, Reason
 from pipeline.store.claimed import ArticleClaim
 from pipeline.store.codec import pack_document, unpack_document, unpack_entry
 from pipeline.store.events import Happening, record
-from pipeline.store.leases import finish
+from pipeline.store.leases import finish, lock_articles
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import articles, documents, pages, sightings, urls
 
@@ -184,6 +184,7 @@ def record_duplicate(store: Store, claim: ArticleClaim, twin: Twin, *, detail: s
             "duplicate_of": twin.id,
             "detail": detail,
         }
+        lock_articles(connection, [claim.id, twin.id])
         if not finish(connection, claim, values):
             return False
         # A feed that shows both keeps its sighting of this one, so that every entry stays counted once.

@@ -11,7 +11,7 @@ from pipeline.model import ArchivePosition, Stage, State
 from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.events import Happening, record
-from pipeline.store.leases import finish
+from pipeline.store.leases import finish, lock_articles
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import articles, hosts, pages
 
@@ -87,7 +87,12 @@ def record_turn(
     robots: RobotsAnswer | None,
 ) -> int:
     """Write a turn's results and free its articles and the host; return how many were still ours."""
+    moves = {result.host for result in results if isinstance(result, Moved)}
     with store.write() as connection:
+        insert_new(
+            connection, hosts, [{"host": host} for host in sorted(moves)]
+        )  # before articles, as polls do
+        lock_articles(connection, [result.claim.id for result in results])
         ours = [result for result in results if _record_result(connection, store, result)]
         values: dict[str, Any] = {
             "lease_owner": None,
@@ -109,11 +114,8 @@ def record_turn(
 def _record_result(connection: Connection, store: Store, result: FetchResult) -> bool:
     if not finish(connection, result.claim, _next_state(store, result)):
         return False
-    match result:
-        case GotPage():
-            connection.execute(insert(pages), [_page(result)])
-        case Moved(host=host):
-            insert_new(connection, hosts, [{"host": host}])
+    if isinstance(result, GotPage):
+        connection.execute(insert(pages), [_page(result)])
     return True
 
 

@@ -1,6 +1,6 @@
 """What a poll found: new articles, further sightings, edits. Written inside the poll's own transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import gmtime, strftime
 from typing import Any
@@ -12,7 +12,8 @@ from pipeline.outcomes import Reason
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.codec import entry_hash, pack_entry
 from pipeline.store.events import Happening, record
-from pipeline.store.store import Store, insert_new
+from pipeline.store.leases import lock_articles
+from pipeline.store.store import Store, insert_missing, insert_new
 from pipeline.store.tables import articles, hosts, sightings, urls
 
 MANY = 500
@@ -64,7 +65,7 @@ def record_entries(
     ordered = sorted(found, key=lambda each: each.article_id)
     owners = _owners(connection, [each.url_key for each in ordered])
     fresh = [each for each in ordered if each.url_key not in owners]
-    _insert_articles(connection, fresh, at)
+    fresh_ids = _insert_articles(connection, fresh, at)
     owners |= {each.url_key: each.article_id for each in fresh}
     seen = _sightings(connection, claim.id, set(owners.values()))
     removed = _removed(connection, sorted(owners.values()))
@@ -80,7 +81,7 @@ def record_entries(
         and article_id not in removed
         and seen[article_id].entry_hash != entry_hash(each.entry)
     ]
-    fresh_ids = {each.article_id for each in fresh}
+    lock_articles(connection, [article_id for article_id, _ in (*first, *changed)])
     _insert_sightings(connection, claim, first, at)
     _touch(connection, [article_id for article_id, _ in first if article_id not in fresh_ids], at)
     _update_sightings(connection, claim, changed, at)
@@ -88,10 +89,11 @@ def record_entries(
     return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(changed))
 
 
-def _insert_articles(connection: Connection, fresh: Sequence[FoundEntry], at: float) -> None:
+def _insert_articles(connection: Connection, fresh: Sequence[FoundEntry], at: float) -> frozenset[str]:
+    """Insert articles and return the ids of those that no other poll inserted meanwhile."""
     month = strftime("%Y-%m", gmtime(at))
     insert_new(connection, hosts, [{"host": host} for host in sorted({each.host for each in fresh})])
-    insert_new(connection, articles, [_article(each, at, month) for each in fresh])
+    inserted = insert_missing(connection, articles.c.id, [_article(each, at, month) for each in fresh])
     insert_new(
         connection,
         urls,
@@ -100,6 +102,7 @@ def _insert_articles(connection: Connection, fresh: Sequence[FoundEntry], at: fl
             for each in fresh
         ],
     )
+    return inserted
 
 
 def _article(found: FoundEntry, at: float, month: str) -> dict[str, Any]:
@@ -245,7 +248,7 @@ def _portions(keys: Sequence[str]) -> Iterable[Sequence[str]]:
 
 
 def _found_events(
-    claim: FeedClaim, first: Iterable[tuple[str, FoundEntry]], fresh: set[str]
+    claim: FeedClaim, first: Iterable[tuple[str, FoundEntry]], fresh: Collection[str]
 ) -> list[Happening]:
     return [
         Happening(

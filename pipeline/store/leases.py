@@ -8,15 +8,17 @@ import os
 import secrets
 import socket
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, case, false, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage
+from pipeline.outcomes import FeedSlug
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
 from pipeline.store.events import Happening, record
-from pipeline.store.store import Store
+from pipeline.store.store import Store, claimable
 from pipeline.store.tables import articles, feeds, hosts
 
 LEASE_S = 120.0
@@ -28,7 +30,21 @@ BACK_OFF_S = 1.0
 
 def new_owner(stage: Stage | str) -> str:
     """Name a claimant, machine:pid:stage:nonce, so that others on its machine can see whether it lives."""
-    return f"{socket.gethostname()}:{os.getpid()}:{stage}:{secrets.token_hex(4)}"
+    return f"{machine()}:{os.getpid()}:{stage}:{secrets.token_hex(4)}"
+
+
+def machine() -> str:
+    """Name where process numbers mean what they mean here: a running kernel and its PID namespace.
+
+    Host names do not tell: machines made from one image, and containers on the host's network, share theirs,
+    and would take each other's workers for dead. Elsewhere than on Linux the host name must do.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()}/{boot}-{namespace}"
 
 
 def free(table: Table, now: ColumnElement[float]) -> ColumnElement[bool]:
@@ -65,6 +81,14 @@ def finish(connection: Connection, claim: ArticleClaim, values: dict[str, Any]) 
     return connection.execute(update(articles).where(*mine).values(**freed, **values)).rowcount == 1
 
 
+def lock_articles(connection: Connection, ids: Collection[str]) -> None:
+    """Lock articles in the order of their ids, as whoever changes several in one transaction must: two that
+    lock the same ones in different orders wait for each other (SQLite has one lock for all)."""
+    if connection.dialect.name != "sqlite" and ids:
+        mine = select(articles.c.id).where(articles.c.id.in_(ids)).order_by(articles.c.id)
+        connection.execute(mine.with_for_update(key_share=True))
+
+
 def release(store: Store, claims: Sequence[ArticleClaim], *, delay_s: float = 0.0) -> None:
     """Give articles back untried, due after a delay; what is no longer owned is left alone."""
     with store.write() as connection:
@@ -88,6 +112,7 @@ def give_back(
             due_at=store.now() + delay_s,
         )
     )
+    lock_articles(connection, [each.id for each in claims])
     rows = [{"row_id": each.id, "owner": each.owner, "was_touched": each.touched} for each in claims]
     connection.execute(statement, rows)
 
@@ -104,15 +129,40 @@ def blame(store: Store, claim: ArticleClaim, stage: Stage, *, detail: str) -> No
         )
 
 
-def release_feed(store: Store, claim: FeedClaim) -> None:
-    """Give a feed and its host's turn back unpolled."""
+def release_feed(store: Store, claim: FeedClaim, *, delay_s: float) -> None:
+    """Give a feed back unpolled; its host may be asked again after the delay."""
     with store.write() as connection:
-        connection.execute(
-            update(feeds)
-            .where(feeds.c.id == claim.id, feeds.c.lease_owner == claim.owner)
-            .values(lease_owner=None, lease_until=None)
-        )
-        give_hosts_back(connection, {claim.host}, claim.owner)
+        _end_feed(connection, store, claim, {}, delay_s=delay_s)
+
+
+def blame_feed(store: Store, claim: FeedClaim, *, detail: str, wait_s: float) -> None:
+    """Give a feed back after a fault of ours: it is asked again after the wait, its host no sooner."""
+    with store.write() as connection:
+        at = store.now()
+        values = {
+            "last_polled_at": at,
+            "last_error": FeedSlug.STAGE_CRASHED,
+            "last_error_detail": detail,
+            "failures": claim.failures + 1,
+            "next_poll_at": at + wait_s,
+            "why": "Wireroom itself failed on it",
+        }
+        if _end_feed(connection, store, claim, values, delay_s=wait_s):
+            slug = FeedSlug.STAGE_CRASHED
+            failed = Happening(stage=Stage.POLL, outcome="failed", slug=slug, detail=detail, feed_id=claim.id)
+            record(connection, store, [failed])
+
+
+def _end_feed(
+    connection: Connection, store: Store, claim: FeedClaim, values: dict[str, Any], *, delay_s: float
+) -> bool:
+    freed: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+    mine = (feeds.c.id == claim.id, feeds.c.lease_owner == claim.owner)
+    ours = connection.execute(update(feeds).where(*mine).values(**freed, **values)).rowcount == 1
+    turn = (hosts.c.host == claim.host, hosts.c.lease_owner == claim.owner)
+    rested = {**freed, "next_request_at": store.now() + delay_s}
+    connection.execute(update(hosts).where(*turn).values(**rested))
+    return ours
 
 
 def release_host(store: Store, turn: HostTurn, *, delay_s: float) -> None:
@@ -139,8 +189,9 @@ def sweep(store: Store) -> int:
             if table is articles:
                 back_off = BACK_OFF_S * articles.c.attempts * articles.c.attempts
                 values |= {"due_at": now + back_off, "touched": _touched_again()}
-            held = table.c.lease_owner.is_not(None)
-            freed = connection.execute(update(table).where(held, ended).values(**values)).rowcount
+            (key,) = table.primary_key
+            held = claimable(select(key).where(table.c.lease_owner.is_not(None), ended))  # or being finished
+            freed = connection.execute(update(table).where(key.in_(held)).values(**values)).rowcount
     return freed
 
 
@@ -167,7 +218,7 @@ def _dead_owners(connection: Connection, table: Table) -> list[str]:
 
 def has_died(owner: str) -> bool:
     """Tell whether a claimant was a process of this machine that is there no more."""
-    return owner.startswith(f"{socket.gethostname()}:") and not _alive(int(owner.split(":")[1]))
+    return owner.startswith(f"{machine()}:") and not _alive(int(owner.split(":")[1]))
 
 
 def _alive(pid: int) -> bool:

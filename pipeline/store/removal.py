@@ -17,6 +17,7 @@ from pipeline.outcomes import Reason
 from pipeline.store.codec import pack_entry, unpack_entry
 from pipeline.store.events import Happening, record
 from pipeline.store.found import bare_entry
+from pipeline.store.leases import lock_articles
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, events, pages, sightings
 
@@ -51,6 +52,7 @@ def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePositi
             )  # else the text stays in free pages of the file
         family = _family(connection, id)
         removal = _count(connection, family)
+        lock_articles(connection, family)
         _forget_text(connection, family)
         connection.execute(update(articles).where(articles.c.id.in_(family)).values(_removed(store, reason)))
         told = [

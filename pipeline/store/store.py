@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     Connection,
     Double,
     Engine,
@@ -54,7 +55,7 @@ class Store:
         """Give the store's clock as an SQL expression: the only source of *now* for due times and leases."""
         if self.engine.dialect.name == "sqlite":
             return literal(time.time())  # one machine: its clock is SQLite's
-        return cast(extract("epoch", func.clock_timestamp()), Double)
+        return cast(extract("epoch", func.statement_timestamp()), Double)
 
     def read_clock(self, connection: Connection) -> float:
         """Read the store's clock, for values that several rows of a transaction share."""
@@ -96,5 +97,18 @@ def claimable(query: Select[Any]) -> Select[Any]:
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert the rows that are not there yet; others may insert the same ones at the same time."""
     if rows:
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def insert_missing(
+    connection: Connection, column: Column[str], rows: Sequence[dict[str, Any]]
+) -> frozenset[str]:
+    """Do what `insert_new` does, and return the column's values of those rows that were not there."""
+    if not rows:
+        return frozenset()
+    statement = _insert(connection, column.table).on_conflict_do_nothing().returning(column)
+    return frozenset(connection.execute(statement, list(rows)).scalars())
+
+
+def _insert(connection: Connection, table: Any) -> "postgresql.Insert | sqlite.Insert":
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from contextlib import closing
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,7 +19,10 @@ from pipeline.archive.reading import erase, read
 from pipeline.archive.records import erased
 from pipeline.archive.warc import heal, open_archive
 from pipeline.errors import WireroomError
+from pipeline.flow import tidy
 from pipeline.model import ArchivePosition, Exchange
+from pipeline.services import open_services, set_up
+from pipeline.settings import read_settings
 
 PAGE = Exchange(
     url="https://example.org/news/1?a=b",
@@ -176,6 +180,17 @@ def test_a_killed_writers_file_loses_its_torn_tail_and_nothing_else(tmp_path: Pa
     assert (tmp_path / positions[0].file).stat().st_size == positions[-1].offset + positions[-1].length
     assert index_of(tmp_path, positions[0]).read_bytes().count(b"\n") == 3
     assert heal(tmp_path) == ()
+
+
+def test_the_hourly_tidying_closes_a_killed_writers_file(tmp_path: Path) -> None:
+    settings = read_settings({"WIREROOM_HOME": str(tmp_path)})
+    set_up(settings)
+    settings.archive_folder.mkdir(exist_ok=True)
+    position, *_ = write_and_die(settings.archive_folder)
+    with closing(open_services(settings)) as services:
+        tidy(services)
+    assert list(settings.archive_folder.glob("*.open")) == []
+    assert read(settings.archive_folder, position).status == 200
 
 
 def test_a_file_that_lost_records_is_cut_to_the_last_whole_one(tmp_path: Path) -> None:

@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from pipeline.errors import QueryError, WireroomError
+from pipeline.indexing.elasticsearch import ElasticsearchGenerations
+from pipeline.indexing.elasticsearch_client import connect
+from pipeline.indexing.elasticsearch_templates import install_templates
 from pipeline.indexing.index import Generations, Index, PutOutcome, Searcher, Tombstone
 from pipeline.indexing.tantivy import TantivyGenerations
 from pipeline.model import Document, Entity, Label, Published, Sighting, Stamps, TextSource
+from pipeline.search.elasticsearch import open_searcher as open_elasticsearch_searcher
 from pipeline.search.query import Clock
 from pipeline.search.request import Facet, Results, Sort, read_request
 from pipeline.search.tantivy import open_searcher
@@ -295,9 +300,11 @@ ARTICLES = (
 class Backend:
     """One index under test: its generations, the writing side of the exposed one, the searching side."""
 
+    name: str  # of the exposed generation
     generations: Generations
     index: Index
     searcher: Searcher
+    show: Callable[[], None] = lambda: None  # let searches see this index, where several share a server
     tells_words: bool = False  # significant words
 
     def put(self, *documents: Document) -> list[PutOutcome]:
@@ -306,8 +313,12 @@ class Backend:
         assert [result.id for result in results] == [document.id for document in documents]
         return [result.outcome for result in results]
 
-    def held(self, name: str = "contract") -> list[tuple[str, int]]:
-        return sorted((each.id, each.version) for each in self.generations.held(name))
+    @property
+    def next(self) -> str:
+        return f"next-{self.name}"
+
+    def held(self, name: str | None = None) -> list[tuple[str, int]]:
+        return sorted((each.id, each.version) for each in self.generations.held(name or self.name))
 
     def search(self, text: str = "", **options: object) -> Results:
         return self.searcher.search(read_request(text, now=NOW, **options))
@@ -325,26 +336,66 @@ def open_tantivy(folder: Path, stack: ExitStack) -> Backend:
     index = generations.open("contract")
     stack.callback(index.close)
     generations.expose("contract")
-    return Backend(generations, index, open_searcher(folder))
+    return Backend("contract", generations, index, open_searcher(folder))
 
 
-BACKENDS: dict[str, Callable[[Path, ExitStack], Backend]] = {"tantivy": open_tantivy}
+def open_elasticsearch(url: str, stack: ExitStack) -> Backend:
+    """Make a generation of its own and let searches see it."""
+    connection = connect(url)
+    stack.callback(connection.client.close)
+    install_templates(connection)
+    generations = ElasticsearchGenerations(connection, lock=nullcontext)
+    name = f"g{uuid4().hex}"
+    index = generations.open(name)
+    generations.expose(name)
+    stack.callback(connection.client.indices.delete, index=f"wireroom-articles-{name}-*")
+    return Backend(
+        name,
+        generations,
+        index,
+        open_elasticsearch_searcher(connection),
+        show=lambda: generations.expose(name),
+        tells_words=True,
+    )
+
+
+BACKENDS = ("tantivy", "elasticsearch8", "elasticsearch9")
+Opener = Callable[[str, ExitStack], Backend]
+
+
+@pytest.fixture(scope="module")
+def open_backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Opener:
+    """Open an index of a back-end by its name; it goes away with the stack."""
+
+    def open_one(name: str, stack: ExitStack) -> Backend:
+        if name == "tantivy":
+            return open_tantivy(tmp_path_factory.mktemp("index"), stack)
+        return open_elasticsearch(request.getfixturevalue(f"{name}_server").url, stack)
+
+    return open_one
 
 
 @pytest.fixture(params=BACKENDS)
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+def empty(request: pytest.FixtureRequest, open_backend: Opener) -> Iterator[Backend]:
     with ExitStack() as stack:
-        yield BACKENDS[request.param](tmp_path, stack)
+        yield open_backend(request.param, stack)
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
-def news(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+def kept_news(request: pytest.FixtureRequest, open_backend: Opener) -> Iterator[Backend]:
     """An index of all articles, written in two batches and never changed."""
     with ExitStack() as stack:
-        backend = BACKENDS[request.param](tmp_path_factory.mktemp("index"), stack)
+        backend = open_backend(request.param, stack)
         for batch in (ARTICLES[::2], ARTICLES[1::2]):
             assert set(backend.put(*batch)) == {PutOutcome.STORED}
         yield backend
+
+
+@pytest.fixture
+def news(kept_news: Backend) -> Backend:
+    """The index of all articles, searched again if another one was in between."""
+    kept_news.show()
+    return kept_news
 
 
 WIRES = {"wire1", "wire2", "wire3", "wire4", "wire5"}
@@ -942,7 +993,7 @@ def test_a_text_without_any_word_is_kept(empty: Backend) -> None:
 
 
 def test_a_generation_is_read_back_as_it_should_be_kept(news: Backend) -> None:
-    held = {each.id: each for each in news.generations.held("contract")}
+    held = {each.id: each for each in news.generations.held(news.name)}
     assert {id: each.version for id, each in held.items()} == {each.id: each.version for each in ARTICLES}
     assert {each.id: each.sha256 for each in held.values()} == {
         each.id: news.generations.digest(each) for each in ARTICLES
@@ -952,7 +1003,7 @@ def test_a_generation_is_read_back_as_it_should_be_kept(news: Backend) -> None:
 
 def test_some_ids_are_read_back(news: Backend) -> None:
     some = {
-        each.id: each.sha256 for each in news.generations.held("contract", ids=["vote", "nothing", "wahl"])
+        each.id: each.sha256 for each in news.generations.held(news.name, ids=["vote", "nothing", "wahl"])
     }
     vote, wahl = (each for each in ARTICLES if each.id in ("vote", "wahl"))
     assert some == {"vote": news.generations.digest(vote), "wahl": news.generations.digest(wahl)}
@@ -982,15 +1033,15 @@ CHANGES = {
 def test_a_single_field_that_differs_is_seen_and_named(empty: Backend, field: str) -> None:
     (vote,) = (each for each in ARTICLES if each.id == "vote")
     empty.put(replace(vote, **{field: CHANGES[field]}))
-    (held,) = empty.generations.held("contract")
+    (held,) = empty.generations.held(empty.name)
     assert held.sha256 != empty.generations.digest(vote)
-    assert empty.generations.differing("contract", vote)
-    assert not empty.generations.differing("contract", replace(vote, **{field: CHANGES[field]}))
+    assert empty.generations.differing(empty.name, vote)
+    assert not empty.generations.differing(empty.name, replace(vote, **{field: CHANGES[field]}))
 
 
 def test_every_write_changes_the_mark_even_of_the_same_version(empty: Backend) -> None:
     def mark() -> str:
-        (held,) = empty.generations.held("contract", hashed=False)
+        (held,) = empty.generations.held(empty.name, hashed=False)
         return held.mark
 
     empty.put(article("one", "One", "Once"))
@@ -1007,41 +1058,41 @@ def test_tombstones_are_not_read_back(empty: Backend) -> None:
     empty.put(article("one", "One", "Once"))
     empty.index.remove([Tombstone("one", 2, NOW)])
     empty.index.commit()
-    assert list(empty.generations.held("contract")) == []
-    assert list(empty.generations.held("contract", ids=["one"])) == []
+    assert list(empty.generations.held(empty.name)) == []
+    assert list(empty.generations.held(empty.name, ids=["one"])) == []
 
 
 def test_a_generation_is_built_beside_the_exposed_one_and_searched_when_it_is_exposed(empty: Backend) -> None:
     empty.put(article("old", "Old", "words"))
-    with closing(empty.generations.open("next")) as building:
+    with closing(empty.generations.open(empty.next)) as building:
         building.put([article("new", "New", "words")])
         building.commit()
         empty.put(article("old2", "Old", "words"))
-        assert (empty.ids("words"), empty.generations.exposed()) == ({"old", "old2"}, "contract")
-        assert [empty.held("contract"), empty.held("next")] == [[("old", 1), ("old2", 1)], [("new", 1)]]
+        assert (empty.ids("words"), empty.generations.exposed()) == ({"old", "old2"}, empty.name)
+        assert [empty.held(empty.name), empty.held(empty.next)] == [[("old", 1), ("old2", 1)], [("new", 1)]]
         for _ in range(2):
-            empty.generations.expose("next")
-            assert (empty.ids("words"), empty.generations.exposed()) == ({"new"}, "next")
-    empty.generations.expose("contract")
+            empty.generations.expose(empty.next)
+            assert (empty.ids("words"), empty.generations.exposed()) == ({"new"}, empty.next)
+    empty.generations.expose(empty.name)
     assert empty.ids("words") == {"old", "old2"}
 
 
 def test_a_generation_is_there_from_its_opening_until_it_is_deleted(empty: Backend) -> None:
-    assert not empty.generations.exists("next")
-    empty.generations.open("next").close()
-    empty.generations.open("next").close()
-    assert empty.generations.exists("next")
-    assert sorted(empty.generations.names()) == ["contract", "next"]
+    assert not empty.generations.exists(empty.next)
+    empty.generations.open(empty.next).close()
+    empty.generations.open(empty.next).close()
+    assert empty.generations.exists(empty.next)
+    assert {empty.name, empty.next} <= set(empty.generations.names())
     for _ in range(2):
-        empty.generations.delete("next")
-        assert not empty.generations.exists("next")
-    assert list(empty.generations.names()) == ["contract"]
+        empty.generations.delete(empty.next)
+        assert not empty.generations.exists(empty.next)
+    assert empty.next not in empty.generations.names()
 
 
 def test_the_exposed_generation_is_never_deleted(empty: Backend) -> None:
     empty.put(article("one", "One", "Once"))
     with pytest.raises(WireroomError):
-        empty.generations.delete("contract")
+        empty.generations.delete(empty.name)
     assert empty.ids("once") == {"one"}
 
 

@@ -47,7 +47,7 @@ from pipeline.store.indexed import (
     read_documents,
     record_indexed,
 )
-from pipeline.store.leases import blame, free_all, release, sweep
+from pipeline.store.leases import blame, free_all, machine, new_owner, release, sweep
 from pipeline.store.migrations import migrate
 from pipeline.store.polled import Polled, record_poll
 from pipeline.store.removal import remove
@@ -330,7 +330,7 @@ def test_what_a_dead_process_of_this_machine_held_is_freed_and_counted(store: St
     child = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
     )
-    dead = f"{socket.gethostname()}:{int(child.stdout)}:enrich:0"
+    dead = f"{machine()}:{int(child.stdout)}:enrich:0"
     claim_articles(store, Stage.ENRICH, owner=dead, limit=9)
     assert sweep(store) == 1
     row = article(store, A)
@@ -338,10 +338,13 @@ def test_what_a_dead_process_of_this_machine_held_is_freed_and_counted(store: St
 
 
 def test_a_living_owner_and_another_machines_are_left_alone(store: Store) -> None:
-    poll(store, FEED, found(A))
+    poll(store, FEED, found(A), found(B), found("https://news.example/c"))
     fetch_all(store)
-    claim_articles(store, Stage.ENRICH, owner=OWNER, limit=9)
-    assert sweep(store) == 0
+    claim_articles(store, Stage.ENRICH, owner=OWNER, limit=1)
+    # A clone of this machine, or a container on its network: no process of ours has its numbers.
+    claim_articles(store, Stage.ENRICH, owner=f"{socket.gethostname()}/0-1:999999999:enrich:0", limit=1)
+    claim_articles(store, Stage.ENRICH, owner=new_owner(Stage.ENRICH), limit=1)
+    assert (waiting(store).leases, sweep(store)) == (3, 0)
 
 
 def test_an_expired_lease_is_freed(store: Store) -> None:
@@ -387,6 +390,20 @@ def test_many_workers_never_hold_the_same_article(store: Store) -> None:
     with ThreadPoolExecutor(4) as pool:
         taken = [each for portion in pool.map(take, range(4)) for each in portion]
     assert len(taken) == len(set(taken)) == 60
+
+
+def test_of_two_polls_that_find_an_article_at_once_one_has_found_it(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(update(feeds).values(next_poll_at=0))
+        connection.execute(update(hosts).values(next_request_at=0))
+    claims = claim_feeds(store, owner=OWNER, limit=9)
+    entries = [found(f"https://news.example/{number}") for number in range(300)]
+    with ThreadPoolExecutor(2) as pool:
+        counts = list(
+            pool.map(lambda claim: record_poll(store, claim, polled(*entries), host_delay_s=0), claims)
+        )
+    assert sum(count.new for count in counts if count) == 300
+    assert sum(count.sighted for count in counts if count) == 300
 
 
 def test_a_page_that_cannot_be_had_goes_on_from_its_feed_entry_and_is_asked_for_again(store: Store) -> None:

@@ -136,3 +136,9 @@ def slug_of(body: bytes) -> str | None:
     except FeedError as error:
         return error.slug
     return None
+
+
+def test_a_language_keeps_nothing_that_a_store_cannot_hold() -> None:
+    item = {"url": "https://news.example/a", "language": "d\ud800e"}
+    feed = read(language="e\0n", items=[item])
+    assert (feed.language, feed.entries[0].language) == ("en", "de")

@@ -16,9 +16,10 @@ ROOT = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Hold one bulk request: the ids in it, in order."""
+    """Hold one bulk request: the ids in it, in order, and all of it."""
 
     ids: tuple[str, ...]
+    body: bytes = b""
 
 
 Answer = tuple[int, Any] | None
@@ -36,7 +37,7 @@ class Scripted:
 
     def bulk(self, body: bytes) -> Answer:
         actions = [json.loads(line) for line in body.splitlines() if b'"_index"' in line[:40]]
-        asked = Asked(tuple(next(iter(action.values()))["_id"] for action in actions))
+        asked = Asked(tuple(next(iter(action.values()))["_id"] for action in actions), body)
         self.asked.append(asked)
         answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
         return answer(asked)

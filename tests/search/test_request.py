@@ -108,8 +108,8 @@ def test_a_cursor_may_be_followed_with_another_size_and_other_facets() -> None:
     assert (request.position, request.now) == ((5,), NOW)
 
 
-def test_results_are_written_in_the_promised_shape() -> None:
-    hit = Hit(
+def some_hit() -> Hit:
+    return Hit(
         id="a1",
         version=3,
         url="https://a.org/1",
@@ -125,12 +125,17 @@ def test_results_are_written_in_the_promised_shape() -> None:
         score=1.5,
         highlights=("a «word»",),
     )
+
+
+def test_results_are_written_in_the_promised_shape() -> None:
     facet = Facet(
         name=FacetName.PERSON, buckets=(Bucket("Jane Roe", "jane roe", 2),), other=1, missing=4, error_bound=0
     )
     standout = Standout(value="Ohio", key="ohio", count=3, background=4, score=2.5)
     telling = Significant(name=SignificantName.PLACE, standouts=(standout,))
-    results = Results(total=7, took_ms=2, hits=(hit,), next="abc", facets=(facet,), significant=(telling,))
+    results = Results(
+        total=7, took_ms=2, hits=(some_hit(),), next="abc", facets=(facet,), significant=(telling,)
+    )
     assert results_json(results) == {
         "total": 7,
         "took_ms": 2,

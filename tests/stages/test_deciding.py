@@ -98,6 +98,30 @@ async def test_a_shift_that_is_over_claims_nothing_and_says_that_work_may_be_lef
     assert await keep_busy(shift(budget_s=0.0), slots=1, claim=lambda free: [1], do=do) is True
 
 
+async def test_slow_work_does_not_keep_what_is_due_waiting_when_the_shift_is_over() -> None:
+    shift_is_over, last = asyncio.Event(), asyncio.Event()
+    short = shift(budget_s=0.2)
+    due = ["slow", "wait", "last"]
+
+    async def do(work: str) -> None:
+        if work == "wait":  # until the shift is over
+            while not short.over():
+                await asyncio.sleep(0)
+            shift_is_over.set()
+        elif work == "last":
+            last.set()
+        else:
+            await last.wait()
+
+    def claim(free: int) -> list[str]:
+        ready = due[:1] if due != ["last"] or shift_is_over.is_set() else []
+        return [due.pop(0) for _ in ready]
+
+    async with asyncio.timeout(10):
+        await keep_busy(short, slots=2, claim=claim, do=do)
+    assert due == []
+
+
 async def test_a_stop_cancels_what_is_under_way() -> None:
     stopping, cancelled, due = threading.Event(), [], ["work"]
     running = Shift(ends_at=time.monotonic() + 60, ring=lambda stage: None, stopping=stopping)

@@ -95,6 +95,7 @@ def test_up_until_idle_drains_everything_and_leaves_no_process(
     assert start_up(environ, "--until-idle", "--timeout", "120").wait() == 0
     assert_complete(environ, web)
     assert processes_of(environ) == {}
+    assert list((Path(environ["WIREROOM_HOME"]) / "archive").glob("*.open")) == []
 
 
 def test_ctrl_c_ends_it_and_the_next_up_goes_on(
