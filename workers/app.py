@@ -58,7 +58,7 @@ def make_app(settings: Settings) -> Celery:
 
 
 def _beat_schedule(settings: Settings) -> dict[str, object]:
-    schedule = {
+    schedule: dict[str, object] = {
         "tick": {"task": "wireroom.tick", "schedule": TICK_S, "options": {"expires": TICK_S}},
         "tidy": {"task": "wireroom.tidy", "schedule": TIDY_S, "options": {"expires": TIDY_S}},
     }
