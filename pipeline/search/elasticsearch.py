@@ -118,15 +118,18 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except BadRequestError as error:
-        raise _refusal(reason(error.body)) from None
+        raise _refusal(error.body) from None
     except NotFoundError:
         raise IndexAbsentError(
             f"there is no index {ALIAS} on the server yet; `wireroom up` makes and fills it"
         ) from None
 
 
-def _refusal(said: str) -> WireroomError:
-    """Tell a query that is too big for the server, which its writer can mend, from what nobody foresaw."""
+def _refusal(body: Any) -> WireroomError:
+    """Tell a query that is too big for the server, which its writer can mend, from what nobody foresaw. The
+    cause stands in the answer of a shard, below an outer "all shards failed"."""
+    shards = body["error"].get("failed_shards", ()) if isinstance(body, dict) else ()
+    said = "; ".join(dict.fromkeys([reason(body), *(reason({"error": each["reason"]}) for each in shards)]))
     if "nested depth" in said:
         return QueryError("too many levels of parentheses for this index; write it flatter")
     if "lauses" in said or "lauseCount" in said:
