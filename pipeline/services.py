@@ -144,15 +144,18 @@ def set_up(settings: Settings) -> bool:
 
 
 def set_up_index(settings: Settings) -> tuple[str, ...]:
-    """Install the templates of the index where a server keeps it; name what was missing or wrong.
-
-    Raises IndexUnavailableError.
+    """Install the templates of the index where a server keeps it, and bring the stream of events up to date;
+    name what was missing or wrong. Raises IndexUnavailableError.
     """
     if settings.index_url == EMBEDDED:
         return ()
+    from pipeline.indexing.elasticsearch_events import EventStream
     from pipeline.indexing.elasticsearch_templates import install_templates
 
-    return install_templates(_connect(settings))
+    connection = _connect(settings)
+    wrong = install_templates(connection, keep_events=settings.keep_events)
+    EventStream(connection).bring_up_to_date(keep_s=settings.keep_events)
+    return wrong
 
 
 def index_faults(settings: Settings) -> tuple[str, ...]:
