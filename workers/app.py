@@ -1,5 +1,7 @@
 """The Celery app: one queue and one task a stage, no results; all that may be lost is a ring."""
 
+from typing import Any
+
 from celery import Celery
 from kombu import Queue
 
@@ -51,14 +53,15 @@ def make_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_transport_options=_transport_options(),
         beat_scheduler="celery.beat:Scheduler",  # a tick needs no memory: no file in the current folder
-        beat_schedule=_beat_schedule(settings),
+        beat_schedule=beat_schedule(settings),
     )
     register(app, settings)
     return app
 
 
-def _beat_schedule(settings: Settings) -> dict[str, object]:
-    schedule: dict[str, object] = {
+def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Say what beat rings for, and when."""
+    schedule: dict[str, dict[str, Any]] = {
         "tick": {"task": "wireroom.tick", "schedule": TICK_S, "options": {"expires": TICK_S}},
         "tidy": {"task": "wireroom.tidy", "schedule": TIDY_S, "options": {"expires": TIDY_S}},
     }
