@@ -14,6 +14,7 @@ from pipeline.cli import (
     kibana,
     quarantine,
     reindex,
+    reprocess,
     search,
     status,
     store,
@@ -36,6 +37,7 @@ def make_app() -> typer.Typer:
     app.add_typer(_feeds(), name="feeds")
     app.add_typer(_quarantine(), name="quarantine")
     app.add_typer(_reindex(), name="reindex")
+    app.add_typer(_reprocess(), name="reprocess")
     app.command("remove")(articles.remove_articles)
     app.command("setup")(config.setup)
     app.command("doctor")(doctor.doctor)
@@ -89,6 +91,14 @@ def _reindex() -> typer.Typer:
     group.callback(invoke_without_command=True)(reindex.reindex)
     group.command("status")(reindex.reindex_status)
     group.command("rollback")(reindex.reindex_rollback)
+    return group
+
+
+def _reprocess() -> typer.Typer:
+    group = _group("Read stored pages again with newer extractors and models.", needs_command=False)
+    group.callback(invoke_without_command=True)(reprocess.reprocess)
+    group.command("status")(reprocess.reprocess_status)
+    group.command("stop")(reprocess.reprocess_stop)
     return group
 
 

@@ -62,6 +62,7 @@ _STEPS = {
     ("fetch", "dropped"): "dropped",
     ("enrich", "enriched"): "read",
     ("enrich", "unchanged"): "read again, nothing new",
+    ("enrich", "kept"): "read again in vain: it stays as it was",
     ("enrich", "dropped"): "dropped",
     ("enrich", "page-missing"): "archived page missing, fetched again",
     ("index", "indexed"): "indexed: it can be found",

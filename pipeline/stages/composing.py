@@ -21,7 +21,8 @@ def compose(
     partial: str | None,
     outlets: Mapping[str, Outlet],
 ) -> Document:
-    """Make an article's next document; its revision grows when the publisher changed a text that we had."""
+    """Make an article's next document; its revision grows when the publisher changed a text that we had: not
+    when we read the same page again."""
     outlet = outlet_of(material.page_url or claim.url)
     named = outlets.get(outlet)
     document = Document(
@@ -50,6 +51,8 @@ def compose(
             rules=RULES_VERSION,
         ),
     )
+    if claim.rerun and material.previous is not None:
+        return replace(document, revision=material.previous.revision)
     return replace(document, revision=_revision(material.previous, document))
 
 

@@ -3,10 +3,13 @@
 A page that kills its process is found by its attempts: alone the second time, without the heavy extractor
 the third, from its feed entry alone the fourth, the fifth without a look for entities; the sixth time it
 waits for a person.
+
+With nothing newer to do it reads again what `reprocess` chose: with full effort or not at all, since there is
+a document that stands.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from pipeline.archive.errors import ArchiveError
 from pipeline.archive.reading import erase, read
@@ -15,8 +18,9 @@ from pipeline.enrichment.fingerprints import similarity
 from pipeline.enrichment.models import Models
 from pipeline.extraction.article import Effort, extract
 from pipeline.identity import outlet_of, url_key
-from pipeline.model import Extraction, Page, Stage
+from pipeline.model import Document, Extraction, Page, Stage
 from pipeline.outcomes import Cause, Partial
+from pipeline.reprocessing.changes import compare
 from pipeline.services import Services
 from pipeline.stages.composing import compose, is_unchanged, told
 from pipeline.stages.limits import time_limit
@@ -39,6 +43,7 @@ from pipeline.store.enriched import (
 )
 from pipeline.store.leases import blame, new_owner, release
 from pipeline.store.removal import remove
+from pipeline.store.reruns import claim_reruns, record_kept
 
 BATCH = 4
 """Articles of one claim: batches of 2, 8 and 32 are as fast; a small one gives the first article sooner."""
@@ -51,6 +56,9 @@ EFFORTS = {1: Effort.FULL, 2: Effort.FULL, 3: Effort.SIMPLE, 4: Effort.FEED, 5: 
 
 GIVEN_UP = f"failed {len(EFFORTS)} times: crashed, or was stopped after {ARTICLE_S:g} s; `trace` tells each"
 
+RERUN_TRIES = 3
+"""Attempts at a re-run, all with full effort: two workers may die of something else."""
+
 WITHOUT_ENTITIES = max(EFFORTS)
 """The attempt that looks for no entities: better an article without them than none."""
 
@@ -58,8 +66,15 @@ SAME_TEXT = 0.5
 """Estimated Jaccard similarity of 5-word shingles from which two URLs that claim to be one page are believed.
 A print version and its article, read from two templates, have 0.77; different articles of a site nearly 0."""
 
+PAGE_MISSING = "page-missing"
+
+KEPT = "the document that stands is kept"
+
 PAGE_MISSING_S = 30.0
 """A page that was archived and cannot be read is fetched again after so long: its folder may be away."""
+
+OF_A_PAGE = frozenset({Partial.BLOCKED, Partial.EXTRACTION_EMPTY, Partial.EXTRACTION_CRASHED})
+"""What reading a page may give instead of a text: reading it again may give another."""
 
 REMOVED_TWIN = "another address of an article that was removed"
 
@@ -75,6 +90,7 @@ def enrich(services: Services, shift: Shift) -> bool:
     services.preload()  # outside of any article's time
     while not shift.over():
         claims = claim_articles(services.store, Stage.ENRICH, owner=owner, limit=BATCH)
+        claims = claims or claim_reruns(services.store, owner=owner, limit=BATCH)
         if not claims:
             return False
         if len(claims) == BATCH:
@@ -97,9 +113,9 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
 
 
 def _enrich_article(services: Services, claim: ArticleClaim) -> None:
-    effort = EFFORTS.get(claim.attempts)
+    effort = _effort(claim)
     if effort is None:
-        record_quarantine(services.store, claim, Stage.ENRICH, Cause.ENRICH_CRASHED, detail=GIVEN_UP)
+        _give_up(services, claim)
         return
     material = read_material(services.store, claim)
     try:
@@ -122,15 +138,31 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
     _record(services, claim, material, extraction, enriched, aliases)
 
 
+def _effort(claim: ArticleClaim) -> Effort | None:
+    if claim.rerun:
+        return Effort.FULL if claim.attempts <= RERUN_TRIES else None
+    return EFFORTS.get(claim.attempts)
+
+
+def _give_up(services: Services, claim: ArticleClaim) -> None:
+    if claim.rerun:
+        detail = f"read again, failed {RERUN_TRIES} times: {KEPT}"
+        record_kept(services.store, claim, slug=Cause.ENRICH_CRASHED, detail=detail)
+        return
+    record_quarantine(services.store, claim, Stage.ENRICH, Cause.ENRICH_CRASHED, detail=GIVEN_UP)
+
+
 def _settled_without_page(
     services: Services, claim: ArticleClaim, material: Material, error: ArchiveError
 ) -> bool:
     """Fetch the page again, or keep the document that stands; False when neither is to be had."""
+    if claim.rerun:
+        return record_kept(services.store, claim, slug=PAGE_MISSING, detail=f"{error}: {KEPT}")
     if claim.refetches < RETRIES:
         record_page_missing(services.store, claim, detail=str(error), delay_s=PAGE_MISSING_S)
         return True
     if material.previous is not None:
-        record_unchanged(services.store, claim, detail=f"the document that stands is kept: {error}")
+        record_unchanged(services.store, claim, detail=f"{KEPT}: {error}")
         return True
     return False
 
@@ -143,20 +175,52 @@ def _record(
     enriched: Enriched,
     aliases: Sequence[Alias],
 ) -> None:
-    why = claim.partial or extraction.partial
+    why = _why_partial(claim, material, extraction)
     document = compose(claim, material, extraction, enriched, partial=why, outlets=services.outlets)
+    if claim.rerun and material.previous is not None:
+        _record_rerun(services, claim, material.previous, document, extraction, aliases)
+        return
     if is_unchanged(material.previous, document):
         record_unchanged(services.store, claim, detail="the same text as before")
         return
     if why and material.previous is not None and material.previous.partial is None:
         # An edit that cannot be read takes no text away.
-        record_unchanged(services.store, claim, detail=f"{why}: the document that stands is kept")
+        record_unchanged(services.store, claim, detail=f"{why}: {KEPT}")
         return
     again = None
     if extraction.partial and not claim.partial:  # the page was had, and gave no text
         again = retry_in(claim.refetches, first_delay_s=services.settings.retry_delay)
     detail = told(extraction, document, models=services.models)
     record_document(services.store, claim, document, aliases=aliases, detail=detail, retry_in_s=again)
+
+
+def _record_rerun(
+    services: Services,
+    claim: ArticleClaim,
+    previous: Document,
+    document: Document,
+    extraction: Extraction,
+    aliases: Sequence[Alias],
+) -> None:
+    """End a re-run; it asks for no page, and takes no text away."""
+    if is_unchanged(previous, document):
+        record_kept(services.store, claim, slug=None, detail="read again: the same as before")
+    elif document.partial and previous.partial is None:
+        detail = f"read again: {document.partial}: {KEPT}"
+        record_kept(services.store, claim, slug=document.partial, detail=detail)
+    else:
+        detail = "read again: " + told(extraction, document, models=services.models)
+        changes = asdict(compare(previous, document))
+        record_document(
+            services.store, claim, document, aliases=aliases, detail=detail, retry_in_s=None, changes=changes
+        )
+
+
+def _why_partial(claim: ArticleClaim, material: Material, extraction: Extraction) -> str | None:
+    """Say why a document holds only what its feed said: the page was not had, or gave no text."""
+    if claim.rerun and material.position and (not extraction.partial or claim.partial in OF_A_PAGE):
+        return extraction.partial
+    return claim.partial or extraction.partial
 
 
 def _settled_by_twin(

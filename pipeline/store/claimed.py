@@ -38,6 +38,7 @@ class ArticleClaim:
     next_url: str | None  # where a redirect to another host led
     hops: int
     refetches: int
+    rerun: bool  # by `reprocess`: nothing new is known of it
     partial: str | None
     revision: int
     version: int

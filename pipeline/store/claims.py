@@ -95,7 +95,7 @@ def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tup
             rows = connection.execute(claimable(fresh)).all()
         lease(connection, articles, articles.c.id, [row.id for row in rows], owner, now)
     # By id: who finishes many in one transaction does it in their order, as `lock_articles` explains.
-    return tuple(_article_claim(row, owner) for row in sorted(rows, key=lambda row: str(row.id)))
+    return tuple(article_claim(row, owner) for row in sorted(rows, key=lambda row: str(row.id)))
 
 
 def _feeds_in_turn(store: Store, limit: int) -> dict[str, int]:
@@ -145,7 +145,8 @@ def _feed_claim(row: Row[Any, Any], owner: str) -> FeedClaim:
     )
 
 
-def _article_claim(row: Row[Any, Any], owner: str) -> ArticleClaim:
+def article_claim(row: Row[Any, Any], owner: str) -> ArticleClaim:
+    """Make a claim of an article's row as it was before it was leased."""
     same = (
         "id",
         "url",
@@ -155,6 +156,7 @@ def _article_claim(row: Row[Any, Any], owner: str) -> ArticleClaim:
         "next_url",
         "hops",
         "refetches",
+        "rerun",
         "partial",
         "revision",
         "version",
@@ -175,6 +177,6 @@ def _host_turn(row: Row[Any, Any], rows: Sequence[Row[Any, Any]], owner: str) ->
         robots_status=row.robots_status,
         robots_body=row.robots_body,
         robots_age_s=row.age,
-        claims=tuple(_article_claim(each, owner) for each in mine),
+        claims=tuple(article_claim(each, owner) for each in mine),
         owner=owner,
     )

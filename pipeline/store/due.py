@@ -6,6 +6,7 @@ from sqlalchemy import exists, func, or_, select
 
 from pipeline.model import Stage, State
 from pipeline.store.claims import due_article, due_feed, free_host, may_claim
+from pipeline.store.reruns import count_queued, due_rerun
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, feeds, hosts
 
@@ -37,7 +38,10 @@ def due_stages(store: Store) -> tuple[Stage, ...]:
             Stage.INDEX: select(articles.c.id).where(due_article(Stage.INDEX, now)),
         }
         open_now = {stage: query.where(may_claim(stage, now)).limit(1) for stage, query in begun.items()}
-        return tuple(stage for stage, query in open_now.items() if connection.execute(query).first())
+        due = {stage for stage, query in open_now.items() if connection.execute(query).first()}
+        if connection.execute(select(due_rerun(now))).scalar_one():
+            due.add(Stage.ENRICH)
+    return tuple(stage for stage in begun if stage in due)
 
 
 def waiting(store: Store) -> Waiting:
@@ -69,6 +73,7 @@ def waiting(store: Store) -> Waiting:
         # Back-off after a crash and waits for a twin are part of the work at hand, not retries of pages.
         soon = (*later, or_(articles.c.stage != Stage.FETCH, articles.c.state == State.FOUND))
         due += connection.execute(select(func.count()).where(*soon)).scalar_one()
+        due += count_queued(connection, now)
     first_s = min((each for each in (host_s, page_s) if each is not None), default=None)
     return Waiting(leases=leased, due=due, next_retry_s=first_s, retries=retries + pages)
 

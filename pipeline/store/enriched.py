@@ -1,6 +1,6 @@
 """What enrich reads of an article, and the transaction that ends it: a document or a duplicate."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from pipeline.store.claimed import ArticleClaim
 from pipeline.store.codec import pack_document, unpack_document, unpack_entry
 from pipeline.store.events import Happening, record
 from pipeline.store.leases import finish, lock_articles
+from pipeline.store.reruns import Rerun, gives_way, note_outcome
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import articles, documents, pages, sightings, urls
 
@@ -57,7 +58,8 @@ def read_material(store: Store, claim: ArticleClaim) -> Material:
     """Read what an article's document is made from."""
     with store.read() as connection:
         newest = select(pages).where(pages.c.article_id == claim.id).order_by(pages.c.id.desc()).limit(1)
-        page = None if claim.partial else connection.execute(newest).first()
+        is_had = claim.rerun or not claim.partial
+        page = connection.execute(newest).first() if is_had else None
         return Material(
             page_url=page.url if page else None,
             position=ArchivePosition(
@@ -113,8 +115,10 @@ def record_document(
     aliases: Sequence[Alias],
     detail: str,
     retry_in_s: float | None,
+    changes: Mapping[str, Any] | None = None,
 ) -> bool:
     """Write an article's new document and hand it to index; with `retry_in_s`, its page is asked for again.
+    `changes` tells what is new in the document of a re-run.
 
     False when the lease was no longer ours."""
     packed, digest = pack_document(document)
@@ -139,8 +143,12 @@ def record_document(
         }
         if retry_in_s is not None:
             values |= {"refetch_at": store.now() + retry_in_s, "refetches": claim.refetches + 1}
+        if claim.rerun and gives_way(connection, store, claim):
+            return True
         if not finish(connection, claim, values):
             return False
+        if claim.rerun:
+            note_outcome(connection, store, claim, Rerun.CHANGED, changes=changes)
         if claim.version:
             connection.execute(delete(documents).where(documents.c.article_id == claim.id))
         connection.execute(insert(documents), row)

@@ -13,7 +13,7 @@ from pipeline.store.codec import pack_document, unpack_document
 from pipeline.store.enriched import read_sightings, refresh_sightings
 from pipeline.store.events import Happening, record
 from pipeline.store.generations import is_live
-from pipeline.store.leases import finish, give_back
+from pipeline.store.leases import finish, give_back, rested
 from pipeline.store.store import Store
 from pipeline.store.tables import KEPT, articles, documents, events, generations, projections
 
@@ -146,13 +146,9 @@ def _finish_indexed(connection: Connection, store: Store, result: Indexed) -> bo
             "detail": result.rejected,
         }
         return finish(connection, claim, stays if claim.state is State.INDEXED else jailed)
-    again = articles.c.refetch_at.is_not(None)
-    touched = articles.c.touched
     values = {
+        **rested(now),
         "state": State.INDEXED,
-        "stage": case((touched, Stage.INDEX), (again, Stage.FETCH), else_=None),
-        "due_at": case((touched, now), (again, articles.c.refetch_at), else_=None),
-        "refetch_at": case((touched, articles.c.refetch_at), else_=None),
         "indexed_at": case((articles.c.indexed_at.is_(None), now), else_=articles.c.indexed_at),
         "reason": None,
         "detail": None,

@@ -66,9 +66,11 @@ def lease(
     if table is articles:
         # A fetch sees the page as it is now; what comes after it sees the newest sightings.
         fetches = articles.c.stage == Stage.FETCH
+        # A re-run may end without a document: then the sightings are yet to be written down.
+        keeps = or_(fetches, articles.c.rerun)
         values |= {
             "attempts": articles.c.attempts + 1,
-            "touched": case((fetches, articles.c.touched), else_=false()),
+            "touched": case((keeps, articles.c.touched), else_=false()),
             "refetch_at": case((fetches, None), else_=articles.c.refetch_at),
         }
     connection.execute(update(table).where(key.in_(keys)).values(**values))
@@ -77,8 +79,19 @@ def lease(
 def finish(connection: Connection, claim: ArticleClaim, values: dict[str, Any]) -> bool:
     """Write an article's next state and free its lease; False when the lease was no longer ours."""
     mine = (articles.c.id == claim.id, articles.c.lease_owner == claim.owner)
-    freed = {"lease_owner": None, "lease_until": None, "attempts": 0}
+    freed = {"lease_owner": None, "lease_until": None, "attempts": 0, "rerun": False}
     return connection.execute(update(articles).where(*mine).values(**freed, **values)).rowcount == 1
+
+
+def rested(now: ColumnElement[float]) -> dict[str, Any]:
+    """Give the values with which an indexed article rests, unless a feed showed it or its page is to be
+    asked for: index and fetch see to that first."""
+    touched, again = articles.c.touched, articles.c.refetch_at.is_not(None)
+    return {
+        "stage": case((touched, Stage.INDEX), (again, Stage.FETCH), else_=None),
+        "due_at": case((touched, now), (again, articles.c.refetch_at), else_=None),
+        "refetch_at": case((touched, articles.c.refetch_at), else_=None),
+    }
 
 
 def lock_articles(connection: Connection, ids: Collection[str]) -> None:

@@ -98,6 +98,8 @@ articles = Table(
     Column("waits_for", Text),
     Column("next_url", Text),
     Column("hops", Integer, nullable=False, server_default="0"),
+    # Enrich reads it again for `reprocess`: what is new is no edit of its publisher.
+    Column("rerun", Boolean, nullable=False, server_default=false()),
     Column("reason", Text),
     Column("detail", Text),
     Column("partial", Text),
@@ -228,6 +230,34 @@ shipped_events = Table(
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Double, primary_key=True),
     Index(None, "at"),
+)
+
+# The one run of `reprocess`, under way or the last; and its articles, each with what came of it.
+reprocessing = Table(
+    "reprocessing",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("conditions", JSON, nullable=False),
+    Column("rate", Double),  # articles a second at most
+    Column("begun_at", Double, nullable=False),
+    Column("next_at", Double, nullable=False),  # by its rate
+)
+
+reruns = Table(
+    "reruns",
+    metadata,
+    Column("article_id", Text, ForeignKey("articles.id"), primary_key=True),
+    Column("outcome", Text),  # NULL: it waits, or is under way
+    Column("at", Double),
+    Column("slug", Text),
+    Column("changes", JSON(none_as_null=True)),
+)
+
+Index(
+    "ix_reruns_waiting",
+    reruns.c.article_id,
+    sqlite_where=reruns.c.outcome.is_(None),
+    postgresql_where=reruns.c.outcome.is_(None),
 )
 
 # What waits, and since or until when: of a million articles most rest.

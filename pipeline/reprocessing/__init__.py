@@ -1,0 +1,1 @@
+"""Reading stored articles again with newer extractors and models: which ones, and what came of it."""
