@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Home:
     """Hold a fresh Wireroom home; commands run in it carry `mark` in their environment."""
 
     folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)  # beside SETTINGS
 
     @property
     def mark(self) -> str:
@@ -92,14 +93,14 @@ class Home:
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
-        return inherited | SETTINGS | {"WIREROOM_HOME": str(self.folder)}
+        return {**inherited, **SETTINGS, **self.settings, "WIREROOM_HOME": str(self.folder)}
 
 
 @contextmanager
-def fresh_home(feeds: Sequence[str]) -> Iterator[Home]:
+def fresh_home(feeds: Sequence[str], settings: Mapping[str, str] | None = None) -> Iterator[Home]:
     """Make a home that follows `feeds`; it goes away with the block, processes and all."""
     with tempfile.TemporaryDirectory(prefix="wireroom-bench-", ignore_cleanup_errors=True) as folder:
-        home = Home(Path(folder))
+        home = Home(Path(folder), settings or {})
         addresses = Path(folder) / "feeds.txt"
         addresses.write_text("".join(f"{feed}\n" for feed in feeds))
         home.run("feeds", "import", str(addresses))
