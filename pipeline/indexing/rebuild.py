@@ -68,7 +68,9 @@ def roll_back(services: Services, *, processes: int, keep: int, report: Callable
     expose_live(services.generations, services.store)
     name = next((each for each in names_kept(services.store) if services.generations.exists(each)), None)
     if name is None:
-        raise RebuildFailedError("no earlier generation is kept; `wireroom reindex` builds a new one")
+        raise RebuildFailedError(
+            "no earlier generation is kept that has this version's fields; `wireroom reindex` builds one"
+        )
     owner = new_owner("reindex")
     hold_kept(services.store, name, owner=owner)
     with _job(services, name, owner, processes, None, report) as job:
