@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from pipeline.errors import IndexBusyError, RebuildFailedError, WireroomError
+from pipeline.errors import IndexBusyError, IndexUnavailableError, RebuildFailedError, WireroomError
 from pipeline.indexing.building import Work, patiently, workers
 from pipeline.indexing.laps import LAPS, PAUSE_S, Job, Progress, come_near, last_lap, listing, say
 from pipeline.indexing.live import expose_live, new_name
@@ -82,11 +82,12 @@ def roll_back(services: Services, *, processes: int, keep: int, report: Callable
 
 
 def prune(services: Services, *, keep: int) -> None:
-    """Delete the kept generations but the newest ones; one that is being written waits for the next time."""
+    """Delete the kept generations but the newest ones; one that is being written, or does not go just now,
+    waits for the next time: the exchange before is done."""
     for name in names_kept(services.store)[keep:]:
         try:
             services.generations.delete(name)
-        except IndexBusyError:
+        except (IndexBusyError, IndexUnavailableError):
             continue
         forget(services.store, name)
 
