@@ -159,12 +159,23 @@ def set_up_index(settings: Settings) -> tuple[str, ...]:
 
 
 def index_faults(settings: Settings) -> tuple[str, ...]:
-    """Say what `set_up_index` would mend. Raises IndexUnavailableError."""
+    """Say what `set_up_index` would mend. Raises IndexUnavailableError, also when the name by which articles
+    are read is somebody else's."""
     if settings.index_url == EMBEDDED:
         return ()
+    from pipeline.indexing.elasticsearch_months import exposed_months
     from pipeline.indexing.elasticsearch_templates import template_faults
 
-    return template_faults(_connect(settings))
+    connection = _connect(settings)
+    exposed_months(connection)
+    return template_faults(connection)
+
+
+def ignored_values(settings: Settings) -> Mapping[str, int]:
+    """Count by field what Elasticsearch shows and does not find. Raises IndexUnavailableError."""
+    from pipeline.indexing.elasticsearch_months import ignored_values as of_elasticsearch
+
+    return of_elasticsearch(_connect(settings))
 
 
 def open_searcher(settings: Settings, generation: str | None = None) -> "Searcher":

@@ -134,7 +134,8 @@ def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progres
     if run.tidies.is_due():
         tidy(services)
     if run.rebuilds.is_due():
-        start_reindex(services.settings, preexec=die_with_parent)
+        log_file = services.settings.log_folder / "reindex.log"
+        start_reindex(services.settings, log=log_file, preexec=die_with_parent)
     if run.reports.is_due():
         report(_progress(services.store))
     return run.until_idle and _is_idle(waiting(services.store), run.ends_at)

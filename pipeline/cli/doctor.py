@@ -211,12 +211,16 @@ def _fields(settings: "Settings") -> Iterator[Finding]:
 
 def _index_server(settings: "Settings", shown: str) -> Finding:
     from pipeline.cli.parts import count_documents
-    from pipeline.services import index_faults
+    from pipeline.services import ignored_values, index_faults
 
     try:
         if faults := index_faults(settings):
             return Finding("index", False, "; ".join(faults), "wireroom setup")
-        return Finding("index", True, f"{shown} holds {count_documents(settings):,} documents")
+        told = f"{shown} holds {count_documents(settings):,} documents"
+        if ignored := ignored_values(settings):
+            fields = ", ".join(f"{field} {number:,}" for field, number in ignored.items())
+            told += f"; with values too long to be found by: {fields}"
+        return Finding("index", True, told)
     except IndexAbsentError as error:
         return Finding("index", True, str(error))
     except WireroomError as error:

@@ -25,6 +25,9 @@ FEW = 10
 PLAIN_EVERY_S = 5.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
+MOST_PROCESSES = 4
+"""By default. Each takes some 100 MB, and what runs in a container sees the processors of all its host."""
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would happen; change nothing.")]
 Rate = Annotated[
     float | None, typer.Option("--rate", min=1, help="Documents a second at most.", show_default=False)
@@ -211,7 +214,7 @@ def _processes(chosen: "Settings", wanted: int | None) -> int:
     most = most_writers(chosen)
     if wanted is not None and most is not None and wanted > most:
         raise UsageError(f"--processes {wanted}: the embedded index has one writer")
-    return wanted or most or max(1, (os.cpu_count() or 1) // 2)
+    return wanted or most or min(MOST_PROCESSES, max(1, (os.cpu_count() or 1) // 2))
 
 
 @contextmanager

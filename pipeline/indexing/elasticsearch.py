@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.errors import IndexUnavailableError, WireroomError
+from pipeline.errors import GenerationMovedError, IndexUnavailableError, WireroomError
 from pipeline.indexing.elasticsearch_bulk import (
     PATIENCE_S,
     BulkWriter,
@@ -110,6 +110,8 @@ class ElasticsearchIndex:
         told = self._writer.write(operations)
         gone = [place for place, each in enumerate(told) if each.verdict is Verdict.MISSING]
         if gone:
+            if not _of(self._connection, self._generation):  # deleted: nobody would know of what is made now
+                raise GenerationMovedError(f"generation {self._generation} is in the index no more")
             self._ensure({self._month(seen[place]) for place in gone})
             again = self._writer.write([operations[place] for place in gone])
             for place, each in zip(gone, again, strict=True):

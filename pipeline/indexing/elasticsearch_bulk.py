@@ -103,8 +103,10 @@ def verdict(item: Mapping[str, Any]) -> Told:
     if status == 413:
         return Told(Verdict.BAD, said)
     if status == 400:
-        # What is said of an alias is said of how the index was set up, never of the document.
-        return Told(Verdict.BLOCKED if "alias" in said else Verdict.BAD, said)
+        # What is said of an alias is said of how the index was set up, not of the document; its words may be
+        # quoted, too.
+        is_setup = kind == "illegal_argument_exception" and " alias [" in said
+        return Told(Verdict.BLOCKED if is_setup else Verdict.BAD, said)
     return Told(Verdict.UNSURE, said)
 
 

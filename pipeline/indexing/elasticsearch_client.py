@@ -19,6 +19,9 @@ OLDEST, TOO_NEW = (8, 16), (10, 0)
 REQUEST_S = 60.0
 """How long one request may take. Below the lease of 120 s, so that nobody else writes the rows meanwhile."""
 
+CHECK_S = 15.0
+"""How long the first answer, some bytes, may take: a person who searches waits for it before the search."""
+
 PRIVILEGES = (
     "cluster: monitor, manage_index_templates; indices wireroom-*: all (see docs/operating.md, Elasticsearch)"
 )
@@ -76,7 +79,10 @@ def connect(url: str, *, api_key: str = "", ca: str = "", request_s: float = REQ
     with connection.asking():
         # Not `client.info()`: that refuses other products before they can say which they are.
         meta, body = connection.client.transport.perform_request(
-            "GET", "/", headers={"accept": "application/json", **headers}
+            "GET",
+            "/",
+            headers={"accept": "application/json", **headers},
+            request_timeout=min(CHECK_S, request_s),
         )
         if meta.status != 200:
             raise ApiError(str(meta.status), meta, body)

@@ -14,6 +14,7 @@ from pipeline.indexing.elasticsearch_source import mapping_file
 from pipeline.indexing.elasticsearch_templates import ALIAS, article_mappings, mapping_version
 
 OURS: Final = re.compile(rf"{ALIAS}-(?P<generation>.+)-(?P<month>\d{{4}}-\d{{2}})")
+MOST_FIELDS: Final = 100  # as many as the mapping has
 AT_REST: Final = {"refresh_interval": "-1", "auto_expand_replicas": False, "number_of_replicas": 0}
 """Of a generation that nobody searches: it is filled faster, and its copies are made when it is exposed."""
 
@@ -72,6 +73,19 @@ def exposed_months(connection: Connection) -> tuple[Month, ...]:
             _taken(connection, f"the alias {ALIAS} leads to {', '.join(foreign)}, too, which is not ours")
         )
     return tuple(month for _, month in listed if month)
+
+
+def ignored_values(connection: Connection) -> dict[str, int]:
+    """Count, by field, the articles with a value that is too long, or of another kind: it is shown, yet
+    neither found nor counted by that field."""
+    with connection.asking():
+        found = connection.client.search(
+            index=ALIAS,
+            size=0,
+            aggs={"fields": {"terms": {"field": "_ignored", "size": MOST_FIELDS}}},
+            allow_partial_search_results=False,
+        )
+    return {each["key"]: each["doc_count"] for each in found["aggregations"]["fields"]["buckets"]}
 
 
 def create_month(connection: Connection, month: Month, *, exposed: bool) -> None:

@@ -86,6 +86,7 @@ class Job:
     report: Callable[[Progress], None]
     began_at: float = field(default_factory=time.monotonic)
     beat_at: float = 0.0
+    told_at: float = 0.0  # that it lives, and how far it is
     written: int = 0
     per_s: float = 0.0  # of the newest pass
     rejected: dict[str, str] = field(default_factory=dict)
@@ -328,12 +329,13 @@ def say(job: Job, phase: str, done: int, total: int) -> None:
 def _beat(job: Job, phase: str = "", done: int = 0, total: int = 0, per_s: float = 0.0) -> None:
     """Show a sign of life; with a phase, how far it is."""
     now = time.monotonic()
-    if now - job.beat_at < BEAT_S:
+    if now - (job.told_at if phase else job.beat_at) < BEAT_S:
         return
     job.beat_at = now
     if not phase:
         keep_hold(job.services.store, job.name, job.work.owner)
         return
+    job.told_at = now
     left_s = round((total - done) / per_s, 1) if per_s else None
     progress = Progress(
         generation=job.name, phase=phase, done=done, total=total, per_s=round(per_s, 1), left_s=left_s

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from pipeline.errors import IndexBusyError, RebuildFailedError, WireroomError
+from pipeline.errors import IndexBusyError, IndexUnavailableError, RebuildFailedError, WireroomError
 from pipeline.indexing.building import Work, patiently, workers
 from pipeline.indexing.laps import LAPS, PAUSE_S, Job, Progress, come_near, last_lap, listing, say
 from pipeline.indexing.live import expose_live, new_name
@@ -68,7 +68,9 @@ def roll_back(services: Services, *, processes: int, keep: int, report: Callable
     expose_live(services.generations, services.store)
     name = next((each for each in names_kept(services.store) if services.generations.exists(each)), None)
     if name is None:
-        raise RebuildFailedError("no earlier generation is kept; `wireroom reindex` builds a new one")
+        raise RebuildFailedError(
+            "no earlier generation is kept that has this version's fields; `wireroom reindex` builds one"
+        )
     owner = new_owner("reindex")
     hold_kept(services.store, name, owner=owner)
     with _job(services, name, owner, processes, None, report) as job:
@@ -80,11 +82,12 @@ def roll_back(services: Services, *, processes: int, keep: int, report: Callable
 
 
 def prune(services: Services, *, keep: int) -> None:
-    """Delete the kept generations but the newest ones; one that is being written waits for the next time."""
+    """Delete the kept generations but the newest ones; one that is being written, or does not go just now,
+    waits for the next time: the exchange before is done."""
     for name in names_kept(services.store)[keep:]:
         try:
             services.generations.delete(name)
-        except IndexBusyError:
+        except (IndexBusyError, IndexUnavailableError):
             continue
         forget(services.store, name)
 

@@ -27,6 +27,7 @@ from pipeline.search.elasticsearch_query import (
 from pipeline.search.query import (
     Address,
     And,
+    Clock,
     DateRange,
     Everything,
     Exists,
@@ -123,7 +124,7 @@ def _name(name: Name) -> str:
 def _dates(dates: DateRange) -> str:
     field = CLOCKS[dates.field]
     bounds = [
-        f'{field} {sign} "{_moment(at)}"'
+        f'{field} {sign} "{_moment(at, dates.field)}"'
         for sign, at in ((">=", dates.start), ("<", dates.end))
         if at is not None
     ]
@@ -170,6 +171,7 @@ def _one_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
-def _moment(at: float) -> str:
-    kept = datetime.fromtimestamp(min(max(at, EARLIEST), LATEST), UTC)
-    return kept.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _moment(at: float, clock: Clock) -> str:
+    if clock is Clock.FIRST_SEEN:
+        at = min(max(at, EARLIEST), LATEST)
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,5 +1,6 @@
 """index: batches of documents into the live generation of the index."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -39,6 +40,8 @@ AWAY_S = 1.0
 DEFERRED_S = 5.0
 """Until a document that the index would not take just now is put again."""
 
+log = logging.getLogger(__name__)
+
 
 def index(services: Services, shift: Shift) -> bool:
     """Index due articles until none is left or the shift is over; True when some may be left.
@@ -54,7 +57,8 @@ def index(services: Services, shift: Shift) -> bool:
         return False
     except GenerationMovedError:
         return True  # opened anew in the next shift
-    except IndexUnavailableError:
+    except IndexUnavailableError as error:
+        log.warning("articles wait for the index: %s", error)
         shift.rest(AWAY_S)
         return False
 
@@ -112,13 +116,15 @@ def _record(
     record_indexed(services.store, generation, results)
     if off:
         detail = outcomes[off[0].id].detail or "the index takes nothing just now"
+        log.warning("%d articles wait for the index: %s", len(off), detail)
         put_off(services.store, off, delay_s=DEFERRED_S, detail=detail)
 
 
 def _remove_from_kept(services: Services, gone: Sequence[ArticleClaim]) -> None:
-    """Take what a person removed out of the generations that are kept to go back to, too."""
+    """Take what a person removed out of the generations that are not searched, too: those of older fields and
+    those that failed their proof as well."""
     for name in kept_with(services.store, gone) if gone else ():
-        if services.generations.exists(name):
+        if name in services.generations.names():
             with closing(services.generations.open(name)) as writer:
                 writer.remove([_tombstone(claim) for claim in gone])
                 writer.commit()

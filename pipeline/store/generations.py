@@ -221,8 +221,8 @@ def names_kept(store: Store) -> Sequence[str]:
 
 
 def _make_due(connection: Connection, store: Store, name: str) -> None:
-    """Make due for index what rests though a generation lacks it, and what a generation holds though it is
-    removed."""
+    """Make due for index what a generation lacks, and what it holds though it is removed. What is under way
+    in enrich or fetch, and may end without a new document, is marked to come to index afterwards."""
     now = store.now()
     held = and_(projections.c.generation == name, projections.c.article_id == articles.c.id)
     lacks = and_(
@@ -231,14 +231,18 @@ def _make_due(connection: Connection, store: Store, name: str) -> None:
         ~exists().where(held, projections.c.version >= articles.c.version),
     )
     haunts = and_(articles.c.state == State.DROPPED, exists().where(held))
-    rests = or_(articles.c.stage.is_(None), articles.c.stage == Stage.FETCH)
+    comes_later = articles.c.stage == Stage.ENRICH
+    elsewhere = or_(articles.c.stage.is_(None), articles.c.stage != Stage.INDEX)
     connection.execute(
         update(articles)
-        .where(rests, or_(lacks, haunts))
+        .where(elsewhere, or_(lacks, haunts))
         .values(
-            stage=Stage.INDEX,
-            refetch_at=case((articles.c.stage == Stage.FETCH, articles.c.due_at)),
-            due_at=now,
+            touched=or_(articles.c.touched, articles.c.stage.is_not(None)),
+            stage=case((comes_later, articles.c.stage), else_=Stage.INDEX),
+            refetch_at=case(
+                (articles.c.stage == Stage.FETCH, articles.c.due_at), (comes_later, articles.c.refetch_at)
+            ),
+            due_at=case((comes_later, articles.c.due_at), else_=now),
         )
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, delete, insert, select, update
+from sqlalchemy import Connection, and_, case, delete, insert, or_, select, update
 
 from pipeline.errors import GenerationMovedError
 from pipeline.model import Document, Stage, State
@@ -15,7 +15,7 @@ from pipeline.store.events import Happening, record
 from pipeline.store.generations import is_live
 from pipeline.store.leases import finish, give_back, rested
 from pipeline.store.store import Store
-from pipeline.store.tables import KEPT, articles, documents, events, generations, projections
+from pipeline.store.tables import BUILDING, KEPT, articles, documents, events, generations, projections
 
 LASTS_S = 300.0
 """An article that the index puts off is told of when nothing has been told for so long: an overload of some
@@ -75,11 +75,13 @@ def record_removed(store: Store, generation: str, claims: Sequence[ArticleClaim]
 
 
 def kept_with(store: Store, claims: Sequence[ArticleClaim]) -> Sequence[str]:
-    """Name the kept generations that hold any of some articles."""
+    """Name the generations that hold any of some articles, are not live, and have no builder: a builder sees
+    to it by itself."""
     ids = [claim.id for claim in claims]
     with store.read() as connection:
         holds = select(projections.c.generation).where(projections.c.article_id.in_(ids))
-        kept = select(generations.c.name).where(generations.c.state == KEPT)
+        left = and_(generations.c.state == BUILDING, generations.c.owner.is_(None))
+        kept = select(generations.c.name).where(or_(generations.c.state == KEPT, left))
         return connection.execute(kept.where(generations.c.name.in_(holds))).scalars().all()
 
 

@@ -85,6 +85,14 @@ def test_what_was_rejected_is_sent_again_and_then_taken(server: Scripted, kind: 
     assert [asked.ids for asked in server.asked] == [("a0", "a1", "a2"), ("a1",), ("a1",)]
 
 
+def test_a_document_whose_words_are_quoted_in_the_refusal_is_still_to_blame(server: Scripted) -> None:
+    said = "failed to parse field [lag_s] in document with id 'a0'. Preview of field's value: 'an alias [x]'"
+    (told,) = write(server, 1, items(400, "document_parsing_exception", said))
+    assert told.verdict is Verdict.BAD
+    (told,) = write(server, 1, items(400, "illegal_argument_exception", "no write index for alias [x]"))
+    assert told.verdict is Verdict.BLOCKED
+
+
 def test_what_is_blocked_is_not_tried_again_at_once(server: Scripted) -> None:
     (told,) = write(
         server, 1, items(429, "cluster_block_exception", "disk usage exceeded flood-stage watermark")

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from elasticsearch import Elasticsearch
 
-from pipeline.errors import IndexUnavailableError
+from pipeline.errors import GenerationMovedError, IndexUnavailableError
 from pipeline.indexing.elasticsearch import ElasticsearchGenerations, ElasticsearchIndex
 from pipeline.indexing.elasticsearch_bulk import BulkWriter, Operation, Verdict
 from pipeline.indexing.elasticsearch_client import connect
-from pipeline.indexing.elasticsearch_months import Month
+from pipeline.indexing.elasticsearch_months import Month, ignored_values
 from pipeline.indexing.elasticsearch_templates import install_templates, template_faults
 from pipeline.indexing.index import PutOutcome, Tombstone
 from tests import servers
@@ -160,6 +160,27 @@ def test_an_index_that_somebody_deleted_is_made_again_with_its_aliases(
     assert outcomes(index, "second") == [PutOutcome.STORED]
     assert (index.count(), generations.exposed()) == (1, "one")
     assert MARCH.alias in client.indices.get_alias(index=MARCH.index)[MARCH.index]["aliases"]
+
+
+def test_a_generation_that_was_deleted_is_not_made_again_by_a_worker_that_still_has_it(
+    index: ElasticsearchIndex, generations: ElasticsearchGenerations
+) -> None:
+    generations.open("two")
+    generations.expose("two")
+    generations.delete("one")
+    with pytest.raises(GenerationMovedError, match="generation one is in the index no more"):
+        index.put([article("second", "Title", "Text")])
+    assert generations.names() == ["two"]
+
+
+def test_values_that_are_too_long_to_be_found_by_are_counted(
+    index: ElasticsearchIndex, elasticsearch_url: str
+) -> None:
+    index.put([article("second", "Title", "Text", tags=("x" * 9_000,)), article("third", "Title", "Text")])
+    index.commit()
+    counted = ignored_values(connect(elasticsearch_url))
+    assert counted["tags"] == 1
+    assert "title" not in counted
 
 
 def test_a_write_never_makes_an_index(client: Elasticsearch, elasticsearch_url: str) -> None:

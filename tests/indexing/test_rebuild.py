@@ -302,6 +302,23 @@ def test_generations_beyond_those_to_keep_are_deleted(services: Services) -> Non
     assert {each.name for each in read_generations(services.store)} == {second, third}
 
 
+def test_a_removed_article_is_gone_from_a_generation_that_failed_its_proof(services: Services) -> None:
+    publish(services, IDS)
+
+    def lose() -> None:
+        name = next(each.name for each in read_generations(services.store) if each.state == "building")
+        with closing(services.generations.open(name)) as index:
+            index.remove([Tombstone("a007", 99, SEEN_AT)])
+            index.commit()
+
+    failed = build(services, at_phase("last lap", lose))
+    assert not failed.ok
+    assert "a002" in held_versions(services, failed.generation)
+    take_away(services.store, "a002")
+    index_all(services)
+    assert "a002" not in held_versions(services, failed.generation)
+
+
 def test_a_removed_article_is_gone_from_the_kept_generation_too(services: Services) -> None:
     publish(services, IDS)
     old = live_generation(services.store)

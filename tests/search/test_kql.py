@@ -67,6 +67,7 @@ VALUES = [
     ),
     ("first_seen:>=2026-03-04", 'event.created >= "2026-03-04T00:00:00.000Z"'),
     ("first_seen:<0900", 'event.created < "1970-01-01T00:00:00.000Z"'),
+    ("published:<1961", 'published.at < "1961-01-01T00:00:00.000Z"'),
     ("published:[* TO *]", "published.at: *"),
 ]
 ESCAPED = [

@@ -15,10 +15,12 @@ from pipeline.identity import article_id, host_of, url_key
 from pipeline.model import Stage
 from pipeline.services import Services, open_services, set_up
 from pipeline.settings import read_settings
+from pipeline.stages.index import index
 from pipeline.stages.shift import begin_shift
 from pipeline.store.due import waiting
 from pipeline.store.subscriptions import NewFeed, add_feeds, list_feeds
 from pipeline.store.tables import articles, hosts
+from tests.servers import free_port
 from tests.stages.loopback import Site, open_site, redirect, rss, whole
 
 PAGE = b"<!doctype html><title>Harbour</title><article><p>The ferries have returned.</p></article>"
@@ -57,6 +59,16 @@ class Desk:
     def wake_hosts(self) -> None:
         with self.services.store.write() as connection:
             connection.execute(update(hosts).values(next_request_at=0))
+
+
+def test_an_index_that_is_away_is_told_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    environ = {"WIREROOM_HOME": str(tmp_path), "WIREROOM_INDEX_URL": f"http://127.0.0.1:{free_port()}"}
+    settings = read_settings(environ)
+    set_up(settings)
+    with closing(open_services(settings)) as services:
+        assert not index(services, begin_shift(lambda stage: None, threading.Event()))
+    assert "articles wait for the index: Elasticsearch at http://127.0.0.1" in caplog.text
+    assert "cannot be reached" in caplog.text
 
 
 def id_of(url: str) -> str:

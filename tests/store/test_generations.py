@@ -9,8 +9,11 @@ from sqlalchemy import insert, select, update
 
 from pipeline.errors import GenerationMovedError, RebuildBusyError
 from pipeline.model import Stage, State
-from pipeline.store.claims import BACKLOG, claim_articles
+from pipeline.outcomes import Partial
+from pipeline.store.claimed import HostTurn
+from pipeline.store.claims import BACKLOG, article_claim, claim_articles
 from pipeline.store.due import due_stages
+from pipeline.store.fetched import NoPage, record_turn
 from pipeline.store.generations import (
     adopt_generation,
     check_hold,
@@ -26,6 +29,7 @@ from pipeline.store.generations import (
 from pipeline.store.indexed import LASTS_S, put_off
 from pipeline.store.leases import new_owner
 from pipeline.store.projections import begin_putting, count_due, list_due, list_gone, record_put
+from pipeline.store.reruns import record_kept
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, events, generations, projections
 from tests.indexing.desk import new_document, take_away, write
@@ -199,6 +203,29 @@ def test_an_exchange_makes_due_what_the_new_generation_lacks_and_what_it_should_
     assert {each.name: each.state for each in read_generations(store)} == {"g1": "kept", "g2": "live"}
     claims = claim_articles(store, Stage.INDEX, owner=WORKER, limit=9)
     assert sorted(claim.id for claim in claims) == ["b", "gone"]
+
+
+@pytest.mark.parametrize("end", ["unchanged", "no page"])
+def test_what_is_under_way_when_the_index_is_lost_comes_to_index_afterwards(store: Store, end: str) -> None:
+    adopt_generation(store, "g1", instead_of=None)
+    indexed(store, "a")
+    stage = Stage.ENRICH if end == "unchanged" else Stage.FETCH
+    with store.write() as connection:
+        held = {"stage": stage, "due_at": 0.0, "lease_owner": WORKER, "lease_until": store.now() + 60.0}
+        rerun = {"attempts": 1, "rerun": end == "unchanged"}
+        connection.execute(update(articles).values(**held, **rerun))
+        (row,) = connection.execute(select(articles)).all()
+    claim = article_claim(row, WORKER)
+    adopt_generation(store, "g2", instead_of="g1")
+    if end == "unchanged":
+        assert record_kept(store, claim, slug=None, detail="read again: the same as before")
+    else:
+        turn = HostTurn(
+            host=claim.host, robots_status=None, robots_body=None, robots_age_s=None, claims=(), owner=WORKER
+        )
+        none = NoPage(claim=claim, partial=Partial.GONE, detail="404", retry_in_s=None)
+        assert record_turn(store, turn, [none], delay_s=0.0, robots=None) == 1
+    assert claimed(store, Stage.INDEX) == 1
 
 
 def test_what_a_generation_held_is_forgotten_with_it_alone(store: Store) -> None:

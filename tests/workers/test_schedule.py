@@ -51,11 +51,16 @@ def test_a_schedule_of_times_that_are_none_is_refused(tmp_path: Path) -> None:
         reindex_schedule(scheduled(tmp_path, "99 3 * * sun"))
 
 
-def test_what_is_started_is_a_whole_rebuild(tmp_path: Path) -> None:
-    settings = scheduled(tmp_path, "30 3 * * sun")
+@pytest.mark.parametrize("name", ["reindex.log", None])
+def test_what_is_started_is_a_whole_rebuild_that_needs_no_file_of_its_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str | None
+) -> None:
+    settings = scheduled(tmp_path / "home", "30 3 * * sun")
     set_up(settings)
-    assert start_reindex(settings).wait(120) == 0
+    log = tmp_path / name if name else None
+    assert start_reindex(settings, log=log).wait(120) == 0
     services = open_services(settings)
     assert live_generation(services.store) == services.generations.exposed() is not None
-    assert "equal: it is searched now" in (tmp_path / "log" / "reindex.log").read_text()
     services.close()
+    assert "equal: it is searched now" in (log.read_text() if log else capfd.readouterr().out)
+    assert not settings.log_folder.exists()  # Compose mounts the home of index read-only
