@@ -143,6 +143,30 @@ def set_up(settings: Settings) -> bool:
         store.close()
 
 
+def set_up_index(settings: Settings) -> tuple[str, ...]:
+    """Install the templates of the index where a server keeps it, and bring the stream of events up to date;
+    name what was missing or wrong. Raises IndexUnavailableError.
+    """
+    if settings.index_url == EMBEDDED:
+        return ()
+    from pipeline.indexing.elasticsearch_events import EventStream
+    from pipeline.indexing.elasticsearch_templates import install_templates
+
+    connection = _connect(settings)
+    wrong = install_templates(connection, keep_events=settings.keep_events)
+    EventStream(connection).bring_up_to_date(keep_s=settings.keep_events)
+    return wrong
+
+
+def index_faults(settings: Settings) -> tuple[str, ...]:
+    """Say what `set_up_index` would mend. Raises IndexUnavailableError."""
+    if settings.index_url == EMBEDDED:
+        return ()
+    from pipeline.indexing.elasticsearch_templates import template_faults
+
+    return template_faults(_connect(settings))
+
+
 def open_searcher(settings: Settings, generation: str | None = None) -> "Searcher":
     """Open what is searched, or one generation of the index, for searching."""
     if settings.index_url == EMBEDDED:

@@ -33,7 +33,7 @@ __all__ = [
     "redis",
 ]
 
-START_SECONDS = 120.0  # on a loaded two-core machine PostgreSQL needs some 3 s, Elasticsearch 20 to 60
+START_SECONDS = 300.0  # on a loaded two-core machine PostgreSQL needs some 3 s, Elasticsearch 20 to 120
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.02
 READY = b"eady to accept connections"  # PostgreSQL, Redis and Valkey log it alike, but for a capital

@@ -108,7 +108,7 @@ def leaves(group: TyperGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[str,
     for name, command in known(group).items():
         if isinstance(command, TyperGroup):
             yield from leaves(command, (*path, name))
-        else:
+        if not isinstance(command, TyperGroup) or command.invoke_without_command:
             yield (*path, name)
 
 

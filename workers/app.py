@@ -1,5 +1,7 @@
 """The Celery app: one queue and one task a stage, no results; all that may be lost is a ring."""
 
+from typing import Any
+
 from celery import Celery
 from kombu import Queue
 
@@ -51,17 +53,22 @@ def make_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_transport_options=_transport_options(),
         beat_scheduler="celery.beat:Scheduler",  # a tick needs no memory: no file in the current folder
-        beat_schedule={
-            "tick": {"task": "wireroom.tick", "schedule": TICK_S, "options": {"expires": TICK_S}},
-            "tidy": {"task": "wireroom.tidy", "schedule": TIDY_S, "options": {"expires": TIDY_S}},
-        },
+        beat_schedule=beat_schedule(settings),
     )
-    schedule = reindex_schedule(settings, app)
-    if schedule is not None:
-        options = {"queue": Stage.INDEX.value, "expires": REINDEX_EXPIRES_S}
-        app.conf.beat_schedule["reindex"] = {"task": REINDEX, "schedule": schedule, "options": options}
     register(app, settings)
     return app
+
+
+def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Say what beat rings for, and when."""
+    schedule: dict[str, dict[str, Any]] = {
+        "tick": {"task": "wireroom.tick", "schedule": TICK_S, "options": {"expires": TICK_S}},
+        "tidy": {"task": "wireroom.tidy", "schedule": TIDY_S, "options": {"expires": TIDY_S}},
+    }
+    if (rebuilds := reindex_schedule(settings)) is not None:
+        options = {"queue": Stage.INDEX.value, "expires": REINDEX_EXPIRES_S}
+        schedule["reindex"] = {"task": REINDEX, "schedule": rebuilds, "options": options}
+    return schedule
 
 
 def _transport_options() -> dict[str, object]:

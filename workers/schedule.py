@@ -3,9 +3,8 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
-from celery import Celery
 from celery.schedules import crontab
 
 from pipeline.errors import SettingsError
@@ -16,14 +15,18 @@ REINDEX = "wireroom.reindex"
 COMMAND = "from pipeline.cli import main; main()"
 
 
-def reindex_schedule(settings: Settings, app: Celery) -> crontab | None:
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def reindex_schedule(settings: Settings, *, now: Callable[[], datetime] = _now) -> crontab | None:
     """Read when the index is to be rebuilt, in UTC; None: never. Raises SettingsError."""
     if not settings.reindex_schedule:
         return None
     minute, hour, day, month, weekday = settings.reindex_schedule.split()
     try:
         return crontab(
-            minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=weekday, app=app
+            minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=weekday, nowfun=now
         )
     except ValueError as error:
         raise SettingsError(f"WIREROOM_REINDEX_SCHEDULE={settings.reindex_schedule}: {error}") from None

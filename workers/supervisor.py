@@ -114,10 +114,8 @@ def supervise(
             children.add(BROKER, lambda: start_broker(settings))
         children.add_worker("net")
         children.add_worker("enrich")
-        app = make_app(settings)
-        bells = open_bells(app)
-        rebuilds = Calendar(reindex_schedule(settings, app))
-        run = _begin_run(until_idle=until_idle, timeout_s=timeout_s, rebuilds=rebuilds)
+        bells = open_bells(make_app(settings))
+        run = _begin_run(settings, until_idle=until_idle, timeout_s=timeout_s)
         while not stop.wait(TICK_S):
             try:
                 children.restart_dead()
@@ -142,13 +140,13 @@ def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progres
     return run.until_idle and _is_idle(waiting(services.store), run.ends_at)
 
 
-def _begin_run(*, until_idle: bool, timeout_s: float | None, rebuilds: Calendar) -> _Run:
+def _begin_run(settings: Settings, *, until_idle: bool, timeout_s: float | None) -> _Run:
     return _Run(
         until_idle=until_idle,
         ends_at=None if timeout_s is None else time.monotonic() + timeout_s,
         reports=_Period(REPORT_S if until_idle else REPORT_ENDLESS_S),
         tidies=_Period(TIDY_S),
-        rebuilds=rebuilds,
+        rebuilds=Calendar(reindex_schedule(settings)),
     )
 
 

@@ -18,10 +18,16 @@ def show_config(json: Json = False) -> None:
 
 
 def setup() -> None:
-    """Create the store, or migrate it to this version."""
-    from pipeline.services import set_up
+    """Create the store, or migrate it to this version; install the index's templates in Elasticsearch."""
+    from pipeline.services import set_up, set_up_index
+    from pipeline.settings import EMBEDDED
 
     chosen = settings()
     make_home(chosen)
     changed = set_up(chosen)
     show(f"the store in {chosen.home} is {'ready: created or migrated' if changed else 'up to date'}")
+    mended = set_up_index(chosen)
+    for each in mended:
+        show(f"installed, since {each}")
+    if chosen.index_url != EMBEDDED and not mended:
+        show("the templates of the index are up to date")

@@ -211,8 +211,11 @@ def _fields(settings: "Settings") -> Iterator[Finding]:
 
 def _index_server(settings: "Settings", shown: str) -> Finding:
     from pipeline.cli.parts import count_documents
+    from pipeline.services import index_faults
 
     try:
+        if faults := index_faults(settings):
+            return Finding("index", False, "; ".join(faults), "wireroom setup")
         return Finding("index", True, f"{shown} holds {count_documents(settings):,} documents")
     except IndexAbsentError as error:
         return Finding("index", True, str(error))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.indexing.laps import Progress
     from pipeline.services import Services
     from pipeline.settings import Settings
+    from pipeline.store.generations import Generation
 
 FEW = 10
 """Differences shown; `--json` and the proof in the store name a hundred of each kind."""
@@ -80,21 +81,7 @@ def reindex_status(json: Json = False) -> None:
         found = read_generations(services.store)
         due = count_documents(services.store)
         exposed = services.generations.exposed()
-    rows = [
-        {
-            "generation": each.name,
-            "state": each.state,
-            "searched": each.name == exposed,
-            "created_at": rfc3339(each.created_at),
-            "mapping": each.mapping,
-            "documents": each.documents,
-            "of": due,
-            "running": each.is_held,
-            "progress": each.progress,
-            "proof": each.proof,
-        }
-        for each in found
-    ]
+    rows = [{**_row(each), "searched": each.name == exposed, "of": due} for each in found]
     if json:
         for row in rows:
             json_line(row)
@@ -103,6 +90,19 @@ def reindex_status(json: Json = False) -> None:
     show(
         columns([_status_row(row) for row in rows], heads) if rows else "no generation yet: run `wireroom up`"
     )
+
+
+def _row(found: "Generation") -> dict[str, Any]:
+    return {
+        "generation": found.name,
+        "state": found.state,
+        "created_at": rfc3339(found.created_at),
+        "mapping": found.mapping,
+        "documents": found.documents,
+        "running": found.is_held,
+        "progress": found.progress,
+        "proof": found.proof,
+    }
 
 
 def _status_row(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -188,15 +188,25 @@ def hit_lines(hit: "Hit", request: "SearchRequest") -> "list[RenderableType]":
     from rich.padding import Padding
     from rich.text import Text
 
-    at = hit.first_seen_at if hit.published is None else hit.published.at
-    when = datetime.fromtimestamp(at, request.zone).strftime("%Y-%m-%d %H:%M")
-    facts = [one_line(hit.outlet_name), when, hit.language or "?", *([hit.partial] if hit.partial else [])]
+    facts = [one_line(hit.outlet_name), _when(hit, request), hit.language or "?"]
+    facts += [hit.partial] if hit.partial else []
     people = [name for _, names in hit.entities for name in names][:NAMES_SHOWN]
     lines = [Text(" · ".join(facts), "dim"), *(_marked(text) for text in hit.highlights[:SNIPPETS_SHOWN])]
     if people:
         lines.append(Text(one_line(", ".join(people)), "cyan"))
     lines.append(Text(one_line(hit.url), "dim"))
     return [Text(one_line(hit.title), "bold"), *(Padding(line, (0, 0, 0, 2)) for line in lines)]
+
+
+def _when(hit: "Hit", request: "SearchRequest") -> str:
+    """Tell when an article was published; where hits stand by when they were first seen, tell that."""
+    from pipeline.search.query import Clock
+    from pipeline.search.request import Sort
+
+    by_sight = request.sort is not Sort.RELEVANCE and request.by is Clock.FIRST_SEEN
+    is_seen = by_sight or hit.published is None
+    at = hit.first_seen_at if is_seen or hit.published is None else hit.published.at
+    return ("seen " if is_seen else "") + datetime.fromtimestamp(at, request.zone).strftime("%Y-%m-%d %H:%M")
 
 
 def facet_table(facets: "Sequence[Facet]") -> "RenderableType":

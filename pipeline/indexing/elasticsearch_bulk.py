@@ -175,9 +175,7 @@ class BulkWriter:
 
     def _send(self, batch: Sequence[Operation]) -> list[Told] | None:
         """Send one request; None says that it was too large and that the limits are now smaller."""
-        lines: list[Any] = [
-            line for operation in batch for line in operation.lines()
-        ]  # bytes pass as they are
+        lines: list[Any] = [line for operation in batch for line in operation.lines()]  # sent as they are
         try:
             answer = self._connection.client.bulk(
                 operations=lines,

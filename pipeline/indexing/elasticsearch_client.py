@@ -1,6 +1,7 @@
 """Connect to Elasticsearch: whether the server is one that is supported, and what each failure means."""
 
 import re
+import ssl
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -108,20 +109,24 @@ def _client(url: str, headers: Mapping[str, str], ca: str, request_s: float) -> 
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     port = "" if parts.port else (":443" if parts.scheme == "https" else ":80")
-    trusted: dict[str, Any] = {"ca_certs": ca} if ca else {}
+    trusted: dict[str, Any] = {"ssl_context": _trusting(ca)} if ca and parts.scheme == "https" else {}
+    return Elasticsearch(
+        urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", "")),
+        headers=headers,
+        request_timeout=request_s,
+        max_retries=0,  # one retry layer, ours: the transport's own has no pause between tries
+        retry_on_timeout=False,
+        serializer=OrjsonSerializer(),
+        **trusted,
+    )
+
+
+def _trusting(ca: str) -> ssl.SSLContext:
     try:
-        return Elasticsearch(
-            urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", "")),
-            headers=headers,
-            request_timeout=request_s,
-            max_retries=0,  # one retry layer, ours: the transport's own has no pause between tries
-            retry_on_timeout=False,
-            serializer=OrjsonSerializer(),
-            **trusted,
-        )
-    except (OSError, ValueError) as error:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # ssl.SSLError is one
         raise IndexUnavailableError(
-            f"the CA file {ca or 'of the index'} cannot be read ({_line(error)}); set WIREROOM_INDEX_CA"
+            f"the CA file {ca} cannot be read ({_line(error)}); set WIREROOM_INDEX_CA"
         ) from None
 
 
@@ -137,7 +142,8 @@ def _authorization(url: str, api_key: str) -> dict[str, str]:
 
 
 def _check(shown: str, body: Any) -> None:
-    version = body.get("version", {}) if isinstance(body, dict) else {}
+    version = body.get("version") if isinstance(body, dict) else None
+    version = version if isinstance(version, dict) else {}
     number = str(version.get("number", ""))
     matched = re.match(r"(\d+)\.(\d+)", number)
     wanted = f"Wireroom works with Elasticsearch {OLDEST[0]}.{OLDEST[1]} and newer and with 9.x"

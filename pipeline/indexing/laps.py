@@ -45,8 +45,9 @@ IN_FLIGHT_S = 3.0
 """How long the batches that index has begun are waited for. One that is frozen ends nothing any more once
 another generation is live, and what it left is due again."""
 
-LITTLE = 500
-"""What may be due, or to be read back, when the last lap begins: about a second of work."""
+LITTLE, LITTLE_S, LEAST = 500, 2.0, 20
+"""What may be due, or to be read back, when the last lap begins: two seconds of work at the pace so far,
+within these bounds. On a server that wrote 50 documents a second, 380 did not fit into the pause."""
 
 LAPS = 8
 """Tries of the last lap, and passes over what is due that bring nothing nearer."""
@@ -86,6 +87,7 @@ class Job:
     began_at: float = field(default_factory=time.monotonic)
     beat_at: float = 0.0
     written: int = 0
+    per_s: float = 0.0  # of the newest pass
     rejected: dict[str, str] = field(default_factory=dict)
     verified: dict[str, Verified] = field(default_factory=dict)
 
@@ -100,8 +102,12 @@ def come_near(job: Job) -> None:
     for _ in range(LAPS):
         catch_up(job)
         verify(job)
-        if count_due(job.services.store, job.name) <= LITTLE:
+        if count_due(job.services.store, job.name) <= _little(job):
             return
+
+
+def _little(job: Job) -> int:
+    return max(LEAST, min(LITTLE, int(job.per_s * LITTLE_S))) if job.per_s else LITTLE
 
 
 def catch_up(job: Job) -> None:
@@ -112,7 +118,7 @@ def catch_up(job: Job) -> None:
         due = count_due(job.services.store, job.name) - len(job.rejected)
         if due <= enough or not _put_due(job, due):
             return
-        enough = LITTLE
+        enough = _little(job)
 
 
 def _put_due(job: Job, due: int) -> int:
@@ -130,6 +136,7 @@ def _put_due(job: Job, due: int) -> int:
         _beat(job, "building", min(total, total - due + done), total, per_s)
 
     _spread(job, put_ids, _due_chunks(job), tell, rate=job.rate)
+    job.per_s = (job.written - before) / max(1e-3, time.monotonic() - began_at)
     return job.written - before
 
 

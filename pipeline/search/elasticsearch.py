@@ -134,7 +134,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except BadRequestError as error:
-        raise _refusal(reason(error.body)) from None
+        raise _refusal(error.body) from None
     except NotFoundError as error:
         if "search_context_missing" in str(error.body):
             raise IndexUnavailableError("the index forgot the moment that was read; begin again") from None
@@ -143,8 +143,11 @@ def _refusing() -> Iterator[None]:
         ) from None
 
 
-def _refusal(said: str) -> WireroomError:
-    """Tell a query that is too big for the server, which its writer can mend, from what nobody foresaw."""
+def _refusal(body: Any) -> WireroomError:
+    """Tell a query that is too big for the server, which its writer can mend, from what nobody foresaw. The
+    cause stands in the answer of a shard, below an outer "all shards failed"."""
+    shards = body["error"].get("failed_shards", ()) if isinstance(body, dict) else ()
+    said = "; ".join(dict.fromkeys([reason(body), *(reason({"error": each["reason"]}) for each in shards)]))
     if "nested depth" in said:
         return QueryError("too many levels of parentheses for this index; write it flatter")
     if "lauses" in said or "lauseCount" in said:

@@ -1,8 +1,10 @@
 """What is due: for ticks, for `up --until-idle` and for progress."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage, State
 from pipeline.store.claims import due_article, due_feed, free_host, may_claim
@@ -48,34 +50,34 @@ def waiting(store: Store) -> Waiting:
     """Say what is under way, what is due and what comes later."""
     with store.read() as connection:
         now = store.now()
-        leased = sum(
-            connection.execute(select(func.count()).where(table.c.lease_owner.is_not(None))).scalar_one()
-            for table in (feeds, articles)
-        )
         paused = select(hosts.c.host).where(hosts.c.next_request_at > now + PAUSED_S).scalar_subquery()
-        asked = articles.c.host.not_in(paused)
+        later = (articles.c.stage.is_not(None), articles.c.due_at > now)
+        due = (
+            (due_feed(now), feeds.c.host.not_in(paused)),
+            (due_article(Stage.FETCH, now), articles.c.host.not_in(paused)),
+            (due_article(Stage.ENRICH, now),),
+            (due_article(Stage.INDEX, now),),
+            # Back-off after a crash and waits for a twin are part of the work at hand, not retries of pages.
+            (*later, or_(articles.c.stage != Stage.FETCH, articles.c.state == State.FOUND)),
+        )
+        leased = ((feeds.c.lease_owner.is_not(None),), (articles.c.lease_owner.is_not(None),))
         soonest = func.min(hosts.c.next_request_at) - now
         held = select(soonest, func.count()).join(hosts, hosts.c.host == articles.c.host)
         held = held.where(due_article(Stage.FETCH, now), articles.c.host.in_(paused))
         host_s, pages = connection.execute(held).one()
-        feeds_now = (due_feed(now), feeds.c.host.not_in(paused))
-        due = connection.execute(select(func.count()).where(*feeds_now)).scalar_one()
-        for conditions in (
-            (due_article(Stage.FETCH, now), asked),
-            (due_article(Stage.ENRICH, now),),
-            (due_article(Stage.INDEX, now),),
-        ):
-            due += connection.execute(select(func.count()).where(*conditions)).scalar_one()
-        later = (articles.c.stage.is_not(None), articles.c.due_at > now)
-        page_s, retries = connection.execute(
-            select(func.min(articles.c.due_at) - now, func.count()).where(*later)
-        ).one()
-        # Back-off after a crash and waits for a twin are part of the work at hand, not retries of pages.
-        soon = (*later, or_(articles.c.stage != Stage.FETCH, articles.c.state == State.FOUND))
-        due += connection.execute(select(func.count()).where(*soon)).scalar_one()
-        due += count_queued(connection, now)
-    first_s = min((each for each in (host_s, page_s) if each is not None), default=None)
-    return Waiting(leases=leased, due=due, next_retry_s=first_s, retries=retries + pages)
+        retries = select(func.min(articles.c.due_at) - now, func.count()).where(*later)
+        page_s, tries = connection.execute(retries).one()
+        return Waiting(
+            leases=_count(connection, leased),
+            due=_count(connection, due) + count_queued(connection, now),
+            next_retry_s=min((each for each in (host_s, page_s) if each is not None), default=None),
+            retries=tries + pages,
+        )
+
+
+def _count(connection: Connection, kinds: Sequence[Sequence[ColumnElement[bool]]]) -> int:
+    counted = (select(func.count()).where(*conditions) for conditions in kinds)
+    return sum(connection.execute(query).scalar_one() for query in counted)
 
 
 def feeds_due(store: Store) -> int:

@@ -202,7 +202,7 @@ def _part_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
         yield Problem("index-absent", text, "wireroom up")
     if parts.documents is not None and not counts.due.index and parts.documents != counts.projected:
         text = f"the index holds {parts.documents:,} documents, it should hold {counts.projected:,}"
-        yield Problem("index-differs", text, "delete the index folder, then: wireroom up")
+        yield Problem("index-differs", text, "wireroom reindex")
     if parts.broker is PartState.STOPPED and counts.due.now:
         due = "1 thing is" if counts.due.now == 1 else f"{counts.due.now:,} things are"
         yield Problem("not-running", f"{due} due and nothing runs", "wireroom up")

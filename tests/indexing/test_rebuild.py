@@ -9,8 +9,9 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
-from pipeline.errors import RebuildBusyError, RebuildFailedError
+from pipeline.errors import GenerationMovedError, RebuildBusyError, RebuildFailedError
 from pipeline.indexing.elasticsearch import ElasticsearchGenerations
 from pipeline.indexing.elasticsearch_months import Month, month_of
 from pipeline.indexing.elasticsearch_source import source
@@ -19,11 +20,15 @@ from pipeline.indexing.laps import Progress
 from pipeline.indexing.live import open_live
 from pipeline.indexing.proof import Proof
 from pipeline.indexing.rebuild import rebuild, roll_back
+from pipeline.indexing.tantivy import tantivy_document
+from pipeline.indexing.tantivy_folder import open_for_writing
 from pipeline.model import Document, Stage
 from pipeline.services import Services, mapping_version
 from pipeline.store.claims import claim_articles
 from pipeline.store.enriched import read_document
 from pipeline.store.generations import hold_building, live_generation, names_kept, read_generations
+from pipeline.store.indexed import Indexed, record_indexed
+from pipeline.store.tables import generations
 from tests.indexing.desk import (
     SEEN_AT,
     due_versions,
@@ -115,8 +120,6 @@ def test_what_index_held_before_the_exchange_ends_in_the_new_generation(services
     with closing(writer):
         claims = claim_articles(services.store, Stage.INDEX, owner="x:1:index:0", limit=9)
         assert build(services).ok
-        from pipeline.errors import GenerationMovedError
-        from pipeline.store.indexed import Indexed, record_indexed
 
         with pytest.raises(GenerationMovedError):
             record_indexed(services.store, generation, [Indexed(claim=claims[0], version=1)])
@@ -136,16 +139,9 @@ def test_a_second_builder_is_refused_while_the_first_lives(services: Services) -
 
 def test_a_dead_builders_generation_is_gone_on_with(services: Services) -> None:
     publish(services, IDS)
-    name = hold_building(
-        services.store,
-        "g20260101000000-ab12",
-        owner="elsewhere:1:reindex:0",
-        mapping=mapping_version(services.settings),
-    )
-    from sqlalchemy import update
-
-    from pipeline.store.tables import generations
-
+    mapping = mapping_version(services.settings)
+    begun = "g20260101000000-ab12"
+    name = hold_building(services.store, begun, owner="elsewhere:1:reindex:0", mapping=mapping)
     with pytest.raises(RebuildBusyError):
         build(services)
     with services.store.write() as connection:
@@ -213,9 +209,6 @@ def overwrite(services: Services, generation: str, document: Document) -> None:
         client = services.generations.connection.client
         client.index(index=month.alias, id=document.id, document=source(document), **forced)
         return
-    from pipeline.indexing.tantivy import tantivy_document
-    from pipeline.indexing.tantivy_folder import open_for_writing
-
     _index, writer = open_for_writing(services.settings.index_folder, generation)
     writer.delete_documents_by_term("id", document.id)
     writer.add_document(tantivy_document(document))

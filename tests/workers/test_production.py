@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -20,6 +20,7 @@ from pipeline.store.subscriptions import NewFeed, add_feeds
 from tests import servers
 from tests.compose_file import ROOT
 from tests.conftest import missing
+from tests.secured_elasticsearch import secured_elasticsearch
 from tests.workers.topology import PROGRAMS, Host, choose_embedded_index, end_all, make_host, move_secret
 
 CHOSEN = {
@@ -49,9 +50,25 @@ def environ(tmp_path: Path, postgresql_url: str, redis_url: str) -> Mapping[str,
     }
 
 
-@pytest.fixture
-def host(tmp_path: Path, postgresql_url: str) -> Iterator[Host]:
-    """Make a host with the compose file's passwords and users, its Redis, and a database."""
+@contextmanager
+def chosen_index(host: Host, name: str) -> Iterator[None]:
+    """Let the services use the embedded index, or the compose file's secured Elasticsearch and its users."""
+    if name == "embedded":
+        choose_embedded_index(host)
+        yield
+        return
+    try:
+        with secured_elasticsearch(host.folder / "secrets") as secured:
+            assert secured.set_users().returncode == 0
+            move_secret(host, "index_url", "elasticsearch:9200", secured.url.removeprefix("http://"))
+            yield
+    except servers.ServerMissing as error:
+        missing(str(error))
+
+
+@pytest.fixture(params=["embedded", "elasticsearch9"])
+def host(request: pytest.FixtureRequest, tmp_path: Path, postgresql_url: str) -> Iterator[Host]:
+    """Make a host with the compose file's passwords and users, its Redis, a database and an index."""
     host = make_host(tmp_path / "host", CHOSEN, TOML)
     secrets = host.folder / "secrets"
     try:
@@ -66,9 +83,9 @@ def host(tmp_path: Path, postgresql_url: str) -> Iterator[Host]:
             )
             connection.execute("GRANT ALL ON SCHEMA public TO wireroom")
         move_secret(host, "store_url", "postgres:5432/wireroom", f"{address}/{database}")
-        choose_embedded_index(host)
         move_secret(host, "broker_url", "redis:6379/0", url.removeprefix("redis://"))
-        yield host
+        with chosen_index(host, request.param):
+            yield host
 
 
 def _has_role(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
