@@ -204,4 +204,4 @@ def _example_lines(example: "Example") -> Iterator[str]:
         for sign, names in (("+", found.gained), ("-", found.lost))
         for name in names[:FEW_NAMES]
     ]
-    yield one_line("  " + ("; ".join(said) or ", ".join(found.fields)))
+    yield "  " + one_line("; ".join(said) or ", ".join(found.fields))
