@@ -11,6 +11,7 @@ from pipeline.errors import UsageError, WireroomError
 
 if TYPE_CHECKING:
     from pipeline.indexing.index import Searcher
+    from pipeline.services import Services
     from pipeline.settings import Origin, Settings
     from pipeline.store.store import Store
 
@@ -70,8 +71,8 @@ def searcher(settings: "Settings") -> "Searcher":
 
 
 @contextmanager
-def existing_store(settings: "Settings") -> "Iterator[Store]":
-    """Open the store. Raises WireroomError when there is none, or it is another version's."""
+def existing_services(settings: "Settings") -> "Iterator[Services]":
+    """Open the parts on a store. Raises WireroomError when there is none, or it is another version's."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from pipeline.services import open_services
@@ -80,12 +81,19 @@ def existing_store(settings: "Settings") -> "Iterator[Store]":
         raise WireroomError(NOTHING_YET)
     services = open_services(settings)
     try:
-        yield services.store
+        yield services
     except SQLAlchemyError as error:
         cause = " ".join(str(getattr(error, "orig", None) or error).split())
         raise WireroomError(f"the store failed: {cause}") from error
     finally:
         services.close()
+
+
+@contextmanager
+def existing_store(settings: "Settings") -> "Iterator[Store]":
+    """Open the store. Raises as `existing_services` does."""
+    with existing_services(settings) as services:
+        yield services.store
 
 
 @contextmanager

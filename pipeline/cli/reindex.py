@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.opening import NOTHING_YET, is_store_absent, settings
+from pipeline.cli.opening import existing_services, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import columns, counted, json_line, lasting, note, rfc3339, show
-from pipeline.errors import UsageError, WireroomError
+from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.indexing.laps import Progress
@@ -54,7 +54,7 @@ def reindex(
 
     chosen = settings()
     number = _processes(chosen, processes)
-    with _services(chosen) as services, _progress() as report:
+    with existing_services(chosen) as services, _progress() as report:
         if dry_run:
             _show_plan(services, keep=keep, json=json)
             return
@@ -71,7 +71,7 @@ def reindex_rollback(keep: Keep = 1, processes: Processes = None, json: Json = F
 
     chosen = settings()
     number = _processes(chosen, processes)
-    with _services(chosen) as services, _progress() as report:
+    with existing_services(chosen) as services, _progress() as report:
         _finish(services, roll_back(services, processes=number, keep=keep, report=report), json=json)
 
 
@@ -80,7 +80,7 @@ def reindex_status(json: Json = False) -> None:
     from pipeline.store.generations import read_generations
     from pipeline.store.projections import count_documents
 
-    with _services(settings()) as services:
+    with existing_services(settings()) as services:
         found = read_generations(services.store)
         due = count_documents(services.store)
         exposed = services.generations.exposed()
@@ -186,24 +186,6 @@ def _compared(report: Mapping[str, Any]) -> Iterator[str]:
     if tops:
         same = sum(each["old"] == each["new"] for each in tops)
         yield f"the ten first hits of {same} of {len(tops)} queries are as they were"
-
-
-@contextmanager
-def _services(chosen: "Settings") -> "Iterator[Services]":
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from pipeline.services import open_services
-
-    if is_store_absent(chosen):
-        raise WireroomError(NOTHING_YET)
-    services = open_services(chosen)
-    try:
-        yield services
-    except SQLAlchemyError as error:
-        cause = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise WireroomError(f"the store failed: {cause}") from error
-    finally:
-        services.close()
 
 
 def _processes(chosen: "Settings", wanted: int | None) -> int:

@@ -4,15 +4,14 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.opening import NOTHING_YET, existing_store, is_store_absent, settings
+from pipeline.cli.opening import existing_services, existing_store, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, counted, json_line, lasting, note, one_line, rfc3339, show
-from pipeline.errors import UsageError, WireroomError
+from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.reprocessing.changes import Changes, Example, Tally
@@ -30,6 +29,7 @@ FEW_NAMES = 4
 """Entities named of an example; `show` has them all."""
 
 NONE: list[str] = []
+WHICH = "say which articles: --where 'stamps!=current', or --where 'first_seen>=1970' for all of them"
 NO_RUN = "nothing was reprocessed yet: `wireroom reprocess --where …`"
 
 Where = Annotated[
@@ -61,18 +61,18 @@ def reprocess(
     from pipeline.store.reruns import begin
 
     per_s = _read_rate(rate)
-    with _services() as services:
+    if not where:
+        raise UsageError(WHICH)
+    with existing_services(settings()) as services:
         ids, conditions = _choose(services, where)
         if ids and not dry_run:
             begin(services.store, ids, conditions=conditions, rate=per_s)
-    queued = len(ids) if not dry_run else 0
     if json:
+        queued = 0 if dry_run else len(ids)
         json_line({"where": conditions, "rate_per_s": per_s, "chosen": len(ids), "queued": queued})
     else:
-        show(
-            f"{'would read' if dry_run else 'queued:'} {counted(len(ids), 'article')}{' again' if dry_run else ''}"
-        )
-    if queued:
+        show(f"{counted(len(ids), 'article')} {'would be read again' if dry_run else 'queued'}")
+    if ids and not dry_run:
         note("`wireroom up` or its workers read them; `wireroom reprocess status` tells how far they are")
 
 
@@ -115,8 +115,6 @@ def _choose(services: "Services", where: Sequence[str]) -> tuple[Sequence[str], 
     from pipeline.reprocessing.where import read_where
     from pipeline.store.reruns import read_indexed
 
-    if not where:
-        raise UsageError("say which articles: --where stamps!=current, or --where first_seen>=1970 for all")
     conditions = read_where(where, now=time.time(), stamps=CurrentStamps(services))
     return choose(read_indexed(services.store), conditions), [each.written for each in conditions]
 
@@ -206,23 +204,4 @@ def _example_lines(example: "Example") -> Iterator[str]:
         for sign, names in (("+", found.gained), ("-", found.lost))
         for name in names[:FEW_NAMES]
     ]
-    yield one_line("  " + ("; ".join(said) or ", ".join(found.fields)))
-
-
-@contextmanager
-def _services() -> "Iterator[Services]":
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from pipeline.services import open_services
-
-    chosen = settings()
-    if is_store_absent(chosen):
-        raise WireroomError(NOTHING_YET)
-    services = open_services(chosen)
-    try:
-        yield services
-    except SQLAlchemyError as error:
-        cause = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise WireroomError(f"the store failed: {cause}") from error
-    finally:
-        services.close()
+    yield "  " + one_line("; ".join(said) or ", ".join(found.fields))

@@ -152,20 +152,17 @@ def record_document(
         if claim.version:
             connection.execute(delete(documents).where(documents.c.article_id == claim.id))
         connection.execute(insert(documents), row)
-        rules = document.stamps.rules
-        insert_new(
-            connection,
-            urls,
-            [
-                {"url_key": each.url_key, "article_id": claim.id, "how": each.how, "rules": rules}
-                for each in aliases
-            ],
-        )
+        _insert_aliases(connection, document, aliases)
         done = Happening(
             stage=Stage.ENRICH, outcome="enriched", slug=document.partial, detail=detail, article_id=claim.id
         )
         record(connection, store, [done])
     return True
+
+
+def _insert_aliases(connection: Connection, document: Document, aliases: Sequence[Alias]) -> None:
+    same = {"article_id": document.id, "rules": document.stamps.rules}
+    insert_new(connection, urls, [{**same, "url_key": each.url_key, "how": each.how} for each in aliases])
 
 
 def record_unchanged(store: Store, claim: ArticleClaim, *, detail: str) -> bool:

@@ -19,7 +19,7 @@ from pipeline.store.events import Happening, record
 from pipeline.store.found import bare_entry
 from pipeline.store.leases import lock_articles
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, documents, events, pages, sightings
+from pipeline.store.tables import articles, documents, events, pages, reruns, sightings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,8 @@ def _forget_text(connection: Connection, family: Sequence[str]) -> None:
         bare = pack_entry(bare_entry(unpack_entry(row.entry)))
         connection.execute(update(sightings).where(*mine).values(entry=bare, guid=None))
     connection.execute(update(events).where(events.c.article_id.in_(family)).values(detail=None))
+    changed = update(reruns).where(reruns.c.article_id.in_(family))  # these name people
+    connection.execute(changed.values(outcome=None, changes=None))
 
 
 def _removed(store: Store, reason: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Re-runs: indexed articles that enrich reads again, when nothing newer is due, and what came of each.
 
-A queued article stays where it is until a worker takes it: only one that rests is taken (indexed, nothing under
-way, at most a page that is tried again later), and from then on its stage is enrich, as for any other work. An
-article without an outcome is queued, so one that went astray is simply taken again.
+A queued article stays where it is until a worker takes it: only one that rests is taken (indexed, nothing
+under way, at most a page that is tried again later), and from then on its stage is enrich, as for any other
+work. An article without an outcome is queued, so one that went astray is simply taken again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ class Reprocessing:
     changed: int
     unchanged: int
     failed: Mapping[str, int]  # by slug
-    removed: int  # by a person, before it was their turn
+    removed: int  # by a person, meanwhile or since
     ended_at: float | None
     per_s: float  # over the last minute
 
@@ -95,7 +95,7 @@ def begin(store: Store, ids: Sequence[str], *, conditions: Sequence[str], rate: 
         connection.execute(select(reprocessing.c.id).with_for_update())  # one begins, another waits
         if left := connection.execute(select(func.count()).select_from(_queued().subquery())).scalar_one():
             raise WireroomError(
-                f"a run is under way, {left:,} left: `wireroom reprocess status`, or `wireroom reprocess stop`"
+                f"a run is under way, {left:,} left: see `wireroom reprocess status`, or end it by its `stop`"
             )
         connection.execute(delete(reruns))
         connection.execute(update(reprocessing).values(**run))

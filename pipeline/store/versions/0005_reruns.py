@@ -9,7 +9,7 @@ down_revision = "0004"
 
 def upgrade() -> None:
     """Add a mark to articles, the run, and its articles; a version that reprocesses nothing never looks."""
-    mark = sa.Column("rerun", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    mark: sa.Column[bool] = sa.Column("rerun", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     op.add_column("articles", mark)
     op.create_table(
         "reprocessing",
