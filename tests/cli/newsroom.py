@@ -7,6 +7,7 @@ from pipeline.archive.warc import open_archive
 from pipeline.identity import article_id, host_of, url_key
 from pipeline.indexing.index import Tombstone
 from pipeline.indexing.tantivy import TantivyGenerations
+from pipeline.indexing.tantivy_schema import SCHEMA
 from pipeline.model import (
     Document,
     Entity,
@@ -177,7 +178,7 @@ def quarantine(store: Store) -> None:
 
 def index(store: Store, home: Path) -> None:
     """Index every document that is due, and remove what is dropped."""
-    generation = live_generation(store) or adopt_generation(store, "g1", instead_of=None)
+    generation = live_generation(store) or adopt_generation(store, "g1", instead_of=None, mapping=SCHEMA)
     generations = TantivyGenerations(home / "index")
     writer = generations.open(generation)
     generations.expose(generation)

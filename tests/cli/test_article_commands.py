@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.indexing.tantivy import open_or_create
-from pipeline.store.indexed import live_generation
+from pipeline.indexing.tantivy import TantivyGenerations
+from pipeline.store.generations import live_generation
 from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, fetch, id_of, index, poll, publish, quarantine
@@ -23,7 +23,8 @@ def test_search_has_the_promised_shape(wireroom: Wireroom, published: Store) -> 
     assert results["total"] == 2
     assert results["hits"][0]["entities"]["person"] == ["Ada Okafor"]
     assert results["facets"]["person"][0]["count"] == 2
-    assert set(results) == {"total", "took_ms", "next", "hits", "facets", "facets_info"}
+    promised = {"total", "took_ms", "next", "hits", "facets", "facets_info"}
+    assert set(results) >= promised  # names may be added
 
 
 def test_search_shows_title_outlet_match_and_entities(wireroom: Wireroom, published: Store) -> None:
@@ -152,7 +153,7 @@ def test_remove_says_what_would_go_and_then_removes_it(
 
 
 def test_a_removal_says_so_when_the_index_is_busy(wireroom: Wireroom, published: Store, home: Path) -> None:
-    busy, _ = open_or_create(home / "index", generation=live_generation(published) or "")
+    busy = TantivyGenerations(home / "index").open(live_generation(published) or "")
     ran = wireroom("remove", BRIDGE, "--reason", "court order")
     assert (ran.code, ran.err.count("\n")) == (0, 1)
     assert "until `wireroom up`" in ran.err
