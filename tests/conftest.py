@@ -29,16 +29,17 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> Iterator[None]:
     """Give the tests of one Elasticsearch to one process of pytest-xdist (`--dist loadgroup`), so that each
-    server starts once a run, and no test empties it under another."""
+    server starts once a run, and no test empties it under another. As a wrapper it comes before xdist's own."""
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
         named = {*getattr(item, "fixturenames", ()), *(str(each) for each in parameters)}
         for server in ("elasticsearch8", "elasticsearch9"):
             if any(name.startswith(server) for name in named):
                 item.add_marker(pytest.mark.xdist_group(server))
+    return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pipeline.services import Services, open_services, set_up
 from pipeline.settings import Settings, read_settings
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "elasticsearch8", "elasticsearch9"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Choose store and index: SQLite and PostgreSQL with the embedded one, PostgreSQL with Elasticsearch."""
     environ = {"WIREROOM_HOME": str(tmp_path)}

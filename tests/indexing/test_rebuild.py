@@ -60,6 +60,13 @@ def build(services: Services, report: Callable[[Progress], None] = lambda _progr
     return rebuild(services, processes=1, rate=None, keep=1, report=report)
 
 
+# A rebuild on a server takes a quarter of a minute: run there is what depends on the index, the rest is not.
+EVERYWHERE = pytest.mark.parametrize(
+    "settings", ["sqlite", "postgresql", "elasticsearch8", "elasticsearch9"], indirect=True
+)
+
+
+@EVERYWHERE
 def test_a_rebuild_fills_a_new_generation_and_exposes_it(services: Services) -> None:
     publish(services, IDS)
     old = live_generation(services.store)
@@ -70,6 +77,7 @@ def test_a_rebuild_fills_a_new_generation_and_exposes_it(services: Services) -> 
     assert list(names_kept(services.store)) == [old]
 
 
+@EVERYWHERE
 def test_what_happens_in_the_last_lap_is_in_the_new_generation(services: Services) -> None:
     publish(services, IDS)
 
@@ -239,6 +247,7 @@ def fail(services: Services, phase: str, damage: Callable[[Services, str], None]
     return build(services, at_phase(phase, happen))
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("phase", ["last lap"])
 @pytest.mark.parametrize(
     ("damage", "difference", "name"),
@@ -271,6 +280,7 @@ def test_a_failed_generation_is_left_for_a_look_and_makes_way_for_the_next(servi
 # Rolling back
 
 
+@EVERYWHERE
 def test_the_generation_before_is_brought_up_to_date_and_exposed_again(services: Services) -> None:
     publish(services, IDS)
     old = live_generation(services.store)
@@ -319,6 +329,7 @@ def test_a_removed_article_is_gone_from_a_generation_that_failed_its_proof(servi
     assert "a002" not in held_versions(services, failed.generation)
 
 
+@EVERYWHERE
 def test_a_removed_article_is_gone_from_the_kept_generation_too(services: Services) -> None:
     publish(services, IDS)
     old = live_generation(services.store)
