@@ -32,7 +32,7 @@ def missing(what: str) -> NoReturn:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> Iterator[None]:
     """Give the tests of one Elasticsearch to one process of pytest-xdist (`--dist loadgroup`), so that each
-    server starts once a run, and no test empties it under another. As a wrapper it comes before xdist's own."""
+    server starts once a run, and no test empties it under another. A wrapper comes before xdist's own."""
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
         named = {*getattr(item, "fixturenames", ()), *(str(each) for each in parameters)}
