@@ -750,7 +750,7 @@ def test_a_scan_finds_articles_by_their_ids_and_no_removed_one(empty: Backend) -
 
 def test_a_snapshot_names_the_generation_that_it_reads(news: Backend) -> None:
     with news.searcher.snapshot() as snapshot:
-        assert snapshot.edition.generation == "contract"
+        assert snapshot.edition.generation == news.name
         assert snapshot.edition.mapping > 0
 
 
