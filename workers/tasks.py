@@ -66,11 +66,14 @@ class Bench:
 def register(app: Celery, settings: Settings) -> None:
     """Add the tasks to an app and prepare its worker processes."""
     bench = Bench(app, settings)
-    for stage in Stage:
-        app.task(name=task_name(stage))(_shift_task(bench, stage))
-    app.task(name="wireroom.tick")(_tick_task(bench))
-    app.task(name="wireroom.tidy")(_tidy_task(bench))
-    app.task(name=REINDEX)(_reindex_task(settings))
+    tasks = {
+        **{task_name(stage): _shift_task(bench, stage) for stage in Stage},
+        "wireroom.tick": _tick_task(bench),
+        "wireroom.tidy": _tidy_task(bench),
+        REINDEX: _reindex_task(settings),
+    }
+    for name, work in tasks.items():
+        app.task(name=name, shared=False)(work)  # shared, every other app of the process would get it too
     _prepare_processes(app, bench)
     if settings.heartbeat:
         add_heartbeat(app, Path(settings.heartbeat), lambda: longest_s(bench.began))
@@ -89,6 +92,9 @@ def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
         finally:
             del bench.began[stage]
             bench.at_work[stage].release()
+            # A ring that came meanwhile was taken by a thread that found this one at work: unanswered, it
+            # would keep all others silent for its five seconds.
+            bench.bells().answer(stage)
 
     return work
 
