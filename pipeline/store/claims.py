@@ -57,7 +57,7 @@ def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...
         chosen = [first_of_host[host] for host in taken]
         query = claimable(select(feeds).where(feeds.c.id.in_(chosen), due_feed(now)))
         rows: Sequence[Any] = connection.execute(query).all()
-        lease(connection, feeds, feeds.c.id, [row.id for row in rows], owner, now)
+        lease(connection, store, feeds, feeds.c.id, [row.id for row in rows], owner)
         give_hosts_back(connection, set(taken) - {row.host for row in rows}, owner)
     return tuple(_feed_claim(row, owner) for row in rows)
 
@@ -74,7 +74,7 @@ def claim_hosts(store: Store, *, owner: str, limit: int, pages: int) -> tuple[Ho
         # What was read may have changed: PostgreSQL checks a row again when it locks it, so all is asked.
         mine = (articles.c.id.in_(chosen), articles.c.host.in_(taken), due_article(Stage.FETCH, now))
         rows = connection.execute(claimable(select(articles).where(*mine))).all()
-        lease(connection, articles, articles.c.id, [row.id for row in rows], owner, now)
+        lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
         asked = sorted({row.host for row in rows})
         give_hosts_back(connection, set(taken) - set(asked), owner)
         age = (now - hosts.c.robots_fetched_at).label("age")
@@ -93,7 +93,7 @@ def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tup
         if not rows:
             fresh = waiting.where(articles.c.attempts == 0).order_by(articles.c.news_at.desc()).limit(limit)
             rows = connection.execute(claimable(fresh)).all()
-        lease(connection, articles, articles.c.id, [row.id for row in rows], owner, now)
+        lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
     # By id: who finishes many in one transaction does it in their order, as `lock_articles` explains.
     return tuple(article_claim(row, owner) for row in sorted(rows, key=lambda row: str(row.id)))
 
@@ -134,7 +134,7 @@ def _take_hosts(connection: Connection, store: Store, names: Sequence[str], owne
     now = store.now()
     query = claimable(select(hosts.c.host).where(hosts.c.host.in_(names), free_host(now)))
     taken = [row.host for row in connection.execute(query)]
-    lease(connection, hosts, hosts.c.host, taken, owner, now)
+    lease(connection, store, hosts, hosts.c.host, taken, owner)
     return taken
 
 

@@ -52,17 +52,22 @@ def free(table: Table, now: ColumnElement[float]) -> ColumnElement[bool]:
     return or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 
 
+def lease_end(store: Store) -> ColumnElement[float]:
+    """Say in SQL when a lease that begins now ends; a scaled clock does not shorten it."""
+    return store.now() + LEASE_S * store.clock.factor
+
+
 def lease(
     connection: Connection,
+    store: Store,
     table: Table,
     key: ColumnElement[Any],
     keys: Sequence[Any],
     owner: str,
-    now: ColumnElement[float],
 ) -> None:
     if not keys:
         return
-    values: dict[str, Any] = {"lease_owner": owner, "lease_until": now + LEASE_S}
+    values: dict[str, Any] = {"lease_owner": owner, "lease_until": lease_end(store)}
     if table is articles:
         # A fetch sees the page as it is now; what comes after it sees the newest sightings.
         fetches = articles.c.stage == Stage.FETCH
