@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, not_, select, true
+from sqlalchemy import Connection, Row, Select, and_, exists, func, not_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import FeedState, Stage, State
@@ -55,8 +55,7 @@ def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...
         now = store.now()
         taken = _take_hosts(connection, store, sorted(first_of_host), owner)
         chosen = [first_of_host[host] for host in taken]
-        query = claimable(select(feeds).where(feeds.c.id.in_(chosen), due_feed(now)))
-        rows: Sequence[Any] = connection.execute(query).all()
+        rows: Sequence[Any] = connection.execute(claimable(_with_hosts(now, chosen))).all()
         lease(connection, store, feeds, feeds.c.id, [row.id for row in rows], owner)
         give_hosts_back(connection, set(taken) - {row.host for row in rows}, owner)
     return tuple(_feed_claim(row, owner) for row in rows)
@@ -128,6 +127,12 @@ def _pages_in_turn(store: Store, limit: int, pages: int) -> dict[str, list[str]]
         for row in connection.execute(select(best.c.id, best.c.host).where(best.c.rank <= pages)):
             newest.setdefault(row.host, []).append(row.id)
     return newest
+
+
+def _with_hosts(now: ColumnElement[float], chosen: Sequence[int]) -> Select[Any]:
+    crawl_delay = select(hosts.c.crawl_delay_s).where(hosts.c.host == feeds.c.host).scalar_subquery()
+    query = select(feeds, crawl_delay.label("crawl_delay_s"), now.label("claimed_at"))
+    return query.where(feeds.c.id.in_(chosen), due_feed(now))
 
 
 def _take_hosts(connection: Connection, store: Store, names: Sequence[str], owner: str) -> list[str]:

@@ -34,9 +34,9 @@ SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Say how fast a store's time goes by, so that weeks can be tried in minutes; leases last as long as ever.
+    """Say how fast a store's time goes by, so that weeks can be tried in minutes.
 
-    Processes that share a start (seconds since the epoch) and a factor share a clock.
+    Leases last as long as ever. Processes with the same start (seconds since the epoch) and factor agree.
     """
 
     start: float = 0.0

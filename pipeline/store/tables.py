@@ -63,6 +63,7 @@ feeds = Table(
     Column("rhythm", JSON(none_as_null=True)),  # decayed counts, see pipeline/feeds/rhythm.py
     Column("hints", JSON(none_as_null=True)),  # what its newest document and answer ask of readers
     Column("not_before", Double),  # until when its publisher asked to be left alone
+    Column("forced", Boolean, nullable=False, server_default=false()),  # to be asked even so, once
     Column("why", Text, nullable=False, server_default=""),
     Column("failures", Double, nullable=False, server_default="0"),
     Column("failing_since", Double),

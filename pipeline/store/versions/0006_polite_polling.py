@@ -17,10 +17,11 @@ def upgrade() -> None:
     op.add_column("feeds", sa.Column("validators_from", sa.Text()))
     op.add_column("feeds", sa.Column("next_url", sa.Text()))
     op.add_column("feeds", sa.Column("hops", sa.Integer(), server_default="0", nullable=False))
-    temporary: sa.Column[bool] = sa.Column(
-        "hop_was_temporary", sa.Boolean(), server_default=sa.text("false"), nullable=False
-    )
-    op.add_column("feeds", temporary)
+    for mark in ("forced", "hop_was_temporary"):
+        column: sa.Column[bool] = sa.Column(
+            mark, sa.Boolean(), server_default=sa.text("false"), nullable=False
+        )
+        op.add_column("feeds", column)
     op.add_column("feeds", sa.Column("moving_to", sa.Text()))
     op.add_column("feeds", sa.Column("moving_seen", sa.Integer(), server_default="0", nullable=False))
     op.add_column("feeds", sa.Column("moving_since", sa.Double()))
