@@ -69,11 +69,13 @@ class Http:
         why = url_refusal(url)
         if why:
             return FetchFailure(url=url, slug=FetchSlug.REFUSED_ADDRESS, detail=why)
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._options.timeout):
                 return await self._exchange(url, headers, limit)
         except Exception as error:  # whatever an answer provokes is that server's failure, never the worker's
-            return FetchFailure(url=url, slug=_slug(error), detail=_detail(error))
+            elapsed_s = time.monotonic() - began
+            return FetchFailure(url=url, slug=_slug(error), detail=_detail(error), elapsed_s=elapsed_s)
 
     async def _exchange(self, url: str, headers: Sequence[tuple[str, str]], limit: int) -> Exchange:
         target = _target(url)

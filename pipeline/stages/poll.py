@@ -151,5 +151,5 @@ def _failed(exchange: Exchange | FetchFailure, slug: str, detail: str) -> Answer
 
 
 def _host_delay(services: Services, claim: FeedClaim, exchange: Exchange | FetchFailure) -> float:
-    elapsed_s = exchange.elapsed_s if isinstance(exchange, Exchange) else 0.0
-    return host_delay(services.settings.host_delay, crawl_delay_s=claim.crawl_delay_s, elapsed_s=elapsed_s)
+    chosen_s, elapsed_s = services.settings.host_delay, exchange.elapsed_s
+    return host_delay(chosen_s, crawl_delay_s=claim.crawl_delay_s, elapsed_s=elapsed_s)
