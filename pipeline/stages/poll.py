@@ -43,7 +43,7 @@ def poll(services: Services, shift: Shift) -> bool:
 
 async def _poll(services: Services, shift: Shift) -> bool:
     owner = new_owner(Stage.POLL)
-    async with open_http(services.http_options()) as http:
+    async with open_http(services.http_options(), keep_alive_s=0) as http:  # one request a turn
         return await keep_busy(
             shift,
             slots=FEEDS_AT_ONCE,
