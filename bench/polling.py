@@ -1,6 +1,6 @@
 """Poll feeds as fast as it goes beside a bare loop of the same libraries, and rest with 10,000 feeds.
 
-Each feed is at a loopback address of its own, as pace and politeness are not measured here. The product's side
+Each feed is at a loopback address of its own, as pace is not measured here. The product's side
 are two processes of its poll stage, from the first claim to the last commit: SQLite, events, archive and
 schedule. The bare loop's are two processes with aiohttp and feedparser and nothing else, which parse a body
 that is new. Both ask 16 feeds at once each, in turn. A feed that changed shows one entry more.

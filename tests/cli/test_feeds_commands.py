@@ -82,6 +82,7 @@ def test_a_feed_is_polled_at_once_but_not_against_its_publisher(wireroom: Wirero
 def test_moves_are_listed_and_undone(wireroom: Wireroom, watched: Store) -> None:
     assert wireroom("feeds", "moves").err == "wireroom: no feed has moved\n"
     new = "https://new.example/feed"
+    wireroom("feeds", "poll", FEED)
     poll(watched, FEED, moving=Moving(to=new, seen=3, since=0.0))
     (move,) = wireroom("feeds", "moves", "--json").lines
     assert (move["old_url"], move["new_url"], move["undone_at"]) == (FEED, new, None)
