@@ -5,10 +5,12 @@ are two processes of its poll stage, from the first claim to the last commit: SQ
 schedule. The bare loop's are two processes with aiohttp and feedparser and nothing else, which parse a body
 that is new. Both ask 16 feeds at once each, in turn. A feed that changed shows one entry more.
 
-    python -m bench.polling [--feeds 1000] [--rounds 3] [--resting 10000] [--rest 60]
+    python -m bench.polling [--feeds 1000] [--rounds 3] [--latency 0.1] [--resting 10000] [--rest 60]
 
-Prints feeds per second, CPU milliseconds a poll and the ratio, by kind of answer; then the CPU of
-`wireroom up` with feeds that are not due. Exit 1 when a ratio is below 0.7, or rest costs 2 % of a core.
+Prints feeds per second, CPU milliseconds a poll and the ratio, by kind of answer, with servers that take
+`--latency` seconds as real ones do, then with servers that take none, where only processors count; then the
+CPU of `wireroom up` with feeds that are not due. Exit 1 when a ratio of the first kind is below 0.7, or rest
+costs 2 % of a core.
 """
 
 import argparse
@@ -90,7 +92,8 @@ def document(asked: int) -> bytes:
 class _Answering(asyncio.Protocol):
     """Answer every request by the kind that its path names."""
 
-    def __init__(self, asked: dict[bytes, int]) -> None:
+    def __init__(self, latency_s: float, asked: dict[bytes, int]) -> None:
+        self._latency_s = latency_s
         self._asked = asked
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -98,6 +101,9 @@ class _Answering(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, request: bytes) -> None:
+        asyncio.get_running_loop().call_later(self._latency_s, self._answer, request)
+
+    def _answer(self, request: bytes) -> None:
         path = request.split(b" ", 2)[1]
         kind = path.split(b"/")[1]
         if kind == b"304" and b"if-none-match" in request.lower():
@@ -110,11 +116,11 @@ class _Answering(asyncio.Protocol):
         self._transport.write(head % (etag, len(body)) + body)
 
 
-def answer(listener: socket.socket) -> None:
-    """Answer until terminated."""
+def answer(listener: socket.socket, latency_s: float) -> None:
+    """Answer after a while, until terminated."""
 
     async def serve() -> None:
-        answering = partial(_Answering, {})
+        answering = partial(_Answering, latency_s, {})
         server = await asyncio.get_running_loop().create_server(answering, sock=listener, backlog=1024)
         await server.serve_forever()
 
@@ -217,6 +223,22 @@ def compare(kind: str, port: int, *, count: int, rounds: int) -> float:
     return _told(kind, ours[1:], theirs)
 
 
+def compare_all(latency_s: float, *, count: int, rounds: int) -> list[float]:
+    """Compare each kind of answer on a server of its own; return the ratios."""
+    listener = socket.create_server(("0.0.0.0", 0), backlog=1024)
+    spawn = multiprocessing.get_context("fork")
+    server = spawn.Process(target=answer, args=(listener, latency_s), daemon=True)
+    server.start()
+    print(f"answers after {1000 * latency_s:.0f} ms:")
+    print(f"{'answer':>10} {'feeds/s':>9} {'bare':>9} {'ratio':>7} {'CPU ms':>9} {'bare':>9}")
+    port = listener.getsockname()[1]
+    ratios = [compare(kind, port, count=count, rounds=rounds) for kind in KINDS]
+    server.terminate()
+    server.join()
+    listener.close()
+    return ratios
+
+
 def _told(kind: str, ours: Sequence[Round], theirs: Sequence[Round]) -> float:
     per_s = [median(each.per_s for each in rounds) for rounds in (ours, theirs)]
     cpu_ms = [median(each.cpu_ms for each in rounds) for rounds in (ours, theirs)]
@@ -259,18 +281,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.polling", description=__doc__.splitlines()[0])
     parser.add_argument("--feeds", type=int, default=1_000, help="feeds a round (default: 1000)")
     parser.add_argument("--rounds", type=int, default=3, help="of each side, in turn (default: 3)")
+    parser.add_argument("--latency", type=float, default=0.1, help="seconds for an answer (default: 0.1)")
     parser.add_argument("--resting", type=int, default=10_000, help="feeds that are not due; 0: not measured")
     parser.add_argument("--rest", type=float, default=60.0, help="seconds of rest (default: 60)")
     arguments = parser.parse_args()
-    listener = socket.create_server(("0.0.0.0", 0), backlog=1024)
-    server = multiprocessing.get_context("fork").Process(target=answer, args=(listener,), daemon=True)
-    server.start()
     print(", ".join(f"{library} {version(library)}" for library in LIBRARIES), f"on {os.cpu_count()} cores")
-    print(f"{'answer':>10} {'feeds/s':>9} {'bare':>9} {'ratio':>7} {'CPU ms':>9} {'bare':>9}")
-    port = listener.getsockname()[1]
-    ratios = [compare(kind, port, count=arguments.feeds, rounds=arguments.rounds) for kind in KINDS]
-    server.terminate()
-    server.join()
+    ratios = compare_all(arguments.latency, count=arguments.feeds, rounds=arguments.rounds)
+    compare_all(0.0, count=arguments.feeds, rounds=arguments.rounds)
     share = rest(arguments.resting, arguments.rest) if arguments.resting else 0.0
     if arguments.resting:
         print(f"{arguments.resting:,} feeds at rest: {share:.2%} of a core")
