@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from pipeline.feeds.cleaning import plain_text, usable_link
+from pipeline.feeds.sitemaps import looks_like_sitemap
 
 COMMON_PATHS = ("/feed", "/rss", "/rss.xml", "/atom.xml", "/feed.xml", "/index.xml", "/feeds")
 ANCHORS_LIMIT = 20  # anchors taken from a page: each costs the caller a request
@@ -51,7 +52,7 @@ def looks_like_feed(body: bytes, content_type: str) -> bool:
     head = body[:_SNIFFED].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")  # \0: UTF-16
     if head.startswith(b"{"):
         return bool(_JSON_FEED.match(head))
-    if _FEED_ROOT.match(_XML_COMMENT.sub(b"", head)):
+    if _FEED_ROOT.match(_XML_COMMENT.sub(b"", head)) or looks_like_sitemap(head):
         return True
     return head.startswith(b"<?xml") and content_type.partition(";")[0].strip().lower() in _FEED_TYPES
 
