@@ -14,7 +14,6 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, create_engine, in
 from pipeline.errors import StoreVersionError, WireroomError
 from pipeline.store.migrations import alembic_config, check_version, migrate
 from pipeline.store.store import Store, open_store
-from pipeline.store.subscriptions import NewFeed, add_feeds
 
 REVISIONS = [
     script.revision
@@ -25,6 +24,12 @@ REVISIONS = [
 HARMLESS = {
     "ix_generations_one_live": "0001 deletes all generations before it inserts one, in one transaction"
 }
+
+
+FIRST_FEED = (
+    "INSERT INTO feeds (url, host, tags, state, added_at, state_since, next_poll_at, interval_s)"
+    " VALUES ('https://a.example/feed', 'a.example:443', '[]', 'active', 0, 0, 0, 900)"
+)
 
 
 def make_store(path: Path, revision: str) -> Store:
@@ -46,7 +51,8 @@ def versions(path: Path) -> tuple[str, int]:
 
 def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path) -> None:
     store = make_store(tmp_path / "wireroom.db", "0001")
-    add_feeds(store, [NewFeed(url="https://a.example/feed")], interval_s=900)
+    with store.write() as connection:
+        connection.execute(text(FIRST_FEED))
     assert migrate(store)
     check_version(store)
     store.close()
