@@ -162,6 +162,9 @@ class Published:
     at: float
     source: str  # feed | json-ld | meta | time-element | url
     precision: str  # second | minute | day
+    # Defaults, so that documents stored before these fields can be read.
+    zone: str | None = None  # as +01:00; None: it named none, and was read as UTC
+    is_clamped: bool = False  # it lay in the future; `at` is when the article was first seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
