@@ -79,11 +79,12 @@ class Http:
         target = _target(url)
         if self._options.proxy:
             await self._resolver.resolve(target.raw_host or "", target.port or 0)
-        fetched_at = time.time()
+        fetched_at, began = time.time(), time.monotonic()
         async with self._session.get(
             target, headers=headers, allow_redirects=False, proxy=self._options.proxy
         ) as response:
             body = await _read(response, limit)
+            received = int(getattr(response.content, "total_raw_bytes", 0))  # an empty stream has no count
         return Exchange(
             url=str(target),
             method="GET",
@@ -94,6 +95,8 @@ class Http:
             body=body,
             fetched_at=fetched_at,
             remote_address=None if self._options.proxy else response.peer,  # type: ignore[attr-defined]
+            elapsed_s=time.monotonic() - began,
+            bytes_received=received,
         )
 
 

@@ -1,25 +1,39 @@
 """The transaction that ends a poll: new articles, sightings, edits and the feed's validators, all or nothing.
 
-Validators (ETag, Last-Modified, body hash) are stored with the articles they vouch for, never before them: a
-crash in between must make the feed be read again.
+Validators (ETag, Last-Modified, body hash) are those of one answer, together. They are stored with the
+articles they vouch for, never before them: a crash in between must make the feed be read again.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import Connection, case, select, update
 
+from pipeline.feeds.moves import STAYING, Moving, has_moved
+from pipeline.identity import host_of
 from pipeline.model import FeedState, Stage
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
-from pipeline.store.store import Store
+from pipeline.store.leases import at_home
+from pipeline.store.moves import move
+from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import feeds, hosts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Validators:
+    """Hold what one answer said of its body, together; None: it did not."""
+
+    etag: str | None
+    last_modified: str | None
+    body_hash: str
+    given_by: str  # the address that answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Polled:
-    """Hold all that a poll changes of its feed. `None` leaves a validator or a fact as it was."""
+    """Hold all that a poll changes of its feed. `None` leaves a fact as it was."""
 
     status: int | None
     error: str | None
@@ -29,9 +43,14 @@ class Polled:
     interval_s: float
     failures: float
     why: str
-    etag: str | None = None
-    last_modified: str | None = None
-    body_hash: str | None = None
+    asked_s: float | None = None  # how long its publisher asks to be left alone
+    failing_since: float | None = None  # before this poll
+    host_pause_s: float = 0.0
+    moving: Moving = STAYING
+    is_healthy: bool = False  # then the hints below are all that there are
+    hints: dict[str, object] | None = None
+    rhythm: list[float] | None = None
+    validators: Validators | None = None
     title: str | None = None
     site: str | None = None
     language: str | None = None
@@ -44,19 +63,50 @@ class Polled:
 def record_poll(store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s: float) -> PollCounts | None:
     """Write a poll's outcome and free the feed and its host; None when the lease was no longer ours."""
     with store.write() as connection:
-        mine = select(feeds.c.id).where(feeds.c.id == claim.id, feeds.c.lease_owner == claim.owner)
-        if connection.execute(mine.with_for_update()).first() is None:
+        if not _is_ours(connection, claim):
             return None
         at = store.read_clock(connection)
         counts = record_entries(connection, store, claim, polled.found, at)
-        connection.execute(update(feeds).where(feeds.c.id == claim.id).values(_feed_values(polled, at)))
-        connection.execute(
-            update(hosts)
-            .where(hosts.c.host == claim.host, hosts.c.lease_owner == claim.owner)
-            .values(lease_owner=None, lease_until=None, next_request_at=at + host_delay_s)
-        )
+        values = _feed_values(polled, at) | at_home(claim)
+        if has_moved(polled.moving, at):
+            values |= move(connection, store, claim, str(polled.moving.to), at, why=polled.why)
+        connection.execute(update(feeds).where(feeds.c.id == claim.id).values(values))
+        _free_host(connection, claim, at + max(host_delay_s, polled.host_pause_s))
         record(connection, store, [_poll_event(claim, polled, counts)])
     return counts
+
+
+def record_hop(store: Store, claim: FeedClaim, *, to: str, temporary: bool, host_delay_s: float) -> None:
+    """Leave a redirect to the turn of the host that it leads to."""
+    with store.write() as connection:
+        if not _is_ours(connection, claim):
+            return
+        at = store.read_clock(connection)
+        insert_new(connection, hosts, [{"host": host_of(to)}])
+        values = {
+            "lease_owner": None,
+            "lease_until": None,
+            "next_poll_at": at,
+            "next_url": to,
+            "host": host_of(to),
+            "hops": claim.hops + 1,
+            "hop_was_temporary": claim.hop_was_temporary or temporary,
+        }
+        connection.execute(update(feeds).where(feeds.c.id == claim.id).values(values))
+        _free_host(connection, claim, at + host_delay_s)
+
+
+def _is_ours(connection: Connection, claim: FeedClaim) -> bool:
+    mine = select(feeds.c.id).where(feeds.c.id == claim.id, feeds.c.lease_owner == claim.owner)
+    return connection.execute(mine.with_for_update()).first() is not None
+
+
+def _free_host(connection: Connection, claim: FeedClaim, next_request_at: float) -> None:
+    connection.execute(
+        update(hosts)
+        .where(hosts.c.host == claim.host, hosts.c.lease_owner == claim.owner)
+        .values(lease_owner=None, lease_until=None, next_request_at=next_request_at)
+    )
 
 
 def _feed_values(polled: Polled, at: float) -> dict[str, Any]:
@@ -68,29 +118,47 @@ def _feed_values(polled: Polled, at: float) -> dict[str, Any]:
         "last_error": polled.error,
         "last_error_detail": polled.detail,
         "next_poll_at": at + polled.wait_s,
+        "not_before": None if polled.asked_s is None else at + polled.asked_s,
         "interval_s": polled.interval_s,
         "failures": polled.failures,
+        "failing_since": (at if polled.failing_since is None else polled.failing_since)
+        if polled.error
+        else None,
         "why": polled.why,
+        "moving_to": polled.moving.to,
+        "moving_seen": polled.moving.seen,
+        "moving_since": polled.moving.since,
         "state": case((feeds.c.state == FeedState.ACTIVE, polled.state), else_=feeds.c.state),
     }
     if polled.state is not FeedState.ACTIVE:
         values["state_since"] = at
     if polled.error is None:
         values["last_success_at"] = at
-    if polled.entries is not None:
-        values |= {
-            name: getattr(polled, name)
-            for name in (
-                "etag",
-                "last_modified",
-                "body_hash",
-                "entries",
-                "entries_repeated",
-                "entries_without_link",
-            )
-        }
-        values |= {name: value for name in ("title", "site", "language") if (value := getattr(polled, name))}
-    return values
+    if polled.is_healthy:
+        values["hints"] = polled.hints
+    return values | _validator_values(polled) | _document_values(polled)
+
+
+def _validator_values(polled: Polled) -> dict[str, Any]:
+    given = polled.validators
+    if given is None:
+        return {}
+    return {
+        "etag": given.etag,
+        "last_modified": given.last_modified,
+        "body_hash": given.body_hash,
+        "validators_from": given.given_by,
+    }
+
+
+def _document_values(polled: Polled) -> dict[str, Any]:
+    if polled.entries is None:
+        return {}
+    counted = ("entries", "entries_repeated", "entries_without_link")
+    told = {
+        name: value for name in ("title", "site", "language", "rhythm") if (value := getattr(polled, name))
+    }
+    return {name: getattr(polled, name) for name in counted} | told
 
 
 def _poll_event(claim: FeedClaim, polled: Polled, counts: PollCounts) -> Happening:

@@ -50,7 +50,7 @@ from pipeline.store.indexed import (
 )
 from pipeline.store.leases import blame, free_all, machine, new_owner, release, sweep
 from pipeline.store.migrations import migrate
-from pipeline.store.polled import Polled, record_poll
+from pipeline.store.polled import Polled, Validators, record_poll
 from pipeline.store.removal import remove
 from pipeline.store.store import Store, insert_new, open_store
 from pipeline.store.tables import articles, events, feeds, generations, hosts, projections, sightings
@@ -58,6 +58,7 @@ from pipeline.store.tables import articles, events, feeds, generations, hosts, p
 FEED = "https://news.example/feed.xml"
 OTHER_FEED = "https://other.example/feed.xml"
 OWNER = "elsewhere:1:test:0"
+VALIDATORS = Validators(etag='"1"', last_modified=None, body_hash="h1", given_by=FEED)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -132,8 +133,7 @@ def polled(*entries: FoundEntry, **changed: object) -> Polled:
         "interval_s": 900.0,
         "failures": 0.0,
         "why": "",
-        "etag": '"1"',
-        "body_hash": "h1",
+        "validators": VALIDATORS,
         "entries": len(entries),
         "found": entries,
     }
@@ -296,7 +296,7 @@ def test_validators_are_stored_with_the_articles(store: Store) -> None:
 
 def test_validators_stay_when_a_poll_brings_no_new_document(store: Store) -> None:
     poll(store, FEED, found(A))
-    poll(store, FEED, status=304, entries=None, etag=None, body_hash=None)
+    poll(store, FEED, status=304, entries=None, validators=None)
     with store.read() as connection:
         row = connection.execute(select(feeds).where(feeds.c.url == FEED)).one()
     assert (row.etag, row.body_hash, row.last_status) == ('"1"', "h1", 304)
