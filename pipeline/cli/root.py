@@ -7,10 +7,12 @@ import typer
 from pipeline.cli import (
     add,
     articles,
+    changing,
     config,
     demo,
     doctor,
     feeds,
+    importing,
     kibana,
     quarantine,
     reindex,
@@ -67,10 +69,10 @@ def _feeds() -> typer.Typer:
     group = _group("List, add, change, pause and remove feeds.")
     group.command("list")(feeds.list_feeds)
     group.command("show")(feeds.show_feeds)
-    group.command("set")(feeds.set_feeds)
+    group.command("set")(changing.set_feeds)
     group.command("poll")(feeds.poll_feeds)
-    group.command("import")(feeds.import_feeds)
-    group.command("export")(feeds.export_feeds)
+    group.command("import")(importing.import_feeds)
+    group.command("export")(importing.export_feeds)
     group.command("pause")(feeds.pause_feeds)
     group.command("resume")(feeds.resume_feeds)
     group.command("remove")(feeds.remove_feeds)
