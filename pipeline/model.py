@@ -123,6 +123,7 @@ class FetchFailure:
     url: str
     slug: str
     detail: str
+    elapsed_s: float = 0.0  # until it was given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,13 +67,6 @@ def show_feeds(urls: Urls, json: Json = False) -> None:
             show(*([""] if place else []), feed.title or feed.url, columns(_facts(feed, time.time())))
 
 
-def poll_feeds(urls: Urls) -> None:
-    """Poll feeds now instead of when they are due."""
-    from pipeline.store import subscriptions
-
-    each_feed(urls, subscriptions.poll_feeds, "due now")
-
-
 def pause_feeds(urls: Urls) -> None:
     """Poll feeds no more until they are resumed."""
     from pipeline.store import subscriptions

@@ -7,6 +7,7 @@ import typer
 from pipeline.cli import (
     add,
     articles,
+    asking,
     changing,
     config,
     demo,
@@ -70,7 +71,8 @@ def _feeds() -> typer.Typer:
     group.command("list")(feeds.list_feeds)
     group.command("show")(feeds.show_feeds)
     group.command("set")(changing.set_feeds)
-    group.command("poll")(feeds.poll_feeds)
+    group.command("poll")(asking.poll_feeds)
+    group.command("moves")(asking.show_moves)
     group.command("import")(importing.import_feeds)
     group.command("export")(importing.export_feeds)
     group.command("pause")(feeds.pause_feeds)

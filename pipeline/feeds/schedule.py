@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pipeline.feeds.hints import HINT_CEILING, Asked, Wish, opening, wishes
 from pipeline.feeds.rhythm import DAY, WEEK, Rhythm, a_day, pause
+from pipeline.fetching.pacing import host_pause
 from pipeline.model import FeedState
 from pipeline.outcomes import FeedSlug, FetchSlug
 
@@ -23,15 +24,11 @@ MISSING_FAILURES, MISSING_S = 5.0, 3 * DAY
 
 LONG_FAILING_S = 30 * DAY  # any feed that failed for so long is asked weekly
 JITTER = 0.1  # of the wait, added; never subtracted, so that floors hold
-HOST_PAUSE_S = 300.0
-"""After a 429 or 503 that does not say for how long: five minutes outlast most windows of rate limiters."""
-
 OPENING_JITTER_S = 900.0  # of the first quarter of an hour after hours of rest
 HTTP_NOT_MODIFIED = 304
 HTTP_ERROR = 400  # the first status that is a failure
 HTTP_NOT_FOUND = 404
 HTTP_GONE = 410
-OVERLOADED = frozenset({429, 503})  # the host's words, not the feed's
 
 PASSING = 0.5  # the weight of what is over in an hour most often
 WEIGHTS: dict[str, float] = {
@@ -119,13 +116,6 @@ def decide(polled: Polled, limits: Limits) -> Decision:
         asked_s=max((wish.seconds for wish in asked), default=None),
         host_pause_s=host_pause(polled.status, polled.asked.retry_after_s),
     )
-
-
-def host_pause(status: int | None, retry_after_s: float | None) -> float:
-    """Tell for how many seconds a host is to be left alone after an answer: 429 and 503 are its own words."""
-    if status not in OVERLOADED:
-        return 0.0
-    return HOST_PAUSE_S if retry_after_s is None else min(retry_after_s, HINT_CEILING)
 
 
 def _gone(polled: Polled) -> Decision:

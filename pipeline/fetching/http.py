@@ -30,6 +30,10 @@ from pipeline.outcomes import FetchSlug
 
 BODY_LIMIT = 10 * 1024 * 1024  # bytes after decompression; the largest of 181 real pages has 1.5 MB
 TOTAL_TIMEOUT = 30.0  # seconds from the first DNS query to the last byte; a slow drip ends here
+KEEP_ALIVE_S = 2.0
+"""Longer than the pauses inside a host's turn, shorter than WIREROOM_HOST_DELAY: when another worker has the
+turn, this one's connection is closed."""
+
 _CONNECT_TIMEOUT = 10.0  # seconds an address is tried
 _HEADER_LINE_LIMIT = 32 * 1024  # bytes; news sites send Content-Security-Policy headers of over 8 KiB
 _HEADERS_LIMIT = 256  # header fields in one answer
@@ -69,11 +73,13 @@ class Http:
         why = url_refusal(url)
         if why:
             return FetchFailure(url=url, slug=FetchSlug.REFUSED_ADDRESS, detail=why)
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._options.timeout):
                 return await self._exchange(url, headers, limit)
         except Exception as error:  # whatever an answer provokes is that server's failure, never the worker's
-            return FetchFailure(url=url, slug=_slug(error), detail=_detail(error))
+            elapsed_s = time.monotonic() - began
+            return FetchFailure(url=url, slug=_slug(error), detail=_detail(error), elapsed_s=elapsed_s)
 
     async def _exchange(self, url: str, headers: Sequence[tuple[str, str]], limit: int) -> Exchange:
         target = _target(url)
@@ -85,6 +91,7 @@ class Http:
         ) as response:
             body = await _read(response, limit)
             received = int(getattr(response.content, "total_raw_bytes", 0))  # an empty stream has no count
+        await asyncio.sleep(0)  # a connection that is not kept closes now, before its host's turn ends
         return Exchange(
             url=str(target),
             method="GET",
@@ -101,8 +108,13 @@ class Http:
 
 
 @asynccontextmanager
-async def open_http(options: HttpOptions, *, resolver: AbstractResolver | None = None) -> AsyncIterator[Http]:
-    """Open a session on the running event loop; names are resolved in threads unless a resolver is given."""
+async def open_http(
+    options: HttpOptions, *, resolver: AbstractResolver | None = None, keep_alive_s: float = KEEP_ALIVE_S
+) -> AsyncIterator[Http]:
+    """Open a session on the running event loop; names are resolved in threads unless a resolver is given.
+
+    A connection is kept for `keep_alive_s` for the next request to its host; 0: for none.
+    """
     names = resolver or aiohttp.ThreadedResolver()
     guarded = GuardedResolver(names, options.allowed)
     connector = aiohttp.TCPConnector(
@@ -110,6 +122,7 @@ async def open_http(options: HttpOptions, *, resolver: AbstractResolver | None =
         socket_factory=await _socket_factory(options),
         limit=0,
         limit_per_host=1,
+        **({"keepalive_timeout": keep_alive_s} if keep_alive_s else {"force_close": True}),
     )
     async with aiohttp.ClientSession(
         connector=connector,

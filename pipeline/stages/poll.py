@@ -44,7 +44,7 @@ def poll(services: Services, shift: Shift) -> bool:
 
 async def _poll(services: Services, shift: Shift) -> bool:
     owner = new_owner(Stage.POLL)
-    async with open_http(services.http_options()) as http:
+    async with open_http(services.http_options(), keep_alive_s=0) as http:  # one request a turn
         return await keep_busy(
             shift,
             slots=FEEDS_AT_ONCE,
@@ -160,5 +160,5 @@ def _failed(exchange: Exchange | FetchFailure, slug: str, detail: str) -> Answer
 
 
 def _host_delay(services: Services, claim: FeedClaim, exchange: Exchange | FetchFailure) -> float:
-    elapsed_s = exchange.elapsed_s if isinstance(exchange, Exchange) else 0.0
-    return host_delay(services.settings.host_delay, crawl_delay_s=claim.crawl_delay_s, elapsed_s=elapsed_s)
+    chosen_s, elapsed_s = services.settings.host_delay, exchange.elapsed_s
+    return host_delay(chosen_s, crawl_delay_s=claim.crawl_delay_s, elapsed_s=elapsed_s)

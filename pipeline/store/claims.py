@@ -10,7 +10,7 @@ from pipeline.model import FeedState, Stage, State
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
 from pipeline.store.generations import paused
 from pipeline.store.leases import free, give_hosts_back, lease
-from pipeline.store.store import Store, claimable
+from pipeline.store.store import Store, claimable, insert_new
 from pipeline.store.tables import articles, feeds, hosts
 
 BACKLOG = 10_000
@@ -80,6 +80,16 @@ def claim_hosts(store: Store, *, owner: str, limit: int, pages: int) -> tuple[Ho
         found = connection.execute(select(hosts, age).where(hosts.c.host.in_(asked)))
         turns = [_host_turn(row, rows, owner) for row in found]
     return tuple(turns)
+
+
+def claim_host(store: Store, host: str, *, owner: str) -> bool:
+    """Claim one host for a request that belongs to no row: a robots.txt elsewhere, a search for feeds.
+
+    False while somebody has its turn, or it is to be left alone. `release_host` gives it back.
+    """
+    with store.write() as connection:
+        insert_new(connection, hosts, [{"host": host}])
+        return bool(_take_hosts(connection, store, [host], owner))
 
 
 def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tuple[ArticleClaim, ...]:

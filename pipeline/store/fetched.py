@@ -76,6 +76,7 @@ class RobotsAnswer:
 
     status: int
     body: bytes
+    crawl_delay_s: float | None = None
 
 
 def record_turn(
@@ -104,6 +105,7 @@ def record_turn(
                 "robots_status": robots.status,
                 "robots_body": robots.body,
                 "robots_fetched_at": store.now(),
+                "crawl_delay_s": robots.crawl_delay_s,
             }
         mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
         connection.execute(update(hosts).where(*mine).values(**values))

@@ -17,7 +17,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from pipeline.identity import host_of
 from pipeline.model import Stage
 from pipeline.outcomes import FeedSlug
-from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
+from pipeline.store.claimed import ArticleClaim, FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.store import Store, claimable
 from pipeline.store.tables import articles, feeds, hosts
@@ -198,12 +198,12 @@ def _end_feed(
     return ours
 
 
-def release_host(store: Store, turn: HostTurn, *, delay_s: float) -> None:
+def release_host(store: Store, host: str, owner: str, *, delay_s: float) -> None:
     """End a host's turn; the next request may begin after the delay."""
     with store.write() as connection:
         connection.execute(
             update(hosts)
-            .where(hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
+            .where(hosts.c.host == host, hosts.c.lease_owner == owner)
             .values(lease_owner=None, lease_until=None, next_request_at=store.now() + delay_s)
         )
 

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.feeds.hints import Asked
 from pipeline.feeds.rhythm import DAY, WEEK, Rhythm, first_rhythm
-from pipeline.feeds.schedule import HOST_PAUSE_S, JITTER, Decision, Limits, Polled, decide, spoken
+from pipeline.feeds.schedule import JITTER, Decision, Limits, Polled, decide, spoken
+from pipeline.fetching.pacing import HOST_PAUSE_S
 from pipeline.model import FeedHints, FeedState
 
 MIN, HOUR = 60.0, 3600.0
