@@ -19,23 +19,31 @@ LONGEST_FILE = 64 * 1024
 Headers = tuple[tuple[str, str], ...]
 
 
+Tag = Annotated[str, typer.Option(help="Tags to add and take away: +politics,-sport")]
+Language = Annotated[str | None, typer.Option(help="Code as en or fr; `none` takes it away.")]
+MinInterval = Annotated[
+    str | None, typer.Option(help="Shortest time between two polls: 15m, 6h; `none` takes it away.")
+]
+MaxInterval = Annotated[
+    str | None, typer.Option(help="Longest time between two polls: 6h, 2d; `none` takes it away.")
+]
+HeadersFrom = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Lines `Name: value` to send for them; `none` takes them away."),
+]
+LoginFrom = Annotated[
+    str | None, typer.Option(metavar="FILE", help="One line `name:password` to log in with.")
+]
+
+
 def set_feeds(
     urls: Urls,
-    tag: Annotated[str, typer.Option(help="Tags to add and take away: +politics,-sport")] = "",
-    language: Annotated[str | None, typer.Option(help="Code as en or fr; `none` takes it away.")] = None,
-    min_interval: Annotated[
-        str | None, typer.Option(help="Shortest time between two polls: 15m, 6h; `none` takes it away.")
-    ] = None,
-    max_interval: Annotated[
-        str | None, typer.Option(help="Longest time between two polls: 6h, 2d; `none` takes it away.")
-    ] = None,
-    headers_from: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Lines `Name: value` to send for them; `none` takes them away."),
-    ] = None,
-    login_from: Annotated[
-        str | None, typer.Option(metavar="FILE", help="One line `name:password` to log in with.")
-    ] = None,
+    tag: Tag = "",
+    language: Language = None,
+    min_interval: MinInterval = None,
+    max_interval: MaxInterval = None,
+    headers_from: HeadersFrom = None,
+    login_from: LoginFrom = None,
 ) -> None:
     """Change tags, language, intervals or own headers of feeds."""
     from pipeline.store.subscriptions import FeedChange, change_feeds

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from lxml import etree
 
@@ -20,7 +21,6 @@ MEDIA_LIMIT = 32  # addresses of one entry
 _SNIFFED = 8_192  # bytes; a licence comment or a style sheet may precede the root element
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _ROOT = re.compile(rb"[^<]*(?:<[?!][^>]*>[^<]*)*<(?:[\w.-]+:)?(?:urlset|sitemapindex)[\s>]", re.IGNORECASE)
-_NAMED_NEWS = re.compile(r"news", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ def looks_like_sitemap(body: bytes) -> bool:
     """Tell a sitemap or an index of sitemaps by its root element."""
     head = body[:_SNIFFED].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")  # \0: UTF-16
     return bool(_ROOT.match(_COMMENT.sub(b"", head)))
+
+
+def is_named_news(url: str) -> bool:
+    """Tell a sitemap of news by its address; what its host is called says nothing."""
+    return "news" in urlsplit(url).path.lower()
 
 
 def parse_sitemap(body: bytes, *, url: str) -> ParsedFeed | None:
@@ -155,6 +160,6 @@ def _child(fields: dict[str, list[str]], *, url: str) -> list[_Child]:
 
 def _newest(children: list[_Child]) -> str | None:
     """Choose the child that changed last, among those that are named news where there are any."""
-    news = [child for child in children if _NAMED_NEWS.search(child.url)] or children
+    news = [child for child in children if is_named_news(child.url)] or children
     newest = max(news, key=lambda child: child.changed_at or 0.0, default=None)
     return newest.url if newest else None
