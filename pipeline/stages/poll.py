@@ -17,7 +17,7 @@ from pipeline.stages.judging import Answer, body_hash, judge
 from pipeline.stages.shift import Shift, keep_busy, run_loop
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.claims import claim_feeds
-from pipeline.store.found import PollCounts, known_articles
+from pipeline.store.found import Known, PollCounts, known_articles
 from pipeline.store.leases import blame_feed, new_owner, postpone_feed, release_feed
 from pipeline.store.polled import record_hop, record_poll
 
@@ -28,6 +28,7 @@ FAULT_WAIT_S = 60.0
 """After a fault of this machine (a full disk) or of our own; longer with each failure in a row."""
 
 HOPS = 5
+RESTS = "it rests (skipHours, skipDays)"
 NOT_MODIFIED = 304
 ACCEPT = (
     "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml;q=0.9, "
@@ -56,8 +57,11 @@ async def _poll(services: Services, shift: Shift) -> bool:
 async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
     settled = False
     try:
-        if not await asyncio.to_thread(_rests, services, claim):
+        opens = _opens(claim)
+        if opens is None:
             await _ask(services, shift, http, claim)
+        else:
+            await asyncio.to_thread(postpone_feed, services.store, claim, until=opens, why=RESTS)
         settled = True
     except Exception as error:  # nobody foresaw it: other feeds go on, and this one's host is left alone
         log.exception("poll failed url=%s", claim.url)
@@ -69,13 +73,10 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
             release_feed(services.store, claim, delay_s=services.settings.host_delay)
 
 
-def _rests(services: Services, claim: FeedClaim) -> bool:
-    """Put a feed off that was due in time and is asked late, when its publisher lets nobody read."""
+def _opens(claim: FeedClaim) -> float | None:
+    """Tell when a feed may be read that nobody may read now (it was due in time, and is late), or None."""
     opens = opening(unpacked(claim.hints).hints, claim.claimed_at)
-    if claim.forced or claim.next_url or opens == claim.claimed_at:
-        return False
-    postpone_feed(services.store, claim, until=opens, why="it rests (skipHours, skipDays)")
-    return True
+    return None if claim.forced or claim.next_url or opens == claim.claimed_at else opens
 
 
 def _put_off(services: Services, claim: FeedClaim, detail: str) -> None:
@@ -129,7 +130,8 @@ def _settle(
             delay_s = _host_delay(services, claim, exchange)
             record_hop(services.store, claim, to=child, temporary=True, host_delay_s=delay_s)
             return None
-    known = known_articles(services.store, list(answer.keyed))
+    keyed = list(answer.keyed)
+    known = known_articles(services.store, keyed) if keyed else Known(frozenset(), claim.claimed_at)
     polled = judge(services.settings, claim, answer, known)
     delay_s = _host_delay(services, claim, exchange)
     return record_poll(services.store, claim, polled, host_delay_s=delay_s)

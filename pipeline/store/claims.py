@@ -55,7 +55,9 @@ def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...
         now = store.now()
         taken = _take_hosts(connection, store, sorted(first_of_host), owner)
         chosen = [first_of_host[host] for host in taken]
-        rows: Sequence[Any] = connection.execute(claimable(_with_hosts(now, chosen))).all()
+        found = connection.execute(claimable(_with_hosts(now, chosen))).all()
+        # Since it was looked at, a redirect may have led a feed to another host, which is not ours.
+        rows: Sequence[Any] = [row for row in found if first_of_host.get(row.host) == row.id]
         lease(connection, store, feeds, feeds.c.id, [row.id for row in rows], owner)
         give_hosts_back(connection, set(taken) - {row.host for row in rows}, owner)
     return tuple(_feed_claim(row, owner) for row in rows)

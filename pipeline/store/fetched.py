@@ -95,22 +95,23 @@ def record_turn(
         )  # before articles, as polls do
         lock_articles(connection, [result.claim.id for result in results])
         ours = [result for result in results if _record_result(connection, store, result)]
-        values: dict[str, Any] = {
-            "lease_owner": None,
-            "lease_until": None,
-            "next_request_at": store.now() + delay_s,
-        }
-        if robots is not None:
-            values |= {
-                "robots_status": robots.status,
-                "robots_body": robots.body,
-                "robots_fetched_at": store.now(),
-                "crawl_delay_s": robots.crawl_delay_s,
-            }
+        freed: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+        values = {**freed, "next_request_at": store.now() + delay_s, **_robots_values(store, robots)}
         mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
         connection.execute(update(hosts).where(*mine).values(**values))
         record(connection, store, [_event(result) for result in ours])
     return len(ours)
+
+
+def _robots_values(store: Store, robots: RobotsAnswer | None) -> dict[str, Any]:
+    if robots is None:
+        return {}
+    return {
+        "robots_status": robots.status,
+        "robots_body": robots.body,
+        "robots_fetched_at": store.now(),
+        "crawl_delay_s": robots.crawl_delay_s,
+    }
 
 
 def _record_result(connection: Connection, store: Store, result: FetchResult) -> bool:

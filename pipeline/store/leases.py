@@ -182,8 +182,8 @@ def blame_feed(store: Store, claim: FeedClaim, *, detail: str, wait_s: float) ->
 
 def at_home(claim: FeedClaim) -> dict[str, Any]:
     """Give the values with which a feed's next poll begins at its own address."""
-    home = {"host": host_of(claim.url), "next_url": None, "hops": 0, "hop_was_temporary": False}
-    return {**home, "forced": False}
+    host = claim.host if claim.next_url is None else host_of(claim.url)
+    return {"host": host, "next_url": None, "hops": 0, "hop_was_temporary": False, "forced": False}
 
 
 def _end_feed(

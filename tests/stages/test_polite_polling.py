@@ -25,6 +25,7 @@ from pipeline.store.tables import feeds, hosts
 from tests.stages.loopback import Answer, Site, open_site, redirect, rss, whole
 
 RSS = "application/rss+xml"
+HEADERS = ["Accept", "Accept-Encoding", "Connection", "Host", "User-Agent"]
 ODD = {"ETag": 'W/"a b%22c"', "Last-Modified": "yesterday evening"}
 
 
@@ -111,7 +112,7 @@ def test_validators_go_back_byte_for_byte_both_and_none_is_invented(stand: Newss
 def test_a_request_carries_nothing_that_it_need_not(stand: Newsstand) -> None:
     stand.poll()
     path, head = stand.heads[0]
-    assert (path, sorted(head.keys())) == ("/feed", ["Accept", "Accept-Encoding", "Host", "User-Agent"])
+    assert (path, sorted(head.keys())) == ("/feed", HEADERS)
     assert head["User-Agent"].startswith("Wireroom/")
     assert head["User-Agent"].endswith(" (+https://news.example/about-our-reader)")
 
