@@ -67,6 +67,10 @@ class Entry:
     published_text: str | None  # the date as the feed wrote it
     published_at: float | None  # the date as read
     language: str | None  # the entry's or else the feed's own claim, as written
+    # Defaults, so that what was stored before these fields can be read.
+    published_by: str | None = None  # what said the date: published | updated | created
+    updated_at: float | None = None  # when the feed says that it was edited, where it says so beside the date
+    media: tuple[str, ...] = ()  # addresses of its pictures, sounds and films, in the feed's order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,7 @@ class ParsedFeed:
     entries_without_link: int  # entries that no article can be made of; counted, never dropped silently
     is_well_formed: bool = True  # else it was read as far as possible: entries may be missing
     hints: FeedHints = FeedHints()
+    next_url: str | None = None  # of an index of sitemaps: where its newest entries are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +163,9 @@ class Published:
     at: float
     source: str  # feed | json-ld | meta | time-element | url
     precision: str  # second | minute | day
+    # Defaults, so that documents stored before these fields can be read.
+    zone: str | None = None  # as +01:00; None: it named none, and was read as UTC
+    is_clamped: bool = False  # it lay in the future; `at` is when the article was first seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.opening import made_store, make_home, settings
+from pipeline.cli.opening import is_store_absent, made_store, make_home, settings
 from pipeline.cli.options import Json, Urls, read_tags
 from pipeline.cli.printing import can_ask, counted, json_line, note, one_line, show
 
@@ -28,7 +29,7 @@ def add(
     chosen = settings()
     tags, _ = read_tags(",".join(tag))
     make_home(chosen)
-    answers = asyncio.run(_find_all(chosen, urls))
+    answers = asyncio.run(_find_all(chosen, urls, best_only=not take_all and not can_ask()))
     wanted: list[FoundFeed] = []
     for written, answer in zip(urls, answers, strict=True):
         if isinstance(answer, NotFound):
@@ -48,8 +49,11 @@ def add(
         raise typer.Exit(1)
 
 
-async def _find_all(settings: "Settings", urls: Sequence[str]) -> "list[tuple[FoundFeed, ...] | NotFound]":
+async def _find_all(
+    settings: "Settings", urls: Sequence[str], *, best_only: bool
+) -> "list[tuple[FoundFeed, ...] | NotFound]":
     from pipeline.cli.finding import find_feeds
+    from pipeline.cli.turns import Turns
     from pipeline.feeds.child import FeedParser
     from pipeline.fetching.http import HttpOptions, open_http, user_agent
 
@@ -58,9 +62,13 @@ async def _find_all(settings: "Settings", urls: Sequence[str]) -> "list[tuple[Fo
         allowed=settings.allow_addresses,
         proxy=settings.proxy or None,
     )
-    with FeedParser() as parser:
+    with ExitStack() as stack:
+        # Where there is a store, workers may be asking the same hosts.
+        store = None if is_store_absent(settings) else stack.enter_context(made_store(settings))
+        parser = stack.enter_context(FeedParser())
         async with open_http(options) as http:
-            return [await find_feeds(http, parser, url) for url in urls]
+            turns = Turns(http, store, settings.host_delay)
+            return [await find_feeds(turns, parser, url, best_only=best_only) for url in urls]
 
 
 def _choose(written: str, found: "Sequence[FoundFeed]") -> "Sequence[FoundFeed]":

@@ -164,6 +164,8 @@ def document_json(document: "Document") -> dict[str, Any]:
         "published_at": rfc3339(published.at) if published else None,
         "published_source": published.source if published else None,
         "published_precision": published.precision if published else None,
+        "published_zone": published.zone if published else None,
+        "published_clamped": published.is_clamped if published else False,
         "first_seen_at": rfc3339(document.first_seen_at),
         "entities": {str(label): list(names(document.entities, label)) for label in Label},
         "story": None,

@@ -1,11 +1,13 @@
 """Find the feeds that an address stands for: itself, or those of the site that it is a page of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urljoin
 
+from pipeline.cli.turns import Turns
 from pipeline.cli.wording import FEED
 from pipeline.feeds.child import FeedParser
-from pipeline.feeds.discovery import Candidate, feed_links, looks_like_feed
+from pipeline.feeds.discovery import Candidate, feed_links, looks_like_feed, sitemap_links
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.http import Http, next_hop
 from pipeline.identity import url_key
@@ -13,6 +15,8 @@ from pipeline.model import Exchange, FetchFailure, header
 from pipeline.outcomes import FetchSlug
 
 HOPS = 5
+INDEXES = 2  # of sitemaps, one in the other; the protocol allows one
+GZIP = b"\x1f\x8b"
 PERMANENT = frozenset({301, 308})  # RFC 9110 §15.4: from now on use the new address
 TRIED = 12
 """Candidates of a page that are fetched; the feeds of one site that people want are among the first."""
@@ -55,44 +59,70 @@ def addresses(written: str) -> tuple[str, ...]:
     return spelled if looks_like_host and url_key(spelled[0]) else ()
 
 
-async def find_feeds(http: Http, parser: FeedParser, written: str) -> tuple[FoundFeed, ...] | NotFound:
-    """Fetch an address and find its feeds, best first; candidates are fetched and read to make sure."""
+async def find_feeds(
+    http: Http | Turns, parser: FeedParser, written: str, *, best_only: bool = False
+) -> tuple[FoundFeed, ...] | NotFound:
+    """Fetch an address and find its feeds, best first; candidates are fetched and read to make sure.
+
+    `best_only` asks no more once there is one.
+    """
     spelled = addresses(written)
     if not spelled:
         return NotFound(f"{written.strip() or 'an empty address'} is no http(s) URL")
     for url in spelled:
         fetched = await _fetch(http, url)
         if isinstance(fetched, _Fetched):
-            return await _read(http, parser, fetched)
+            return await _read(http, parser, fetched, best_only=best_only)
     assert isinstance(fetched, NotFound)
     return fetched
 
 
-async def _read(http: Http, parser: FeedParser, fetched: _Fetched) -> tuple[FoundFeed, ...] | NotFound:
+async def _read(
+    http: Http | Turns, parser: FeedParser, fetched: _Fetched, *, best_only: bool
+) -> tuple[FoundFeed, ...] | NotFound:
     exchange = fetched.exchange
-    if looks_like_feed(exchange.body, header(exchange.headers, "Content-Type") or ""):
-        feed = _parse(parser, fetched)
+    body, media_type = exchange.body, header(exchange.headers, "Content-Type") or ""
+    if body.startswith(GZIP) or looks_like_feed(body, media_type):
+        feed = await _parse(http, parser, fetched)
         return (feed,) if isinstance(feed, FoundFeed) else feed
-    candidates = feed_links(exchange.body, url=exchange.url)
+    candidates = feed_links(body, url=exchange.url)
     named = [candidate for candidate in candidates if not candidate.guessed]
     guessed = [candidate for candidate in candidates if candidate.guessed]
-    found = await _check(http, parser, named[:TRIED]) or await _check(http, parser, guessed)
+    found = await _check(http, parser, named[:TRIED], best_only=best_only)
+    if not (found and best_only):
+        listed = await _listed_in_robots(http, exchange.url)
+        found = _distinct(found + await _check(http, parser, listed, best_only=best_only))
+    found = found or await _check(http, parser, guessed, best_only=True)
     return found or NotFound(f"{fetched.url} is no feed, and no page of a site with one")
 
 
-async def _check(http: Http, parser: FeedParser, candidates: Sequence[Candidate]) -> tuple[FoundFeed, ...]:
-    found: dict[str | None, FoundFeed] = {}
+async def _listed_in_robots(http: Http | Turns, url: str) -> tuple[Candidate, ...]:
+    answer = await _fetch(http, urljoin(url, "/robots.txt"))
+    return sitemap_links(answer.exchange.body, url=url) if isinstance(answer, _Fetched) else ()
+
+
+async def _check(
+    http: Http | Turns, parser: FeedParser, candidates: Sequence[Candidate], *, best_only: bool
+) -> tuple[FoundFeed, ...]:
+    found: list[FoundFeed] = []
     for candidate in candidates:
         fetched = await _fetch(http, candidate.url)
-        feed = _parse(parser, fetched) if isinstance(fetched, _Fetched) else fetched
+        feed = await _parse(http, parser, fetched) if isinstance(fetched, _Fetched) else fetched
         if isinstance(feed, FoundFeed):
-            found.setdefault(url_key(feed.url), feed)
-            if candidate.guessed:
-                break  # the other common paths lead to the same feed
-    return tuple(found.values())
+            found.append(feed)
+            if best_only:
+                break
+    return _distinct(found)
 
 
-async def _fetch(http: Http, url: str) -> _Fetched | NotFound:
+def _distinct(found: Iterable[FoundFeed]) -> tuple[FoundFeed, ...]:
+    distinct: dict[str | None, FoundFeed] = {}
+    for feed in found:
+        distinct.setdefault(url_key(feed.url), feed)
+    return tuple(distinct.values())
+
+
+async def _fetch(http: Http | Turns, url: str) -> _Fetched | NotFound:
     asked = kept = url
     is_permanent = True
     for _ in range(HOPS + 1):
@@ -116,17 +146,25 @@ async def _fetch(http: Http, url: str) -> _Fetched | NotFound:
     return _Fetched(kept, answer)
 
 
-def _parse(parser: FeedParser, fetched: _Fetched) -> FoundFeed | NotFound:
+async def _parse(http: Http | Turns, parser: FeedParser, fetched: _Fetched) -> FoundFeed | NotFound:
+    """Read a feed; of an index of sitemaps, what its newest child holds, which a poll will read too."""
     exchange = fetched.exchange
-    try:
-        parsed = parser.parse(exchange.body, url=exchange.url, headers=exchange.headers)
-    except FeedError as error:
-        return NotFound(f"{fetched.url} cannot be read as a feed: {error.detail}")
-    return FoundFeed(
-        url=fetched.url,
-        title=parsed.title,
-        site=parsed.site,
-        language=parsed.language,
-        entries=len(parsed.entries) + parsed.entries_without_link,
-        is_well_formed=parsed.is_well_formed,
-    )
+    for _ in range(INDEXES + 1):
+        try:
+            parsed = parser.parse(exchange.body, url=exchange.url, headers=exchange.headers)
+        except FeedError as error:
+            return NotFound(f"{fetched.url} cannot be read as a feed: {error.detail}")
+        if parsed.next_url is None:
+            return FoundFeed(
+                url=fetched.url,
+                title=parsed.title,
+                site=parsed.site,
+                language=parsed.language,
+                entries=len(parsed.entries) + parsed.entries_without_link,
+                is_well_formed=parsed.is_well_formed,
+            )
+        child = await _fetch(http, parsed.next_url)
+        if isinstance(child, NotFound):
+            return child
+        exchange = child.exchange
+    return NotFound(f"{fetched.url} lists lists of sitemaps, {INDEXES} deep and more")

@@ -8,10 +8,12 @@ from pipeline.cli import (
     add,
     articles,
     asking,
+    changing,
     config,
     demo,
     doctor,
     feeds,
+    importing,
     kibana,
     quarantine,
     reindex,
@@ -68,11 +70,11 @@ def _feeds() -> typer.Typer:
     group = _group("List, add, change, pause and remove feeds.")
     group.command("list")(feeds.list_feeds)
     group.command("show")(feeds.show_feeds)
-    group.command("set")(feeds.set_feeds)
+    group.command("set")(changing.set_feeds)
     group.command("poll")(asking.poll_feeds)
     group.command("moves")(asking.show_moves)
-    group.command("import")(feeds.import_feeds)
-    group.command("export")(feeds.export_feeds)
+    group.command("import")(importing.import_feeds)
+    group.command("export")(importing.export_feeds)
     group.command("pause")(feeds.pause_feeds)
     group.command("resume")(feeds.resume_feeds)
     group.command("remove")(feeds.remove_feeds)

@@ -1,7 +1,8 @@
 """When it was published: the best of several dates, with where it was found and how much of it was said."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -11,6 +12,8 @@ from pipeline.model import Entry, Published
 
 EARLIEST = datetime(1991, 8, 6, tzinfo=UTC).timestamp()  # the first page of the web; older dates are fillers
 TOLERANCE_S = 86_400.0  # a date may lie so far ahead: zones left out and clocks that go wrong
+UPDATED = "updated"  # Entry.published_by: the feed said only when the entry was last changed
+CLOCK_SLACK_S = 600.0  # a publisher's clock may be so fast
 SAME_DAY_S = 1.5 * 86_400.0  # a day and a moment within it, whatever the zone
 
 _META = (
@@ -30,6 +33,16 @@ _IN_URL = re.compile(
     r"(?P<day>0[1-9]|[12]\d|3[01]|(?<=[/_-])[1-9])(?=[/_.-]|$)"
 )
 _ZONE_NAME = re.compile(r"\s*(?:Z|UTC|GMT)$", re.IGNORECASE)
+# After a clock: RFC 5322's +0100, ISO 8601's +01:00 and +01, and the names that RFC 822 has.
+_ZONE = re.compile(
+    r"(?<=\d)\s*(?:(?P<sign>[+-])(?P<hours>[01]\d):?(?P<minutes>[0-5]\d)?|(?P<name>[A-Z]{1,4}))$",
+    re.IGNORECASE,
+)
+_ZONES = dict.fromkeys(("Z", "UT", "UTC", "GMT"), "+00:00") | {
+    f"{letter}{kind}T": f"-{hours + (kind == 'S'):02}:00"
+    for letter, hours in zip("ECMP", range(4, 8), strict=True)
+    for kind in "SD"
+}
 _FRACTION = re.compile(r"(?<=:\d\d)[.,]\d+")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?P<seconds>:\d\d)?")
 
@@ -37,47 +50,64 @@ _CLOCK = re.compile(r"\d{1,2}:\d\d(?P<seconds>:\d\d)?")
 def choose_date(
     markup: Markup | None, claims: ArticleClaims, entries: Sequence[Entry], *, url: str, now: float | None
 ) -> Published | None:
-    """Choose an article's publication date: the feed's, else JSON-LD's, a <meta>'s, a <time>'s, the URL's.
+    """Choose an article's publication date: the feed's, else JSON-LD's, a <meta>'s, a <time>'s, that of its
+    last edit where the feed tells no other, the URL's.
 
-    A date before the web or more than a day after `now` is passed over. A date that is only a day
-    gives way to a later source's that tells the time of the same day.
+    `now` is when the article was first seen. A date more than a day later is passed over, unless there is no
+    other, and one before the web always. A date that is only a day gives way to a later source's that tells
+    the time of the same day. What lies in the future all the same is clamped to `now`, and marked.
     """
-    plausible = (each for each in _dates(markup, claims, entries, url) if _is_plausible(each.at, now))
+    dates = [each for each in _dates(markup, claims, entries, url) if each.at >= EARLIEST]
+    plausible = (each for each in dates if now is None or each.at <= now + TOLERANCE_S)
     first = next(plausible, None)
-    if first is None or first.precision != "day":
-        return first
+    if first is None:
+        return _clamped(dates[0], now) if dates else None
+    if first.precision != "day":
+        return _clamped(first, now)
     finer = (each for each in plausible if each.precision != "day" and abs(each.at - first.at) <= SAME_DAY_S)
-    return next(finer, first)
+    return _clamped(next(finer, first), now)
+
+
+def _clamped(published: Published, now: float | None) -> Published:
+    """Bring a date of the future back to `now`; but a day may have begun in the east, and clocks be fast."""
+    slack_s = TOLERANCE_S if published.precision == "day" else CLOCK_SLACK_S
+    if now is None or published.at <= now + slack_s:
+        return published
+    return replace(published, at=now, is_clamped=True)
 
 
 def _dates(
     markup: Markup | None, claims: ArticleClaims, entries: Sequence[Entry], url: str
 ) -> Iterator[Published]:
-    fed = [read for entry in entries if (read := _feed_date(entry))]
-    yield from sorted(fed, key=lambda each: (each.precision == "day", each.at))
+    edits = [entry for entry in entries if entry.published_by == UPDATED]
+    yield from _fed(entry for entry in entries if entry.published_by != UPDATED)
     yield from _written(claims.published, "json-ld")
     if markup is not None:
         for name in _META:
             yield from _written(markup.meta(name), "meta")
         for written in _time_elements(markup):
             yield from _written(written, "time-element")
+    yield from _fed(edits)
     yield from _from_url(url)
 
 
-def _is_plausible(at: float, now: float | None) -> bool:
-    return at >= EARLIEST and (now is None or at <= now + TOLERANCE_S)
+def _fed(entries: Iterable[Entry]) -> list[Published]:
+    fed = [read for entry in entries if (read := _feed_date(entry))]
+    return sorted(fed, key=lambda each: (each.precision == "day", each.at))
 
 
 def _feed_date(entry: Entry) -> Published | None:
     if entry.published_at is None:
         return None
-    precision = _precision(entry.published_text or "", datetime.fromtimestamp(entry.published_at, UTC))
-    return Published(at=entry.published_at, source="feed", precision=precision)
+    text = entry.published_text or ""
+    precision = _precision(text, datetime.fromtimestamp(entry.published_at, UTC))
+    return Published(at=entry.published_at, source="feed", precision=precision, zone=zone_of(text))
 
 
 def _written(text: str, source: str) -> Iterator[Published]:
     if (moment := read_date(text)) is not None:
-        yield Published(at=moment.timestamp(), source=source, precision=_precision(text, moment))
+        precision = _precision(text, moment)
+        yield Published(at=moment.timestamp(), source=source, precision=precision, zone=zone_of(text))
 
 
 def read_date(text: str) -> datetime | None:
@@ -92,6 +122,20 @@ def read_date(text: str) -> datetime | None:
         except (ValueError, TypeError, OverflowError, IndexError):
             continue
     return None
+
+
+def zone_of(text: str) -> str | None:
+    """Tell which zone a date names, as +01:00; None when it names none that is known."""
+    text = text.strip()[:64]
+    clock = _CLOCK.search(text)
+    found = _ZONE.search(text, clock.end()) if clock else None
+    if found is None:
+        return None
+    if found["hours"] is None:
+        return _ZONES.get(found["name"].upper())
+    return (
+        None if found[0].strip() == "-0000" else f"{found['sign']}{found['hours']}:{found['minutes'] or '00'}"
+    )
 
 
 def _precision(text: str, moment: datetime) -> str:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from threading import Lock
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO, Self, cast
 import orjson
 
 from pipeline.feeds.parsing import FeedError, parse_feed
-from pipeline.model import Entry, ParsedFeed
+from pipeline.model import Entry, FeedHints, ParsedFeed
 from pipeline.outcomes import FeedSlug
 
 # Seconds of processor time for a body: 2,500 kB of real feed take 0.4, 10 MiB of plain news items 3. Slow
@@ -115,7 +116,12 @@ def _read_answer(answers: BinaryIO) -> ParsedFeed:
     if "slug" in head:
         raise FeedError(FeedSlug(head["slug"]), head["detail"])
     entries = tuple(_entry(_read_line(answers)) for _ in range(head.pop("entries")))
-    return ParsedFeed(**head, entries=entries)
+    return ParsedFeed(**head | {"hints": _hints(head["hints"])}, entries=entries)
+
+
+def _hints(record: dict[str, Any]) -> FeedHints:
+    hours, days = frozenset(record["skip_hours"]), frozenset(record["skip_days"])
+    return FeedHints(**record | {"skip_hours": hours, "skip_days": days})
 
 
 def _read_line(answers: BinaryIO) -> dict[str, Any]:
@@ -127,7 +133,7 @@ def _read_line(answers: BinaryIO) -> dict[str, Any]:
 
 
 def _entry(record: dict[str, Any]) -> Entry:
-    return Entry(**record | {"authors": tuple(record["authors"]), "tags": tuple(record["tags"])})
+    return Entry(**record | {name: tuple(record[name]) for name in ("authors", "tags", "media")})
 
 
 def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -158,6 +164,12 @@ def _answer(body: bytes, *, url: str, headers: Sequence[tuple[str, str]]) -> Ite
             "language": feed.language,
             "entries_without_link": feed.entries_without_link,
             "is_well_formed": feed.is_well_formed,
+            "next_url": feed.next_url,
+            "hints": asdict(feed.hints)
+            | {
+                "skip_hours": sorted(feed.hints.skip_hours),
+                "skip_days": sorted(feed.hints.skip_days),
+            },
             "entries": len(feed.entries),
         }
         yield from feed.entries

@@ -5,16 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lxml import etree
+from protego import Protego
 
 from pipeline.feeds.cleaning import plain_text, usable_link
+from pipeline.feeds.sitemaps import is_named_news, looks_like_sitemap
 
 COMMON_PATHS = ("/feed", "/rss", "/rss.xml", "/atom.xml", "/feed.xml", "/index.xml", "/feeds")
 ANCHORS_LIMIT = 20  # anchors taken from a page: each costs the caller a request
+SITEMAPS_LIMIT = 3  # sitemaps taken from a robots.txt; large sites name hundreds
 
 _FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml")
 _GENERIC_TYPES = ("application/json", "application/xml", "text/xml")  # feeds if their address says so
 _FEED_ADDRESS = re.compile(r"(?:^|[/._=-])(?:rss2?|atom|rdf|feeds?)(?:$|[/._?&-])", re.IGNORECASE)
 _FEED_WORDS = re.compile(r"\b(?:rss|atom|json feed|web feed)\b", re.IGNORECASE)
+_ROBOTS_READ = 500 * 1024  # bytes, RFC 9309 §2.5
 _COMMENTS = re.compile(r"comment|kommentar|comentario", re.IGNORECASE)
 
 _SNIFFED = 8_192  # bytes of a body that are looked at; a licence comment may precede the root element
@@ -46,12 +50,20 @@ def feed_links(html: bytes, *, url: str) -> tuple[Candidate, ...]:
     return tuple(sorted(distinct.values(), key=_is_about_comments))
 
 
+def sitemap_links(robots: bytes, *, url: str) -> tuple[Candidate, ...]:
+    """List the sitemaps that a site's robots.txt names, those of news first (RFC 9309 §2.2.4)."""
+    named = Protego.parse(robots[:_ROBOTS_READ].decode("utf-8-sig", "replace")).sitemaps
+    links = dict.fromkeys(filter(None, (usable_link(written, base=url) for written in named)))
+    news_first = sorted(links, key=lambda link: not is_named_news(link))
+    return tuple(Candidate(url=link, title="") for link in news_first[:SITEMAPS_LIMIT])
+
+
 def looks_like_feed(body: bytes, content_type: str) -> bool:
     """Tell by its first bytes whether a body is worth parsing as a feed; the type decides in doubt."""
     head = body[:_SNIFFED].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")  # \0: UTF-16
     if head.startswith(b"{"):
         return bool(_JSON_FEED.match(head))
-    if _FEED_ROOT.match(_XML_COMMENT.sub(b"", head)):
+    if _FEED_ROOT.match(_XML_COMMENT.sub(b"", head)) or looks_like_sitemap(head):
         return True
     return head.startswith(b"<?xml") and content_type.partition(";")[0].strip().lower() in _FEED_TYPES
 

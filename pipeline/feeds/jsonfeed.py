@@ -8,6 +8,8 @@ from typing import Any
 from pipeline.feeds.cleaning import bounded_guid, bounded_html, plain_text, usable_link
 from pipeline.model import Entry, ParsedFeed
 
+MEDIA_LIMIT = 32  # attachments and pictures of one entry
+
 _MEDIA_TYPES = ("application/feed+json", "application/json")
 _BLANKS = b" \t\r\n\xef\xbb\xbf"
 
@@ -47,7 +49,8 @@ def parse_json_feed(body: bytes, *, url: str) -> ParsedFeed | None:
 def _entry(item: Any, *, url: str, language: str | None, people: tuple[str, ...]) -> Entry | None:
     if not isinstance(item, dict) or not (link := _link(item, url=url)):
         return None
-    published = _text(item, "date_published") or _text(item, "date_modified")
+    published, modified = _text(item, "date_published"), _text(item, "date_modified")
+    published_at, updated_at = _instant(published or modified), _instant(modified)
     content = _text(item, "content_html") or html.escape(_text(item, "content_text"), quote=False)
     return Entry(
         link=link,
@@ -57,10 +60,22 @@ def _entry(item: Any, *, url: str, language: str | None, people: tuple[str, ...]
         content=bounded_html(content),
         authors=_people(item) or people,
         tags=_distinct(item.get("tags")),
-        published_text=plain_text(published) or None,
-        published_at=_instant(published),
+        published_text=plain_text(published or modified) or None,
+        published_at=published_at,
         language=_language(item) or language,
+        published_by="published" if published else "updated" if modified else None,
+        updated_at=updated_at if updated_at != published_at else None,
+        media=_media(item, url=url),
     )
+
+
+def _media(item: dict[str, Any], *, url: str) -> tuple[str, ...]:
+    attachments = item.get("attachments")
+    records = attachments if isinstance(attachments, list) else []
+    attached = [_text(each, "url") for each in records if isinstance(each, dict)]
+    written = [*attached, _text(item, "image"), _text(item, "banner_image")]
+    usable = (usable_link(each, base=url) for each in written if each)
+    return tuple(filter(None, dict.fromkeys(usable)))[:MEDIA_LIMIT]
 
 
 def _language(record: dict[str, Any]) -> str | None:

@@ -46,10 +46,12 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriptions:
-    """Hold a list's feeds, each once and in its order, and a line for each thing that could not be read."""
+    """Hold a list's feeds, each once and in its order, a line for each thing that could not be read, and the
+    addresses that stood there already."""
 
     feeds: tuple[Subscription, ...]
     problems: tuple[str, ...]
+    repeated: tuple[str, ...] = ()
 
 
 def parse_subscriptions(body: bytes, name: str) -> Subscriptions:
@@ -64,13 +66,17 @@ def parse_subscriptions(body: bytes, name: str) -> Subscriptions:
     problems: list[str] = []
     read = _outlines if text.lstrip().startswith("<") else _lines
     feeds: dict[str, Subscription] = {}
+    repeated: list[str] = []
     for feed in read(text, problems):
         known = feeds.get(feed.url)
+        repeated += [feed.url] if known else []
         feeds[feed.url] = _merged(known, feed) if known else feed
     if not feeds and not problems:
         problems.append("no feed in it")
     return Subscriptions(
-        feeds=tuple(feeds.values()), problems=tuple(f"{name}: {printable(each)}" for each in problems)
+        feeds=tuple(feeds.values()),
+        problems=tuple(f"{name}: {printable(each)}" for each in problems),
+        repeated=tuple(repeated),
     )
 
 

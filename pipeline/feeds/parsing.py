@@ -4,6 +4,7 @@ import calendar
 import io
 import re
 import time
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 from xml.sax import SAXException
@@ -13,20 +14,28 @@ import feedparser
 from pipeline.errors import WireroomError
 from pipeline.feeds.cleaning import bounded_guid, bounded_html, plain_text, usable_link
 from pipeline.feeds.jsonfeed import looks_like_json, parse_json_feed
+from pipeline.feeds.sitemaps import looks_like_sitemap, parse_sitemap
+from pipeline.feeds.syndication import read_hints
 from pipeline.model import Entry, ParsedFeed, header
 from pipeline.outcomes import FeedSlug
 
 PEOPLE_LIMIT = 64  # authors of one entry; papers of large collaborations list thousands
 TAG_LIMIT = 128  # tags of one entry; the fullest of 6,555 real entries has 46
+MEDIA_LIMIT = 32  # pictures, sounds and films of one entry
+UNPACKED_LIMIT = 10 << 20  # bytes of a gzip file when unpacked, as of any other body
 
+_GZIP = b"\x1f\x8b"
 _NOTHING = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"
 _HTML_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _HEAD_BYTES = 1024  # where a page says that it is HTML (WHATWG MIME sniffing reads 1,445)
 _PICTURE_CAPTION = re.compile(rb"(</?media:)description\b[^>]*?(/?>)")
 _CHARACTER_REFERENCE = re.compile(rb"&#(?:x([0-9a-f]{1,999})|([0-9]{1,999}));", re.IGNORECASE)
-_ADDRESS = re.compile(r"[^\s()<>@]+@[^\s()<>@]+")
+_ADDRESS = re.compile(r"(?:mailto:)?[^\s()<>@]+@[^\s()<>@]+")
+_CUT_ADDRESS = re.compile(r"\s*\(mailto:[^()]*\)?\s*$")
 
 _DATES = (("published", "published_parsed"), ("updated", "updated_parsed"), ("created", "created_parsed"))
+_NO_DATE = (None, None, None)
+_MEDIA = ("media_content", "media_thumbnail")
 
 
 class FeedError(WireroomError):
@@ -39,18 +48,23 @@ class FeedError(WireroomError):
 
 
 def parse_feed(body: bytes, *, url: str, headers: Sequence[tuple[str, str]]) -> ParsedFeed:
-    """Read RSS 0.9 to 2.0, RDF, Atom or JSON Feed, well-formed or not, as served from `url`.
+    """Read RSS 0.9 to 2.0, RDF, Atom, JSON Feed or a sitemap of news, well-formed or not, served from `url`.
 
-    Every entry is in `entries` or counted in `entries_without_link`; entries that share a link all stay.
-    Raises FeedError when the body is empty, no feed, nested too deeply, or crashes the parser.
+    A body that is a gzip file, as sitemaps often are, is unpacked. Every entry is in `entries` or counted in
+    `entries_without_link`; entries that share a link all stay.
+    Raises FeedError when the body is empty, no feed, too large, nested too deeply, or crashes the parser.
     """
+    if body.startswith(_GZIP):
+        body = _unpacked(body)
     if not body.strip(_NOTHING):
         raise FeedError(FeedSlug.EMPTY, "the answer has no body")
     content_type = header(headers, "content-type") or ""
     try:
         if looks_like_json(body, content_type):
             return parse_json_feed(body, url=url) or _no_feed(body)
-        return _feed(_parsed(body, content_type), url=url) or _no_feed(body)
+        if looks_like_sitemap(body):
+            return parse_sitemap(body, url=url) or _no_news()
+        return _feed(_parsed(body, content_type), body, url=url) or _no_feed(body)
     except RecursionError as error:
         raise FeedError(FeedSlug.TOO_DEEP, "its elements are nested too deeply") from error
     except (FeedError, MemoryError):
@@ -59,10 +73,25 @@ def parse_feed(body: bytes, *, url: str, headers: Sequence[tuple[str, str]]) -> 
         raise FeedError(FeedSlug.PARSE_CRASHED, f"{type(error).__name__}: {error}"[:200]) from error
 
 
+def _unpacked(body: bytes) -> bytes:
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: a gzip header
+    try:
+        unpacked = unpacking.decompress(body, UNPACKED_LIMIT + 1)
+    except zlib.error as error:
+        raise FeedError(FeedSlug.NOT_A_FEED, f"a gzip file that cannot be unpacked ({error})") from error
+    if len(unpacked) > UNPACKED_LIMIT:
+        raise FeedError(FeedSlug.TOO_LARGE, f"a gzip file of over {UNPACKED_LIMIT >> 20} MiB when unpacked")
+    return unpacked
+
+
+def _no_news() -> ParsedFeed:
+    raise FeedError(FeedSlug.NOT_A_FEED, "a sitemap of pages that it does not call news")
+
+
 def _no_feed(body: bytes) -> ParsedFeed:
     if _HTML_PAGE.search(body[:_HEAD_BYTES]):
         raise FeedError(FeedSlug.NOT_A_FEED, "the answer is an HTML page")
-    raise FeedError(FeedSlug.NOT_A_FEED, "the answer is neither RSS, RDF, Atom nor JSON Feed")
+    raise FeedError(FeedSlug.NOT_A_FEED, "the answer is neither RSS, RDF, Atom, JSON Feed nor a sitemap")
 
 
 def _parsed(body: bytes, content_type: str) -> Any:
@@ -94,7 +123,7 @@ def _valid_reference(reference: re.Match[bytes]) -> bytes:
     return reference.group() if code < 0xD800 or 0xE000 <= code < 0x110000 else b""
 
 
-def _feed(result: Any, *, url: str) -> ParsedFeed | None:
+def _feed(result: Any, body: bytes, *, url: str) -> ParsedFeed | None:
     if not result.entries and not result.version:
         return None
     feed = result.feed
@@ -109,6 +138,7 @@ def _feed(result: Any, *, url: str) -> ParsedFeed | None:
         entries=usable,
         entries_without_link=len(entries) - len(usable),
         is_well_formed=not isinstance(result.get("bozo_exception"), SAXException),
+        hints=read_hints(feed, body),
     )
 
 
@@ -116,7 +146,8 @@ def _entry(raw: Any, *, url: str, language: str | None, people: tuple[str, ...])
     link = _link(raw, url=url)
     if link is None:
         return None
-    published_text, published_at = _published(raw)
+    published_by, published_text, published_at = _published(raw)
+    updated_at = _instant(raw, "updated_parsed")
     summary, content = _texts(raw)
     return Entry(
         link=link,
@@ -125,12 +156,13 @@ def _entry(raw: Any, *, url: str, language: str | None, people: tuple[str, ...])
         summary=bounded_html(summary),
         content=bounded_html(content),
         authors=_people(raw) or people,  # Atom's entries inherit the feed's authors (RFC 4287 §4.2.1)
-        tags=_distinct(_text(tag, "label") or _text(tag, "term") for tag in _records(raw, "tags"))[
-            :TAG_LIMIT
-        ],
+        tags=_tags(raw),
         published_text=published_text,
         published_at=published_at,
         language=_language(raw) or _language(_record(raw, "title_detail")) or language,
+        published_by=published_by,
+        updated_at=updated_at if updated_at != published_at else None,
+        media=_media(raw, url=url),
     )
 
 
@@ -163,23 +195,45 @@ def _is_text(content: Any) -> bool:
     return _text(content, "type") in ("text/plain", "text/html", "application/xhtml+xml")
 
 
-def _published(raw: Any) -> tuple[str | None, float | None]:
-    """Return the first date that can be read, as written and as seconds since the epoch; else the first."""
-    written = [(_text(raw, name), dict.get(raw, parsed)) for name, parsed in _DATES]
-    for text, parsed in written:
-        if isinstance(parsed, time.struct_time) and 0 < parsed.tm_year < 10_000:
-            return plain_text(text), float(calendar.timegm(parsed))
-    return next((plain_text(text) for text, _ in written if text), None), None
+def _published(raw: Any) -> tuple[str | None, str | None, float | None]:
+    """Return the first date that can be read: what said it, as written, and as seconds since the epoch; else
+    the first."""
+    for name, parsed in _DATES:
+        if (at := _instant(raw, parsed)) is not None:
+            return name, plain_text(_text(raw, name)), at
+    return next(
+        ((name, plain_text(text), None) for name, _ in _DATES if (text := _text(raw, name))), _NO_DATE
+    )
+
+
+def _instant(raw: Any, key: str) -> float | None:
+    parsed = dict.get(raw, key)
+    if isinstance(parsed, time.struct_time) and 0 < parsed.tm_year < 10_000:
+        return float(calendar.timegm(parsed))
+    return None
+
+
+def _media(raw: Any, *, url: str) -> tuple[str, ...]:
+    """List the addresses of an entry's pictures, sounds and films: enclosures first, previews last."""
+    enclosures = [_text(link, "href") for link in _records(raw, "links") if _text(link, "rel") == "enclosure"]
+    named = [_text(each, "url") for key in _MEDIA for each in _records(raw, key)]
+    usable = (usable_link(each, base=url) for each in [*enclosures, *named] if each)
+    return tuple(filter(None, dict.fromkeys(usable)))[:MEDIA_LIMIT]
 
 
 def _people(raw: Any) -> tuple[str, ...]:
     people = _records(raw, "authors")
-    names = [_text(person, "name") or _text(person, "email") for person in people]
+    names = [_named(person) or _text(person, "email") for person in people]
     if not any(names) or _text(people[-1], "email"):
         # feedparser knows no top-level domain of more than four letters: "jane@news.example (Jane Doe)" comes
         # out as "ple (Jane Doe". The last author's text is still there.
         names[-1:] = [_without_address(_text(raw, "author"))]
     return _distinct(names)[:PEOPLE_LIMIT]
+
+
+def _named(person: dict[str, Any]) -> str:
+    # feedparser cuts the address out of "Jane Doe (mailto:jane@news.example)" and leaves the rest.
+    return _CUT_ADDRESS.sub("", _text(person, "name"))
 
 
 def _without_address(person: str) -> str:

@@ -128,7 +128,7 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
         page,
         [seen.entry for seen in material.seen],
         effort=effort,
-        now=page.fetched_at if page else claim.first_seen_at,
+        now=claim.first_seen_at,
     )
     aliases = _aliases(claim, page, extraction)
     models = Models({}) if claim.attempts == WITHOUT_ENTITIES else services.models

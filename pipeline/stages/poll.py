@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import replace
 
+from pipeline.feeds.headers import headers_for, without
 from pipeline.feeds.hints import opening, unpacked
 from pipeline.feeds.moves import PERMANENT
 from pipeline.feeds.parsing import FeedError
@@ -86,7 +87,10 @@ def _put_off(services: Services, claim: FeedClaim, detail: str) -> None:
 async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
     """Ask once, and write down what came of it; a redirect is followed in a turn of its own."""
     url = claim.next_url or claim.url
-    exchange = await http.get(url, headers=_request_headers(claim))
+    secrets = headers_for(url, claim.headers, host=claim.headers_host)
+    exchange = await http.get(url, headers=(*_request_headers(claim), *secrets))
+    if isinstance(exchange, Exchange):
+        exchange = without(exchange, secrets)
     target = None if isinstance(exchange, FetchFailure) else next_hop(exchange)
     if target is None or claim.hops >= HOPS:
         counts = await asyncio.to_thread(_settle, services, claim, exchange, target)
@@ -121,6 +125,11 @@ def _settle(
         answer = _failed(exchange, exchange.slug, exchange.detail)
     else:
         answer = _read(services, claim, exchange)
+        child = answer.parsed.next_url if answer.parsed else None
+        if child is not None and claim.hops < HOPS:  # an index of sitemaps: its news are there
+            delay_s = _host_delay(services, claim, exchange)
+            record_hop(services.store, claim, to=child, temporary=True, host_delay_s=delay_s)
+            return None
     keyed = list(answer.keyed)
     known = known_articles(services.store, keyed) if keyed else Known(frozenset(), claim.claimed_at)
     polled = judge(services.settings, claim, answer, known)

@@ -1,6 +1,6 @@
 """What a worker holds under a lease."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.model import State
@@ -42,6 +42,8 @@ class FeedClaim:
     moving_since: float | None
     crawl_delay_s: float | None  # of the host, by its robots.txt
     claimed_at: float  # by the store's clock
+    headers: tuple[tuple[str, str], ...] = field(repr=False)  # its own: secrets
+    headers_host: str | None  # who may have them, as host:port
     owner: str
 
 

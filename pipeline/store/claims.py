@@ -156,10 +156,9 @@ def _take_hosts(connection: Connection, store: Store, names: Sequence[str], owne
 
 
 def _feed_claim(row: Row[Any, Any], owner: str) -> FeedClaim:
-    return FeedClaim(
-        owner=owner,
-        **{name: getattr(row, name) for name in FeedClaim.__dataclass_fields__ if name != "owner"},
-    )
+    same = FeedClaim.__dataclass_fields__.keys() - {"headers", "owner"}
+    headers = tuple((str(name), str(value)) for name, value in row.headers or ())
+    return FeedClaim(owner=owner, headers=headers, **{name: getattr(row, name) for name in same})
 
 
 def article_claim(row: Row[Any, Any], owner: str) -> ArticleClaim:

@@ -34,7 +34,7 @@ def unpack_entry(packed: bytes) -> Entry:
 
 
 def entry_hash(entry: Entry) -> str:
-    """Hash what makes an edit of an entry: its title, summary and content (dates alone flap too often)."""
+    """Hash an entry's text: its title, summary and content. `feeds/edits.py` tells what makes an edit."""
     return hashlib.sha256(orjson.dumps((entry.title, entry.summary, entry.content))).hexdigest()[:32]
 
 

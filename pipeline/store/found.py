@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from time import gmtime, strftime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, or_, select, update
+from sqlalchemy import Connection, and_, case, or_, select, update
 
+from pipeline.feeds.edits import MAX_EDITS, Seen, Shown, edited
 from pipeline.model import Entry, Stage, State
 from pipeline.outcomes import Reason
 from pipeline.store.claimed import FeedClaim
@@ -18,9 +19,6 @@ from pipeline.store.tables import articles, hosts, sightings, urls
 
 MANY = 500
 """Keys in one IN list; SQLite allows 32,766 parameters in all, and plans are made anew for each length."""
-
-MAX_REVISIONS = 24
-"""Edits followed for one article; what changes more often flaps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +72,15 @@ def record_entries(
         owner = owners[each.url_key]
         merged.setdefault(owner, replace(each, entry=bare_entry(each.entry)) if owner in removed else each)
     first = [(article_id, each) for article_id, each in merged.items() if article_id not in seen]
-    changed = [
-        (article_id, each)
-        for article_id, each in merged.items()
-        if article_id in seen
-        and article_id not in removed
-        and seen[article_id].entry_hash != entry_hash(each.entry)
-    ]
-    lock_articles(connection, [article_id for article_id, _ in (*first, *changed)])
+    changed = edited(
+        {article_id: shown for article_id, shown in seen.items() if article_id not in removed},
+        {article_id: _seen(each.entry) for article_id, each in merged.items()},
+    )
+    edits = [(article_id, merged[article_id], shown) for article_id, shown in changed.items()]
+    lock_articles(connection, [*(article_id for article_id, _ in first), *changed])
     _insert_sightings(connection, claim, first, at)
     _touch(connection, [article_id for article_id, _ in first if article_id not in fresh_ids], at)
-    _update_sightings(connection, claim, changed, at)
+    _update_sightings(connection, claim, edits, at)
     record(connection, store, [*_found_events(claim, first, fresh_ids), *_edit_events(claim, changed)])
     return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(changed))
 
@@ -142,21 +138,29 @@ def _insert_sightings(
 
 
 def _sighting(entry: Entry) -> dict[str, Any]:
+    seen = _seen(entry)
     return {
         "guid": entry.guid,
         "entry": pack_entry(entry),
-        "entry_hash": entry_hash(entry),
+        "entry_hash": seen.text_hash,
         "published_at": entry.published_at,
+        "updated_at": seen.updated_at,
     }
 
 
+def _seen(entry: Entry) -> Seen:
+    only_date = entry.published_at if entry.published_by == "updated" else None
+    return Seen(entry_hash(entry), entry.updated_at or only_date or 0.0)
+
+
 def _update_sightings(
-    connection: Connection, claim: FeedClaim, changed: Sequence[tuple[str, FoundEntry]], at: float
+    connection: Connection, claim: FeedClaim, edits: Sequence[tuple[str, FoundEntry, Shown]], at: float
 ) -> None:
-    for article_id, each in changed:
+    for article_id, each, shown in edits:
         mine = (sightings.c.feed_id == claim.id, sightings.c.article_id == article_id)
-        connection.execute(update(sightings).where(*mine).values(**_sighting(each.entry)))
-    for ids in _portions([article_id for article_id, _ in changed]):
+        remembered = {"earlier": shown.earlier, "edits": shown.edits}
+        connection.execute(update(sightings).where(*mine).values(**_sighting(each.entry), **remembered))
+    for ids in _portions([article_id for article_id, *_ in edits]):
         # At rest, or waiting for a retry: ask for the page now. Under way: `refetch_at` has index do it.
         retries = and_(articles.c.stage == Stage.FETCH, articles.c.lease_owner.is_(None))
         rests = or_(articles.c.stage.is_(None), retries)
@@ -165,7 +169,7 @@ def _update_sightings(
             .where(
                 articles.c.id.in_(ids),
                 articles.c.state.in_((State.FETCHED, State.ENRICHED, State.INDEXED)),
-                articles.c.revision < MAX_REVISIONS,
+                articles.c.revision < MAX_EDITS,
             )
             .values(
                 stage=case((rests, Stage.FETCH), else_=articles.c.stage),
@@ -204,12 +208,15 @@ def _owners(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _sightings(connection: Connection, feed_id: int, ids: Iterable[str]) -> Mapping[str, Row[Any, Any]]:
+def _sightings(connection: Connection, feed_id: int, ids: Iterable[str]) -> Mapping[str, Shown]:
+    kept = (sightings.c.entry_hash, sightings.c.earlier, sightings.c.edits, sightings.c.updated_at)
     return {
-        row.article_id: row
+        row.article_id: Shown(
+            text_hash=row.entry_hash, earlier=row.earlier, edits=row.edits, updated_at=row.updated_at
+        )
         for portion in _portions(sorted(ids))
         for row in connection.execute(
-            select(sightings.c.article_id, sightings.c.entry_hash).where(
+            select(sightings.c.article_id, *kept).where(
                 sightings.c.feed_id == feed_id, sightings.c.article_id.in_(portion)
             )
         )
@@ -263,7 +270,7 @@ def _found_events(
     ]
 
 
-def _edit_events(claim: FeedClaim, changed: Iterable[tuple[str, FoundEntry]]) -> list[Happening]:
+def _edit_events(claim: FeedClaim, changed: Iterable[str]) -> list[Happening]:
     return [
         Happening(
             stage=Stage.POLL,
@@ -272,5 +279,5 @@ def _edit_events(claim: FeedClaim, changed: Iterable[tuple[str, FoundEntry]]) ->
             article_id=article_id,
             feed_id=claim.id,
         )
-        for article_id, _ in changed
+        for article_id in changed
     ]

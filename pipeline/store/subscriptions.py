@@ -1,7 +1,7 @@
 """Feeds as people manage them: add, list, change, pause, remove. Their articles are never touched here."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, case, delete, func, select, update
@@ -64,7 +64,9 @@ class WatchedFeed:
     added_at: float
     state_since: float
     min_interval_s: float | None
+    max_interval_s: float | None
     last_error_detail: str | None
+    header_names: tuple[str, ...]  # of its own headers; their values are secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class FeedChange:
     drop_tags: tuple[str, ...] = ()
     language: str | None = None
     min_interval_s: float | None = None
+    max_interval_s: float | None = None
+    headers: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)  # (): none any more
 
 
 def add_feeds(store: Store, wanted: Sequence[NewFeed], *, interval_s: float) -> tuple[str, ...]:
@@ -243,6 +247,11 @@ def _changed(row: Row[Any], change: FeedChange) -> dict[str, Any]:
         values["language"] = change.language or None
     if change.min_interval_s is not None:
         values["min_interval_s"] = change.min_interval_s or None
+    if change.max_interval_s is not None:
+        values["max_interval_s"] = change.max_interval_s or None
+    if change.headers is not None:
+        values["headers"] = change.headers or None
+        values["headers_host"] = host_of(row.url) if change.headers else None
     return values
 
 
@@ -272,6 +281,7 @@ def _watched_feed(row: Row[Any], entries_per_week: float) -> WatchedFeed:
     is_polled = row.state == FeedState.ACTIVE
     changed = {
         "tags": tuple(row.tags),
+        "header_names": tuple(name for name, _ in row.headers or ()),
         "state": FeedState(row.state),
         "next_poll_at": row.next_poll_at if is_polled else None,
     }

@@ -76,6 +76,10 @@ feeds = Table(
     Column("entries", Integer, nullable=False, server_default="0"),
     Column("entries_repeated", Integer, nullable=False, server_default="0"),
     Column("entries_without_link", Integer, nullable=False, server_default="0"),
+    # Pairs of name and value that requests for this feed carry, if they go to this host: secrets, which
+    # nothing shows. The host stays when the feed's address is rewritten.
+    Column("headers", JSON(none_as_null=True)),
+    Column("headers_host", Text),
     Column("lease_owner", Text),
     Column("lease_until", Double),
     Index(None, "state", "next_poll_at"),
@@ -166,6 +170,10 @@ sightings = Table(
     Column("entry_hash", Text, nullable=False),
     Column("feed_url", Text, nullable=False),
     Column("published_at", Double),
+    # What tells an edit from a feed that flaps; see feeds/edits.py.
+    Column("earlier", Text, nullable=False, server_default=""),
+    Column("edits", Integer, nullable=False, server_default="0"),
+    Column("updated_at", Double),
     Column("seen_at", Double, nullable=False),
     Index(None, "article_id"),
     Index(None, "feed_id", "guid"),

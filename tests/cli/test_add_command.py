@@ -1,13 +1,28 @@
 """`wireroom add` on the sample news web, served on loopback."""
 
+import gzip
+import os
+import pty
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Timer
+from time import monotonic
 
 import pytest
 
 from pipeline.cli.add import chosen_places
 from pipeline.cli.finding import addresses
 from pipeline.demo.site import SampleWeb, open_sample_web
+from pipeline.identity import host_of
+from pipeline.store.claims import claim_host
+from pipeline.store.leases import release_host
+from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
+from tests.stages.loopback import Site, open_site, whole
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +34,7 @@ def web() -> Iterator[SampleWeb]:
 @pytest.fixture(autouse=True)
 def _let_loopback_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIREROOM_ALLOW_ADDRESSES", "127.0.0.0/8")
+    monkeypatch.setenv("WIREROOM_HOST_DELAY", "0")
 
 
 def site_with_feeds(web: SampleWeb, count: int) -> tuple[str, tuple[str, ...]]:
@@ -112,6 +128,97 @@ def test_a_page_that_is_missing_is_named(wireroom: Wireroom, web: SampleWeb) -> 
 def test_one_bad_address_does_not_keep_the_others_out(wireroom: Wireroom, web: SampleWeb) -> None:
     ran = wireroom("add", "news", web.feeds[0], "--json")
     assert (ran.code, ran.json["added"]) == (1, True)
+
+
+NEWS = """<urlset xmlns:n="http://www.google.com/schemas/sitemap-news/0.9"><url><loc>/flood</loc><n:news>
+<n:publication><n:name>The Example</n:name></n:publication><n:title>Flood</n:title></n:news></url></urlset>"""
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Serve a site without a feed whose robots.txt names an index of sitemaps."""
+    with open_site() as opened:
+        index = f"<sitemapindex><sitemap><loc>{opened.url('/2026.xml.gz')}</loc></sitemap></sitemapindex>"
+        robots = "\n".join(f"Sitemap: {opened.url(path)}" for path in ("/pages.xml", "/news.xml"))
+        pages = b"<urlset><url><loc>/about</loc></url></urlset>"
+        opened.answers |= {
+            "/": whole(b"<!doctype html><title>Home</title><p>Welcome"),
+            "/robots.txt": whole(robots.encode(), kind="text/plain"),
+            "/pages.xml": whole(pages, kind="text/xml"),
+            "/news.xml": whole(index.encode(), kind="text/xml"),
+            "/2026.xml.gz": whole(gzip.compress(NEWS.encode()), kind="application/gzip"),
+        }
+        yield opened
+
+
+def test_a_site_without_a_feed_is_watched_by_the_news_sitemap_that_its_robots_txt_names(
+    wireroom: Wireroom, site: Site
+) -> None:
+    assert wireroom("add", site.url("/"), "--json").json == {
+        "url": site.url("/news.xml"),
+        "title": "The Example",
+        "entries": 1,
+        "added": True,
+    }
+    assert site.requests == ["/", "/robots.txt", "/news.xml", "/2026.xml.gz"]
+
+
+def test_a_sitemap_of_pages_is_no_feed(wireroom: Wireroom, site: Site) -> None:
+    ran = wireroom("add", site.url("/pages.xml"))
+    assert (ran.code, "a sitemap of pages that it does not call news" in ran.err) == (1, True)
+
+
+def test_hosts_are_asked_with_a_pause_also_where_no_worker_is(
+    wireroom: Wireroom, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIREROOM_HOST_DELAY", "0.3")
+    began = monotonic()
+    wireroom("add", site.url("/"))
+    assert monotonic() - began > 3 * 0.3
+    assert len(site.requests) == 4
+
+
+def test_a_host_whose_turn_a_worker_has_is_asked_when_it_is_over(
+    wireroom: Wireroom, store: Store, site: Site
+) -> None:
+    host = host_of(site.origin)
+    assert claim_host(store, host, owner="elsewhere:1:fetch:0")
+    release = Timer(0.5, release_host, (store, host, "elsewhere:1:fetch:0"), {"delay_s": 0.0})
+    release.start()
+    began = monotonic()
+    assert wireroom("add", site.url("/news.xml")).code == 0
+    assert monotonic() - began > 0.4
+    release.join()
+
+
+def on_a_terminal(home: Path, typed: str, *arguments: str) -> str:
+    """Run a command on a terminal of its own, type an answer to its question, and give what was shown."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments]
+    environ = {**os.environ, "WIREROOM_HOME": str(home), "TERM": "dumb", "COLUMNS": "200"}
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ)
+    os.close(theirs)
+    shown = ""
+    with suppress(OSError):  # the terminal's other end is closed
+        while piece := os.read(ours, 4_096).decode():
+            shown += piece
+            if typed and "Which?" in shown:
+                os.write(ours, f"{typed}\n".encode())
+                typed = ""
+    os.close(ours)
+    assert process.wait() == 0, shown
+    return shown
+
+
+def test_on_a_terminal_feeds_are_shown_with_titles_and_counts_and_asked_for(
+    wireroom: Wireroom, home: Path, web: SampleWeb
+) -> None:
+    site, feeds = site_with_feeds(web, 2)
+    shown = on_a_terminal(home, "2", "add", site)
+    added = wireroom("feeds", "list", "--json").json
+    assert added["url"] == feeds[1]
+    for number, feed in enumerate(feeds, start=1):
+        assert re.search(rf"  {number}  \S.*\d entries\s+{re.escape(feed)}", shown)
 
 
 @pytest.mark.parametrize(

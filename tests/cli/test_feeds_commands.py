@@ -1,5 +1,6 @@
 """`wireroom feeds …` on a real store."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,51 @@ def test_tags_are_added_and_taken_away(wireroom: Wireroom, watched: Store) -> No
     wireroom("feeds", "set", FEED, "--language", "none", "--min-interval", "none")
     shown = wireroom("feeds", "show", FEED, "--json").json
     assert (shown["language"], shown["min_interval_s"]) == (None, None)
+
+
+def test_the_longest_interval_is_set_and_told(wireroom: Wireroom, watched: Store) -> None:
+    wireroom("feeds", "set", FEED, "--max-interval", "6h")
+    assert wireroom("feeds", "show", FEED, "--json").json["max_interval_s"] == 21600.0
+    assert "never above 6 h" in wireroom("feeds", "show", FEED).out
+    wireroom("feeds", "set", FEED, "--max-interval", "none")
+    assert wireroom("feeds", "show", FEED, "--json").json["max_interval_s"] is None
+
+
+def test_headers_and_a_login_come_from_files_and_are_never_shown(
+    wireroom: Wireroom, watched: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "headers").write_text("X-Api-Key: s3cret\n")
+    (tmp_path / "login").write_text("desk:s3cret\n")
+    for name in ("headers", "login"):
+        (tmp_path / name).chmod(0o600)
+    files = ("--headers-from", str(tmp_path / "headers"), "--login-from", str(tmp_path / "login"))
+    said = [wireroom("feeds", "set", FEED, *files)]
+    shown = wireroom("feeds", "show", FEED, "--json")
+    assert shown.json["header_names"] == ["X-Api-Key", "Authorization"]
+    said += [shown, *(wireroom(*words) for words in (("feeds", "show", FEED), ("feeds", "list", "--json")))]
+    said += [wireroom("feeds", "export"), wireroom("status", "--json"), wireroom("config", "show")]
+    assert not [ran for ran in said if "s3cret" in ran.out + ran.err or "ZGVzazpzM2NyZXQ" in ran.out]
+    wireroom("feeds", "set", FEED, "--headers-from", "none")
+    assert wireroom("feeds", "show", FEED, "--json").json["header_names"] == []
+
+
+def test_a_file_of_secrets_that_others_can_read_is_named(
+    wireroom: Wireroom, watched: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "login").write_text("desk:s3cret")
+    (tmp_path / "login").chmod(0o644)
+    ran = wireroom("feeds", "set", FEED, "--login-from", str(tmp_path / "login"))
+    assert (ran.code, "chmod 600" in ran.err) == (0, True)
+
+
+def test_a_file_that_holds_no_headers_changes_nothing_and_is_not_quoted(
+    wireroom: Wireroom, watched: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "headers").write_text("Host: s3cret")
+    for file in ("headers", "nowhere"):
+        ran = wireroom("feeds", "set", FEED, "--headers-from", str(tmp_path / file))
+        assert (ran.code, ran.err.count("\n"), "s3cret" in ran.err) == (2, 1, False)
+    assert wireroom("feeds", "show", FEED, "--json").json["header_names"] == []
 
 
 def test_a_paused_feed_is_not_polled_until_it_is_resumed(wireroom: Wireroom, watched: Store) -> None:
@@ -154,6 +200,42 @@ def test_import_reads_one_address_a_line(wireroom: Wireroom, tmp_path: Path) -> 
     ran = wireroom("feeds", "import", str(tmp_path / "feeds.txt"), "--json")
     assert ran.json["added"] == 1
     assert "line 3" in ran.err
+
+
+def test_an_import_reports_each_line(wireroom: Wireroom, tmp_path: Path) -> None:
+    spellings = "http://COURIER.example/feed.xml\nhttps://courier.example:443/feed.xml\n"
+    (tmp_path / "urls").write_text(f"{FEED} news\n{FEED} city\n{spellings}gopher://a.example/\n")
+    ran = wireroom("feeds", "import", str(tmp_path / "urls"), "--json")
+    assert {name: ran.json[name] for name in ("added", "known", "repeated", "problems")} == {
+        "added": 1,
+        "known": 0,
+        "repeated": 3,
+        "problems": 1,
+    }
+    assert sorted((line["outcome"], line["url"]) for line in ran.json["lines"] if line["url"]) == [
+        ("added", FEED),
+        ("repeated", "http://COURIER.example/feed.xml"),
+        ("repeated", FEED),
+        ("repeated", "https://courier.example:443/feed.xml"),
+    ]
+    assert wireroom("feeds", "list", "--json").json["tags"] == ["news", "city"]
+
+
+def test_importing_twice_changes_nothing(wireroom: Wireroom, tmp_path: Path) -> None:
+    (tmp_path / "feeds.opml").write_text(OPML)
+    wireroom("feeds", "import", str(tmp_path / "feeds.opml"))
+    before = wireroom("feeds", "list", "--json").lines
+    wireroom("feeds", "import", str(tmp_path / "feeds.opml"))
+    assert wireroom("feeds", "list", "--json").lines == before
+
+
+def test_a_long_list_is_not_polled_all_in_one_minute(wireroom: Wireroom, tmp_path: Path) -> None:
+    urls = "".join(f"https://site-{number}.example/feed\n" for number in range(2_500))
+    (tmp_path / "urls").write_text(urls)
+    wireroom("feeds", "import", str(tmp_path / "urls"))
+    due = [feed["next_poll_at"] for feed in wireroom("feeds", "list", "--json").lines]
+    minutes = Counter(at[:16] for at in due)
+    assert max(minutes.values()) < 2_400
 
 
 def test_of_a_file_that_is_no_list_a_few_lines_are_named(wireroom: Wireroom, tmp_path: Path) -> None:

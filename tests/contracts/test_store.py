@@ -111,10 +111,12 @@ def entry(link: str, title: str = "A title") -> Entry:
     )
 
 
-def found(link: str, title: str = "A title", *, refused: Reason | None = None) -> FoundEntry:
+def found(
+    link: str, title: str = "A title", *, refused: Reason | None = None, updated_at: float | None = None
+) -> FoundEntry:
     key = url_key(link) or ""
     return FoundEntry(
-        entry=entry(link, title),
+        entry=replace(entry(link, title), updated_at=updated_at),
         url_key=key,
         article_id=article_id(key),
         host=host_of(link),
@@ -248,6 +250,39 @@ def test_a_poll_counts_new_seen_elsewhere_and_edited(store: Store) -> None:
     assert poll(store, FEED, found(A), found(B)) == PollCounts()
     assert poll(store, OTHER_FEED, found(A)) == PollCounts(sighted=1)
     assert poll(store, FEED, found(A, "Another title"), found(B)) == PollCounts(edited=1)
+
+
+def test_a_feed_that_goes_to_and_fro_between_two_texts_is_followed_once(store: Store) -> None:
+    poll(store, FEED, found(A, "First"))
+    edited = [poll(store, FEED, found(A, title)) for title in ("Second", "First", "Second", "First")]
+    assert edited == [PollCounts(edited=1), PollCounts(), PollCounts(), PollCounts()]
+
+
+def test_an_entry_is_followed_through_twenty_four_edits(store: Store) -> None:
+    poll(store, FEED, found(A, "Title 0"))
+    counts = [poll(store, FEED, found(A, f"Title {number}")) for number in range(1, 31)]
+    assert counts == [PollCounts(edited=1)] * 24 + [PollCounts()] * 6
+
+
+def test_a_later_date_of_an_edit_counts_as_one(store: Store) -> None:
+    poll(store, FEED, found(A), found(B))
+    assert poll(store, FEED, found(A, updated_at=9.0), found(B)) == PollCounts(edited=1)
+    assert poll(store, FEED, found(A, updated_at=9.0), found(B)) == PollCounts()
+    assert poll(store, FEED, found(A, updated_at=8.0), found(B)) == PollCounts()
+
+
+def test_a_feed_that_stamps_all_its_entries_anew_has_no_edits(store: Store) -> None:
+    links = [f"https://news.example/{number}" for number in range(5)]
+    poll(store, FEED, *map(found, links))
+    stamped = [found(link, updated_at=9.0) for link in links[1:]]
+    assert poll(store, FEED, found(links[0], "Edited"), *stamped) == PollCounts(edited=1)
+
+
+def test_an_entry_whose_guid_changes_stays_one_article(store: Store) -> None:
+    poll(store, FEED, found(A))
+    renamed = found(A)
+    assert poll(store, FEED, replace(renamed, entry=replace(renamed.entry, guid="n-2"))) == PollCounts()
+    assert article_counts(store)[State.FOUND] == 1
 
 
 def test_two_links_with_one_key_are_one_article(store: Store) -> None:

@@ -6,7 +6,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from pipeline.feeds.discovery import COMMON_PATHS, Candidate, feed_links, looks_like_feed
+from pipeline.feeds.discovery import COMMON_PATHS, Candidate, feed_links, looks_like_feed, sitemap_links
 
 URL = "https://news.example/world/"
 
@@ -87,9 +87,28 @@ def test_no_real_page_looks_like_a_feed(corpora: Path) -> None:
         (b'{"error": "not found"}', "application/json", False),
         ('<?xml version="1.0"?><rss version="2.0"/>'.encode("utf-16"), "", True),
         (b"<!-- made by hand -->\n<!DOCTYPE rss [<!ENTITY a 'b'>]><rss>", "text/plain", True),
-        (b"<?xml version='1.0'?><sitemapindex>", "text/xml", False),
+        (b"<?xml version='1.0'?><sitemapindex>", "text/xml", True),
         (b"", "application/rss+xml", False),
     ],
 )
 def test_a_feed_is_known_by_its_first_bytes(body: bytes, content_type: str, is_feed: bool) -> None:
     assert looks_like_feed(body, content_type) is is_feed
+
+
+def test_the_sitemaps_of_a_robots_txt_are_listed_news_first() -> None:
+    robots = b"""User-agent: *
+    Sitemap: https://news.example/pages.xml
+    sitemap: /archive.xml
+    Sitemap: https://news.example/news-sitemap.xml
+    Sitemap: ftp://news.example/x.xml
+    Sitemap: https://news.example/more.xml"""
+    assert [candidate.url for candidate in sitemap_links(robots, url=URL)] == [
+        "https://news.example/news-sitemap.xml",
+        "https://news.example/pages.xml",
+        "https://news.example/archive.xml",
+    ]
+
+
+@pytest.mark.parametrize("robots", [b"", b"\xff\xfe\x00", b"<html>not found</html>", b"Sitemap:"])
+def test_a_robots_txt_without_sitemaps_lists_none(robots: bytes) -> None:
+    assert sitemap_links(robots, url=URL) == ()

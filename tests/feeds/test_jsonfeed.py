@@ -54,6 +54,7 @@ def test_an_item_is_read_whole() -> None:
                 published_text="2026-11-02T10:00:00+01:00",
                 published_at=1793610000.0,
                 language="en",
+                published_by="published",
             ),
         ),
     )
@@ -142,3 +143,19 @@ def test_a_language_keeps_nothing_that_a_store_cannot_hold() -> None:
     item = {"url": "https://news.example/a", "language": "d\ud800e"}
     feed = read(language="e\0n", items=[item])
     assert (feed.language, feed.entries[0].language) == ("en", "de")
+
+
+def test_attachments_and_pictures_are_kept_and_a_later_edit_is_told() -> None:
+    (entry,) = read(
+        items=[
+            {
+                "url": "/7",
+                "date_published": "2026-11-02T10:00:00Z",
+                "date_modified": "2026-11-02T11:00:00Z",
+                "image": "/1.jpg",
+                "attachments": [{"url": "/1.mp3"}, {"url": "/2.mp3"}, {"url": 3}, "x"],
+            }
+        ]
+    ).entries
+    assert entry.media == tuple(f"https://news.example/{name}" for name in ("1.mp3", "2.mp3", "1.jpg"))
+    assert (entry.published_by, entry.updated_at) == ("published", 1793617200.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from lxml import etree
 
 from pipeline.feeds.opml import Subscription, parse_subscriptions, write_opml
 
@@ -128,6 +129,42 @@ def test_the_export_is_grouped_by_first_tag_as_other_readers_do() -> None:
     assert written.startswith("<?xml version='1.0' encoding='utf-8'?>\n<opml version=\"2.0\">")
     assert written.count('<outline text="News" title="News">') == 1
     assert '<outline type="rss" text="a" title="a" xmlUrl="https://a.example/" category="a"/>' in written
+
+
+def test_the_export_is_what_other_readers_importers_ask_for() -> None:
+    """Miniflux takes an outline's parent for its category, and needs xmlUrl in this spelling; FreshRSS and
+    newsboat want type="rss"; NetNewsWire and Feedbin read one level of folders. All want UTF-8."""
+    written = write_opml(
+        [
+            Subscription(
+                url="https://a.example/", title="É", site="https://a.example/home", tags=("News", "x")
+            ),
+            Subscription(url="https://b.example/"),
+        ]
+    )
+    root = etree.fromstring(written)
+    assert written.decode("utf-8").startswith("<?xml version='1.0' encoding='utf-8'?>")
+    assert (root.tag, root.get("version"), [each.tag for each in root]) == ("opml", "2.0", ["head", "body"])
+    assert root.findtext("head/title")
+    feeds = [outline for outline in root.iter("outline") if outline.get("xmlUrl")]
+    assert [dict(feed.attrib) for feed in feeds] == [
+        {
+            "type": "rss",
+            "text": "É",
+            "title": "É",
+            "xmlUrl": "https://a.example/",
+            "htmlUrl": "https://a.example/i",
+            "category": "x",
+        },
+        {
+            "type": "rss",
+            "text": "https://b.example/",
+            "title": "https://b.example/",
+            "xmlUrl": "https://b.example/",
+        },
+    ]
+    depths = [len(list(feed.iterancestors("outline"))) for feed in feeds]
+    assert depths == [1, 0]
 
 
 def test_an_export_never_fails_on_control_characters() -> None:

@@ -57,6 +57,7 @@ def test_an_rss_entry_is_read_whole() -> None:
                 published_text="Mon, 02 Nov 2026 10:00:00 +0100",
                 published_at=datetime(2026, 11, 2, 9, tzinfo=UTC).timestamp(),
                 language="en-GB",
+                published_by="published",
             ),
         ),
     )
@@ -196,6 +197,11 @@ def test_atom_entries_without_an_author_have_the_feeds() -> None:
         ("<author>Jane Doe &lt;jane@news.org&gt;</author>", ("Jane Doe",)),
         ("<author>jane@news.online</author>", ("jane@news.online",)),
         ("<author>Jane Doe (Reuters)</author>", ("Jane Doe (Reuters)",)),
+        ("<dc:creator>Jane Doe (mailto:jane@news.org)</dc:creator>", ("Jane Doe",)),
+        (
+            "<dc:creator>Jane Doe (mailto:jane@news.online)</dc:creator><author>b@news.org (Bob)</author>",
+            ("Jane Doe", "Bob"),
+        ),
         (
             "<dc:creator>Jane &lt;b&gt;Doe&lt;/b&gt;</dc:creator><dc:creator>Bob</dc:creator>",
             ("Jane Doe", "Bob"),
@@ -225,6 +231,39 @@ def test_the_date_is_kept_as_written_and_as_read(dates: str, text: str | None, a
     item = f"<item><link>https://news.example/1</link>{dates}</item>"
     entry = only(rss(item, attributes='xmlns:dc="http://purl.org/dc/elements/1.1/"'))
     assert (entry.published_text, entry.published_at) == (text, at)
+
+
+def test_a_date_tells_what_said_it_and_when_the_entry_was_edited() -> None:
+    dates = "<published>2026-11-02T10:00:00Z</published>"
+    feed = atom(
+        "".join(
+            f'<entry><link href="https://news.example/{number}"/>{written}</entry>'
+            for number, written in enumerate(
+                (
+                    dates + "<updated>2026-11-02T11:00:00Z</updated>",
+                    dates + "<updated>2026-11-02T10:00:00Z</updated>",
+                    "<updated>2026-11-02T11:00:00Z</updated>",
+                    "",
+                )
+            )
+        )
+    )
+    assert [(entry.published_by, entry.updated_at) for entry in feed.entries] == [
+        ("published", 1793617200.0),
+        ("published", None),
+        ("updated", None),
+        (None, None),
+    ]
+
+
+def test_all_pictures_sounds_and_films_of_an_entry_are_kept() -> None:
+    item = """<item><link>https://news.example/1</link><media:thumbnail url="/small.jpg"/>
+    <media:content url="/1.jpg"/><media:group><media:content url="/2.jpg"/></media:group>
+    <enclosure url="/1.mp3" type="audio/mpeg"/><enclosure url="/2.mp3" type="audio/mpeg"/>
+    <media:content url="/1.jpg"/><media:content url="javascript:x()"/></item>"""
+    assert only(rss(item, attributes=MEDIA)).media == tuple(
+        f"https://news.example/{name}" for name in ("1.mp3", "2.mp3", "1.jpg", "2.jpg", "small.jpg")
+    )
 
 
 def test_an_entrys_own_language_wins_over_the_feeds() -> None:

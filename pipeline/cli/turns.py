@@ -1,0 +1,64 @@
+"""Ask hosts politely from the command line: one request at a time to a host, spaced, beside the workers'."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from pipeline.fetching.http import BODY_LIMIT, Http
+from pipeline.fetching.pacing import host_delay
+from pipeline.identity import host_of, url_key
+from pipeline.model import Exchange, FetchFailure
+from pipeline.outcomes import FetchSlug
+from pipeline.store.claims import claim_host
+from pipeline.store.leases import new_owner, release_host
+from pipeline.store.store import Store
+
+PATIENCE_S = 60.0
+"""How long a host's turn is waited for; workers keep one for some seconds."""
+
+LOOK_AGAIN_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Make requests in their hosts' turns. Without a store there are no workers, and the pause is our own."""
+
+    http: Http
+    store: Store | None
+    delay_s: float
+    owner: str = field(default_factory=lambda: new_owner("command"))
+    rest_until: dict[str, float] = field(default_factory=dict)  # by host, on time.monotonic()
+
+    async def get(self, url: str, *, limit: int = BODY_LIMIT) -> Exchange | FetchFailure:
+        """Do what `Http.get` does when it is the host's turn; fail with `timeout` when it does not come."""
+        if url_key(url) is None:
+            return await self.http.get(url, limit=limit)  # which refuses it
+        host = host_of(url)
+        if not await self._take(host):
+            detail = f"{host} was busy or to be left alone for {PATIENCE_S:g} s"
+            return FetchFailure(url=url, slug=FetchSlug.TIMEOUT, detail=detail)
+        delay_s = self.delay_s
+        try:
+            answer = await self.http.get(url, limit=limit)
+            delay_s = host_delay(self.delay_s, crawl_delay_s=None, elapsed_s=answer.elapsed_s)
+        finally:
+            self._give_back(host, delay_s)
+        return answer
+
+    async def _take(self, host: str) -> bool:
+        ends_at = time.monotonic() + PATIENCE_S
+        while not self._is_ours(host):
+            if time.monotonic() >= ends_at:
+                return False
+            await asyncio.sleep(LOOK_AGAIN_S)
+        return True
+
+    def _is_ours(self, host: str) -> bool:
+        if self.store is not None:
+            return claim_host(self.store, host, owner=self.owner)
+        return time.monotonic() >= self.rest_until.get(host, 0.0)
+
+    def _give_back(self, host: str, delay_s: float) -> None:
+        if self.store is not None:
+            release_host(self.store, host, self.owner, delay_s=delay_s)
+        self.rest_until[host] = time.monotonic() + delay_s
