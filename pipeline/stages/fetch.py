@@ -18,7 +18,7 @@ from pipeline.fetching.classify import failure_meaning, page_problem, retry_afte
 from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.robots import Robots, read_robots
 from pipeline.identity import host_of
-from pipeline.model import ArchivePosition, Exchange, FetchFailure, Stage, header
+from pipeline.model import ArchivePosition, Exchange, FetchFailure, Request, RequestKind, Stage, header
 from pipeline.outcomes import Cause, FetchSlug, Partial, Reason
 from pipeline.services import Services
 from pipeline.settings import masked
@@ -37,6 +37,7 @@ from pipeline.store.fetched import (
     record_turn,
 )
 from pipeline.store.leases import blame, new_owner, release, release_host
+from pipeline.store.politeness import count_requests
 
 HOSTS_AT_ONCE = 32
 """Connections of one worker; each may hold a page of 10 MiB, so memory stays below some 300 MiB at worst."""
@@ -118,11 +119,11 @@ def pages_a_turn(delay_s: float) -> int:
 
 async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTurn) -> None:
     fetched: list[_Fetched] = []
-    recorded, put_off_s = False, 0.0
+    recorded, put_off_s, http = False, 0.0, http.apart()
     try:
         rules = await _rules(services, http, turn)
         await _fetch_pages(services, shift, http, turn, rules, fetched)
-        await asyncio.to_thread(_end_turn, services, turn, fetched, rules)
+        await asyncio.to_thread(_end_turn, services, turn, fetched, rules, http.asked)
         recorded = True
     except (ArchiveError, OSError, SQLAlchemyError):
         log.exception("turn failed host=%s", turn.host)
@@ -133,6 +134,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
         # Cancelled, or a fault of ours: what is archived stays so, and the rows are done again.
         if not recorded:
             release_host(services.store, turn, delay_s=services.settings.host_delay)
+            count_requests(services.store, http.asked)
         release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)
     shift.ring(Stage.ENRICH)
 
@@ -171,7 +173,13 @@ def _blame(services: Services, claim: ArticleClaim, error: Exception) -> None:
     blame(services.store, claim, Stage.FETCH, detail=f"{type(error).__name__}: {error}")
 
 
-def _end_turn(services: Services, turn: HostTurn, fetched: Sequence[_Fetched], rules: _Rules) -> None:
+def _end_turn(
+    services: Services,
+    turn: HostTurn,
+    fetched: Sequence[_Fetched],
+    rules: _Rules,
+    asked: Sequence[Request],
+) -> None:
     pause_s = max((each.pause_s for each in fetched), default=0.0)
     record_turn(
         services.store,
@@ -179,6 +187,7 @@ def _end_turn(services: Services, turn: HostTurn, fetched: Sequence[_Fetched], r
         [each.result for each in fetched],
         delay_s=max(rules.delay_s, min(pause_s, LONGEST_PAUSE_S)),
         robots=rules.answer,
+        asked=asked,
     )
 
 
@@ -201,7 +210,7 @@ async def _ask_robots(services: Services, http: Http, claim: ArticleClaim) -> Ro
     for _ in range(HOPS + 1):
         if time.monotonic() >= ends_at:
             return RobotsAnswer(status=NO_ANSWER, body=b"")
-        answer = await http.get(url or "", limit=ROBOTS_LIMIT)
+        answer = await http.get(url or "", limit=ROBOTS_LIMIT, kind=RequestKind.ROBOTS)
         if isinstance(answer, FetchFailure):
             if answer.slug == FetchSlug.REFUSED_ADDRESS and url == own:
                 return None

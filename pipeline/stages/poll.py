@@ -13,7 +13,7 @@ from pipeline.feeds.schedule import Polled as Outcome
 from pipeline.fetching.classify import retry_after
 from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.identity import article_id, host_of, url_key
-from pipeline.model import Exchange, FeedState, FetchFailure, ParsedFeed, Stage, header
+from pipeline.model import Exchange, FeedState, FetchFailure, ParsedFeed, Request, RequestKind, Stage, header
 from pipeline.outcomes import FetchSlug
 from pipeline.services import Services
 from pipeline.stages.shift import Shift, keep_busy, run_loop
@@ -21,6 +21,8 @@ from pipeline.store.claimed import FeedClaim
 from pipeline.store.claims import claim_feeds
 from pipeline.store.found import FoundEntry, known_articles
 from pipeline.store.leases import blame_feed, new_owner, release_feed
+from pipeline.store.ledger import count_crashed_poll
+from pipeline.store.politeness import count_requests
 from pipeline.store.polled import Polled, record_poll
 
 FEEDS_AT_ONCE = 16
@@ -67,31 +69,33 @@ async def _poll(services: Services, shift: Shift) -> bool:
 
 
 async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
-    settled = False
+    settled, http = False, http.apart()
     try:
         answer = await _ask(services, http, claim)
-        await asyncio.to_thread(_record, services, claim, answer)
+        await asyncio.to_thread(_record, services, claim, answer, http.asked)
         settled = True
     except Exception as error:  # nobody foresaw it: other feeds go on, and this one's host is left alone
         log.exception("poll failed url=%s", claim.url)
         detail = f"{type(error).__name__}: {error}"
-        await asyncio.to_thread(_put_off, services, claim, detail)
+        await asyncio.to_thread(_put_off, services, claim, detail, http.asked)
         settled = True
     finally:
         if not settled:  # cancelled: the feed is due still
             release_feed(services.store, claim, delay_s=services.settings.host_delay)
+            count_requests(services.store, http.asked)
     shift.ring(Stage.FETCH)
 
 
-def _put_off(services: Services, claim: FeedClaim, detail: str) -> None:
+def _put_off(services: Services, claim: FeedClaim, detail: str, asked: Sequence[Request]) -> None:
     wait_s = FAULT_WAIT_S * (1.0 + claim.failures)
     blame_feed(services.store, claim, detail=detail, wait_s=min(wait_s, services.settings.poll_max))
+    count_crashed_poll(services.store, claim, asked)
 
 
 async def _ask(services: Services, http: Http, claim: FeedClaim) -> _Answer:
     url, answer = claim.url, None
     for _ in range(HOPS + 1):
-        answer = await http.get(url, headers=_request_headers(claim))
+        answer = await http.get(url, headers=_request_headers(claim), kind=RequestKind.FEED)
         if isinstance(answer, FetchFailure):
             return _failed(answer.slug, answer.detail)
         target = next_hop(answer)
@@ -127,7 +131,7 @@ def _failed(slug: str, detail: str) -> _Answer:
     return _Answer(status=None, failure=slug, detail=detail, exchange=None, parsed=None)
 
 
-def _record(services: Services, claim: FeedClaim, answer: _Answer) -> None:
+def _record(services: Services, claim: FeedClaim, answer: _Answer, asked: Sequence[Request]) -> None:
     entries = answer.parsed.entries if answer.parsed else ()
     keyed = {key: entry for entry in reversed(entries) if (key := url_key(entry.link))}
     known = known_articles(services.store, list(keyed))
@@ -143,7 +147,7 @@ def _record(services: Services, claim: FeedClaim, answer: _Answer) -> None:
     ]
     decision = _decide(services, claim, answer, new_entries=len(keyed.keys() - known.url_keys))
     polled = _polled(answer, decision, found)
-    record_poll(services.store, claim, polled, host_delay_s=services.settings.host_delay)
+    record_poll(services.store, claim, polled, host_delay_s=services.settings.host_delay, asked=asked)
 
 
 def _decide(services: Services, claim: FeedClaim, answer: _Answer, *, new_entries: int) -> Decision:
@@ -174,6 +178,7 @@ def _polled(answer: _Answer, decision: Decision, found: Sequence[FoundEntry]) ->
         interval_s=decision.interval_s,
         failures=decision.failures,
         why=decision.why,
+        hint_s=retry_after(exchange) if exchange else None,
     )
     if exchange is None or parsed is None:
         return told

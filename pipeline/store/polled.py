@@ -4,15 +4,18 @@ Validators (ETag, Last-Modified, body hash) are stored with the articles they vo
 crash in between must make the feed be read again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import case, select, update
 
-from pipeline.model import FeedState, Stage
+from pipeline.model import FeedState, Request, Stage
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
+from pipeline.store.frame import Change, log_changes
+from pipeline.store.ledger import due_since, record_polled
 from pipeline.store.store import Store
 from pipeline.store.tables import feeds, hosts
 
@@ -39,15 +42,20 @@ class Polled:
     entries_repeated: int = 0
     entries_without_link: int = 0
     found: tuple[FoundEntry, ...] = ()
+    hint_s: float | None = None  # how long the publisher wants no further poll
 
 
-def record_poll(store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s: float) -> PollCounts | None:
-    """Write a poll's outcome and free the feed and its host; None when the lease was no longer ours."""
+def record_poll(
+    store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s: float, asked: Sequence[Request] = ()
+) -> PollCounts | None:
+    """Write a poll's outcome and free the feed and its host; None when the lease was no longer ours. `asked`
+    are the requests that it took."""
     with store.write() as connection:
         mine = select(feeds.c.id).where(feeds.c.id == claim.id, feeds.c.lease_owner == claim.owner)
         if connection.execute(mine.with_for_update()).first() is None:
             return None
         at = store.read_clock(connection)
+        due_at = due_since(connection, claim)
         counts = record_entries(connection, store, claim, polled.found, at)
         connection.execute(update(feeds).where(feeds.c.id == claim.id).values(_feed_values(polled, at)))
         connection.execute(
@@ -56,6 +64,12 @@ def record_poll(store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s:
             .values(lease_owner=None, lease_until=None, next_request_at=at + host_delay_s)
         )
         record(connection, store, [_poll_event(claim, polled, counts)])
+        if polled.state is FeedState.GONE:
+            gone = select(feeds).where(feeds.c.id == claim.id, feeds.c.state == FeedState.GONE)
+            log_changes(connection, store, Change.GONE, connection.execute(gone).all())
+        record_polled(
+            connection, store, claim, polled, counts, asked, due_at=due_at, host_delay_s=host_delay_s
+        )
     return counts
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Engine,
     Select,
     Table,
+    case,
     cast,
     create_engine,
     event,
@@ -108,6 +109,40 @@ def insert_missing(
         return frozenset()
     statement = _insert(connection, column.table).on_conflict_do_nothing().returning(column)
     return frozenset(connection.execute(statement, list(rows)).scalars())
+
+
+def insert_adding(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, least: Sequence[str] = ()
+) -> None:
+    """Insert rows of counters; where one is there each counter grows, and of `least` the smaller stays.
+
+    All rows name the same columns. Give them in the order of their keys, as all that do so must.
+    """
+    if not rows:
+        return
+    keys = [column.name for column in table.primary_key]
+    statement = _insert(connection, table)
+    grown = {
+        name: table.c[name] + statement.excluded[name] for name in rows[0] if name not in (*keys, *least)
+    }
+    kept = {name: _smaller(table.c[name], statement.excluded[name]) for name in least}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=keys, set_={**grown, **kept}), list(rows)
+    )
+
+
+def insert_over(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows, or write their values over those that are there. Order and columns as `insert_adding`."""
+    if rows:
+        keys = [column.name for column in table.primary_key]
+        statement = _insert(connection, table)
+        written = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=written), list(rows))
+
+
+def _smaller(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+    # min() and least() treat NULL differently on the two databases.
+    return case((other < one, other), else_=func.coalesce(one, other))
 
 
 def _insert(connection: Connection, table: Any) -> "postgresql.Insert | sqlite.Insert":

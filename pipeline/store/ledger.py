@@ -1,0 +1,138 @@
+"""The ledger of polls: each is counted, by feed and day, in the transaction that records what it brought."""
+
+import time
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from pipeline.model import Request
+from pipeline.store.claimed import FeedClaim
+from pipeline.store.days import DAY_S, day_of, split_by_day
+from pipeline.store.found import FoundEntry, PollCounts
+from pipeline.store.ledger_tables import feed_days, feed_marks, nothing
+from pipeline.store.politeness import (
+    LONGEST_HINT_S,
+    NO_HINTS,
+    NOT_MODIFIED,
+    Hints,
+    record_requests,
+    was_kept,
+)
+from pipeline.store.store import Store, insert_adding, insert_over
+from pipeline.store.tables import feeds, hosts
+
+if TYPE_CHECKING:
+    from pipeline.store.polled import Polled
+
+LATE_S = 60.0
+"""A poll may begin so long after it was due and its host free: ticks and shifts take seconds. What is more
+counts as our own downtime, all of it."""
+
+OLDEST_DAYS = 400
+"""Days back to which downtime is written down, should a feed not have been asked for longer."""
+
+KEPT_KEYS = 256
+"""Of a document's keys, the smallest so many: two kilobytes a feed. Documents that overlap share small ones,
+too, as each of them chooses by the same order."""
+
+
+def due_since(connection: Connection, claim: FeedClaim) -> float:
+    """Tell from when on a claimed feed was to be polled, and its host might be asked."""
+    due = select(feeds.c.next_poll_at, func.coalesce(hosts.c.next_request_at, 0.0))
+    joined = due.outerjoin_from(feeds, hosts, hosts.c.host == feeds.c.host).where(feeds.c.id == claim.id)
+    next_poll_at, next_request_at = connection.execute(joined).one()
+    return max(float(next_poll_at), float(next_request_at))
+
+
+def record_polled(
+    connection: Connection,
+    store: Store,
+    claim: FeedClaim,
+    polled: "Polled",
+    counts: PollCounts,
+    asked: Sequence[Request],
+    *,
+    due_at: float,
+    host_delay_s: float,
+) -> None:
+    """Count a poll and its requests: the last thing of its transaction, as `record_requests` is."""
+    at = store.read_clock(connection)
+    began = at - (time.monotonic() - asked[0].began) if asked else at
+    mark = connection.execute(select(feed_marks).where(feed_marks.c.feed_id == claim.id)).first()
+    is_failed = polled.error is not None
+    row = nothing(feed_days) | {
+        "feed_id": claim.id,
+        "day": day_of(at),
+        "polls": 1,
+        "failed": int(is_failed),
+        "not_modified": int(polled.status == NOT_MODIFIED),
+        "unchanged": int(not is_failed and polled.entries is None and polled.status != NOT_MODIFIED),
+        "entries": counts.new + counts.sighted,
+        "edited": counts.edited,
+        "bytes": sum(request.bytes for request in asked),
+    }
+    row |= _gap(mark, polled.found)
+    _add_days(connection, row, down_days(due_at, began))
+    insert_over(connection, feed_marks, [_next_mark(claim, mark, polled, at)])
+    record_requests(connection, store, asked, delay_s=host_delay_s, hints=_kept(mark, began), host=claim.host)
+
+
+def count_crashed_poll(store: Store, claim: FeedClaim, asked: Sequence[Request]) -> None:
+    """Count a poll that Wireroom itself failed at, and its requests."""
+    with store.write() as connection:
+        row = {"feed_id": claim.id, "day": day_of(store.read_clock(connection)), "polls": 1, "failed": 1}
+        insert_adding(connection, feed_days, [nothing(feed_days) | row])
+        record_requests(connection, store, asked)
+
+
+def entry_keys(found: Sequence[FoundEntry]) -> frozenset[bytes]:
+    """Digest what entries go by, their links and their guids."""
+    links = (f"link {each.url_key}" for each in found)
+    guids = (f"guid {each.entry.guid}" for each in found if each.entry.guid)
+    return frozenset(_digest(key) for key in (*links, *guids))
+
+
+def _digest(key: str) -> bytes:
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _gap(mark: Row[Any] | None, found: Sequence[FoundEntry]) -> dict[str, int]:
+    """Tell whether a document shares no entry with the one before it; the first one has none before it."""
+    if not found or mark is None or not mark.shown_entries:
+        return {}
+    before = {mark.shown[start : start + 8] for start in range(0, len(mark.shown), 8)}
+    if before & entry_keys(found):
+        return {}
+    return {"gaps_untold" if 1 in (len(found), mark.shown_entries) else "gaps": 1}
+
+
+def _next_mark(claim: FeedClaim, mark: Row[Any] | None, polled: "Polled", at: float) -> dict[str, Any]:
+    shown, entries = (mark.shown, mark.shown_entries) if mark else (None, None)
+    if polled.found:
+        shown = b"".join(sorted(entry_keys(polled.found))[:KEPT_KEYS])
+        entries = len(polled.found)
+    until = at + min(polled.hint_s, LONGEST_HINT_S) if polled.hint_s else None
+    return {"feed_id": claim.id, "shown": shown, "shown_entries": entries, "hint_until": until}
+
+
+def _kept(mark: Row[Any] | None, began: float) -> Hints:
+    if mark is None or mark.hint_until is None:
+        return NO_HINTS
+    return Hints(given=1, kept=int(was_kept(mark.hint_until, began)))
+
+
+def down_days(due_at: float, began: float) -> list[tuple[int, float]]:
+    """Split into days how much later than it was due a poll began; a minute is no delay."""
+    if began - due_at < LATE_S:
+        return []
+    return list(split_by_day(max(due_at, began - OLDEST_DAYS * DAY_S), began))
+
+
+def _add_days(connection: Connection, row: dict[str, Any], down: Sequence[tuple[int, float]]) -> None:
+    rows = {row["day"]: row}
+    for day, seconds in down:
+        empty = nothing(feed_days) | {"feed_id": row["feed_id"], "day": day}
+        rows[day] = rows.get(day, empty) | {"down_s": seconds}
+    insert_adding(connection, feed_days, [rows[day] for day in sorted(rows)])
