@@ -8,6 +8,7 @@ from pipeline.cli import (
     add,
     articles,
     config,
+    coverage,
     demo,
     doctor,
     feeds,
@@ -34,6 +35,7 @@ def make_app() -> typer.Typer:
     app.command("show")(articles.show_articles)
     app.command("trace")(articles.trace_articles)
     app.command("status")(status.status)
+    app.command("coverage")(coverage.coverage)
     app.add_typer(_feeds(), name="feeds")
     app.add_typer(_quarantine(), name="quarantine")
     app.add_typer(_reindex(), name="reindex")

@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
 
+from sqlalchemy import Connection, Integer, cast, func
+from sqlalchemy.sql.elements import ColumnElement
+
 DAY_S = 86_400
 EPOCH = date(1970, 1, 1)
 
@@ -23,3 +26,10 @@ def split_by_day(begin: float, end: float) -> Iterator[tuple[int, float]]:
 def day_name(day: int) -> str:
     """Write a day as 2026-01-31."""
     return (EPOCH + timedelta(days=day)).isoformat()
+
+
+def day_in_sql(connection: Connection, at: ColumnElement[float]) -> ColumnElement[int]:
+    """Say in SQL which day a time is of. A cast cuts on SQLite, which need not have floor(), and rounds on
+    PostgreSQL."""
+    days = at / float(DAY_S)
+    return cast(days if connection.dialect.name == "sqlite" else func.floor(days), Integer)
