@@ -12,6 +12,7 @@ from pipeline.cli import (
     demo,
     doctor,
     feeds,
+    hosts,
     kibana,
     quarantine,
     reindex,
@@ -36,6 +37,7 @@ def make_app() -> typer.Typer:
     app.command("trace")(articles.trace_articles)
     app.command("status")(status.status)
     app.command("coverage")(coverage.coverage)
+    app.command("hosts")(hosts.hosts)
     app.add_typer(_feeds(), name="feeds")
     app.add_typer(_quarantine(), name="quarantine")
     app.add_typer(_reindex(), name="reindex")
