@@ -12,6 +12,7 @@ from pipeline.cli import (
     demo,
     doctor,
     feeds,
+    health,
     hosts,
     kibana,
     quarantine,
@@ -71,6 +72,7 @@ def _feeds() -> typer.Typer:
     group = _group("List, add, change, pause and remove feeds.")
     group.command("list")(feeds.list_feeds)
     group.command("show")(feeds.show_feeds)
+    group.command("health")(health.feeds_health)
     group.command("set")(feeds.set_feeds)
     group.command("poll")(feeds.poll_feeds)
     group.command("import")(feeds.import_feeds)
