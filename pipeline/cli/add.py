@@ -51,15 +51,11 @@ def add(
 async def _find_all(settings: "Settings", urls: Sequence[str]) -> "list[tuple[FoundFeed, ...] | NotFound]":
     from pipeline.cli.finding import find_feeds
     from pipeline.feeds.child import FeedParser
-    from pipeline.fetching.http import HttpOptions, open_http, user_agent
+    from pipeline.fetching.http import open_http
+    from pipeline.services import http_options
 
-    options = HttpOptions(
-        user_agent=user_agent(settings.user_agent_url),
-        allowed=settings.allow_addresses,
-        proxy=settings.proxy or None,
-    )
     with FeedParser() as parser:
-        async with open_http(options) as http:
+        async with open_http(http_options(settings)) as http:
             return [await find_feeds(http, parser, url) for url in urls]
 
 
