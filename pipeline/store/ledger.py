@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from pipeline.model import Request
 from pipeline.store.claimed import FeedClaim
@@ -38,12 +40,36 @@ KEPT_KEYS = 256
 too, as each of them chooses by the same order."""
 
 
-def due_since(connection: Connection, claim: FeedClaim) -> float:
-    """Tell from when on a claimed feed was to be polled, and its host might be asked."""
-    due = select(feeds.c.next_poll_at, func.coalesce(hosts.c.next_request_at, 0.0))
-    joined = due.outerjoin_from(feeds, hosts, hosts.c.host == feeds.c.host).where(feeds.c.id == claim.id)
-    next_poll_at, next_request_at = connection.execute(joined).one()
-    return max(float(next_poll_at), float(next_request_at))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """Hold what was known of a feed before its poll."""
+
+    due_at: float  # from then on it was to be polled, and its host might be asked
+    shown: bytes  # digests of the entries of its last document
+    entries: int  # of that document
+    hint_until: float | None
+
+
+def read_before(connection: Connection, claim: FeedClaim) -> Before:
+    """Read what a poll is compared with, before its results are written."""
+    found = connection.execute(_before(), {"feed_id": claim.id}).one()
+    return Before(
+        due_at=max(found.next_poll_at, found.next_request_at or 0.0),
+        shown=found.shown or b"",
+        entries=found.shown_entries or 0,
+        hint_until=found.hint_until,
+    )
+
+
+@cache
+def _before() -> Select[Any]:
+    marks = (feed_marks.c.shown, feed_marks.c.shown_entries, feed_marks.c.hint_until)
+    return (
+        select(feeds.c.next_poll_at, hosts.c.next_request_at, *marks)
+        .outerjoin_from(feeds, hosts, hosts.c.host == feeds.c.host)
+        .outerjoin(feed_marks, feed_marks.c.feed_id == feeds.c.id)
+        .where(feeds.c.id == bindparam("feed_id"))
+    )
 
 
 def record_polled(
@@ -54,13 +80,12 @@ def record_polled(
     counts: PollCounts,
     asked: Sequence[Request],
     *,
-    due_at: float,
+    before: Before,
     host_delay_s: float,
 ) -> None:
     """Count a poll and its requests: the last thing of its transaction, as `record_requests` is."""
     at = store.read_clock(connection)
     began = at - (time.monotonic() - asked[0].began) if asked else at
-    mark = connection.execute(select(feed_marks).where(feed_marks.c.feed_id == claim.id)).first()
     is_failed = polled.error is not None
     row = nothing(feed_days) | {
         "feed_id": claim.id,
@@ -73,10 +98,12 @@ def record_polled(
         "edited": counts.edited,
         "bytes": sum(request.bytes for request in asked),
     }
-    row |= _gap(mark, polled.found)
-    _add_days(connection, row, down_days(due_at, began))
-    insert_over(connection, feed_marks, [_next_mark(claim, mark, polled, at)])
-    record_requests(connection, store, asked, delay_s=host_delay_s, hints=_kept(mark, began), host=claim.host)
+    row |= _gap(before, polled.found)
+    _add_days(connection, row, down_days(before.due_at, began))
+    insert_over(connection, feed_marks, _next_marks(claim, before, polled, at))
+    record_requests(
+        connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
+    )
 
 
 def count_crashed_poll(store: Store, claim: FeedClaim, asked: Sequence[Request]) -> None:
@@ -98,29 +125,32 @@ def _digest(key: str) -> bytes:
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _gap(mark: Row[Any] | None, found: Sequence[FoundEntry]) -> dict[str, int]:
+def _gap(before: Before, found: Sequence[FoundEntry]) -> dict[str, int]:
     """Tell whether a document shares no entry with the one before it; the first one has none before it."""
-    if not found or mark is None or not mark.shown_entries:
+    if not found or not before.entries:
         return {}
-    before = {mark.shown[start : start + 8] for start in range(0, len(mark.shown), 8)}
-    if before & entry_keys(found):
+    shown = {before.shown[start : start + 8] for start in range(0, len(before.shown), 8)}
+    if shown & entry_keys(found):
         return {}
-    return {"gaps_untold" if 1 in (len(found), mark.shown_entries) else "gaps": 1}
+    return {"gaps_untold" if 1 in (len(found), before.entries) else "gaps": 1}
 
 
-def _next_mark(claim: FeedClaim, mark: Row[Any] | None, polled: "Polled", at: float) -> dict[str, Any]:
-    shown, entries = (mark.shown, mark.shown_entries) if mark else (None, None)
+def _next_marks(claim: FeedClaim, before: Before, polled: "Polled", at: float) -> list[dict[str, Any]]:
+    """Give what the next poll is compared with; nothing, if it is what it was."""
+    shown, entries = before.shown, before.entries
     if polled.found:
         shown = b"".join(sorted(entry_keys(polled.found))[:KEPT_KEYS])
         entries = len(polled.found)
     until = at + min(polled.hint_s, LONGEST_HINT_S) if polled.hint_s else None
-    return {"feed_id": claim.id, "shown": shown, "shown_entries": entries, "hint_until": until}
+    if (shown, entries, until) == (before.shown, before.entries, before.hint_until):
+        return []
+    return [{"feed_id": claim.id, "shown": shown, "shown_entries": entries, "hint_until": until}]
 
 
-def _kept(mark: Row[Any] | None, began: float) -> Hints:
-    if mark is None or mark.hint_until is None:
+def _kept(before: Before, began: float) -> Hints:
+    if before.hint_until is None:
         return NO_HINTS
-    return Hints(given=1, kept=int(was_kept(mark.hint_until, began)))
+    return Hints(given=1, kept=int(was_kept(before.hint_until, began)))
 
 
 def down_days(due_at: float, began: float) -> list[tuple[int, float]]:

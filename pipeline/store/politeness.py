@@ -52,6 +52,8 @@ def record_requests(
 ) -> None:
     """Count requests by host and day. `delay_s` is the pause that `host` is given after them; `hints` are
     wishes of its feeds. The last thing of a transaction, so that all lock these rows in one order."""
+    if not (asked or hints.given):
+        return
     now, clock = store.read_clock(connection), time.monotonic()
     names = sorted({request.host for request in asked})
     marks = _host_marks(connection, names)

@@ -15,7 +15,7 @@ from pipeline.store.claimed import FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
 from pipeline.store.frame import Change, log_changes
-from pipeline.store.ledger import due_since, record_polled
+from pipeline.store.ledger import read_before, record_polled
 from pipeline.store.store import Store
 from pipeline.store.tables import feeds, hosts
 
@@ -55,7 +55,7 @@ def record_poll(
         if connection.execute(mine.with_for_update()).first() is None:
             return None
         at = store.read_clock(connection)
-        due_at = due_since(connection, claim)
+        before = read_before(connection, claim)
         counts = record_entries(connection, store, claim, polled.found, at)
         connection.execute(update(feeds).where(feeds.c.id == claim.id).values(_feed_values(polled, at)))
         connection.execute(
@@ -68,7 +68,7 @@ def record_poll(
             gone = select(feeds).where(feeds.c.id == claim.id, feeds.c.state == FeedState.GONE)
             log_changes(connection, store, Change.GONE, connection.execute(gone).all())
         record_polled(
-            connection, store, claim, polled, counts, asked, due_at=due_at, host_delay_s=host_delay_s
+            connection, store, claim, polled, counts, asked, before=before, host_delay_s=host_delay_s
         )
     return counts
 
