@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from pipeline.cli.doctor import Finding
-from pipeline.cli.finding import HOPS, FoundFeed, NotFound, find_feeds
+from pipeline.cli.finding import HOPS, FoundFeed, NotFound, addresses, find_feeds
 from pipeline.cli.judging import (
     judge_dates,
     judge_document,
@@ -59,16 +59,23 @@ async def examine_feed(settings: "Settings", written: str) -> AsyncIterator[Find
     follow ends it."""
     with FeedParser() as parser:
         async with open_http(http_options(settings)) as http:
+            visit = _Visit(http, settings.host_delay)
             found = await find_feeds(http, parser, written)
             if isinstance(found, NotFound):
-                yield Finding("discovery", False, found.why, "give the feed's own address, if it has one")
+                yield Finding("discovery", False, found.why, await _what_mends(visit, written))
                 return
             yield _discovered(found)
             watched = _watched(settings, found[0].url)
             yield _subscription(watched, found[0].url)
-            visit = _Visit(http, settings.host_delay)
             async for finding in _examine_document(visit, parser, found[0].url):
                 yield finding
+
+
+async def _what_mends(visit: _Visit, written: str) -> str:
+    """Tell what to do about an address that stands for no feed: ask once more, and judge the answer alone."""
+    spelled = addresses(written)
+    judged = judge_request(await visit.get(spelled[0], kind=RequestKind.FEED)) if spelled else None
+    return judged.do if judged and not judged.ok else "give the feed's own address, if the site has a feed"
 
 
 async def _examine_document(visit: _Visit, parser: FeedParser, url: str) -> AsyncIterator[Finding]:

@@ -102,7 +102,7 @@ def _facts(host: "AskedHost") -> list[tuple[str, str]]:
         ("requests", f"{total.requests:,}: {kinds}"),
         ("conditional", f"{_share(total)} of those for feeds; {counted(total.not_modified, 'answer')} 304"),
         ("bytes", f"{total.bytes:,}"),
-        ("turned away", f"{total.limited:,} times 429, {total.unavailable:,} times 503"),
+        ("turned away", f"429: {counted(total.limited, 'time')}, 503: {counted(total.unavailable, 'time')}"),
         ("asked to wait", f"{counted(total.hints, 'time')}, kept {total.hints_kept:,}"),
         ("pause", _pause_in_words(total)),
     ]

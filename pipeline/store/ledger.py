@@ -100,7 +100,7 @@ def record_polled(
     }
     row |= _gap(before, polled.found)
     _add_days(connection, row, down_days(before.due_at, began))
-    insert_over(connection, feed_marks, _next_marks(claim, before, polled, at))
+    insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
     record_requests(
         connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
     )
@@ -135,13 +135,21 @@ def _gap(before: Before, found: Sequence[FoundEntry]) -> dict[str, int]:
     return {"gaps_untold" if 1 in (len(found), before.entries) else "gaps": 1}
 
 
-def _next_marks(claim: FeedClaim, before: Before, polled: "Polled", at: float) -> list[dict[str, Any]]:
+def _wish(polled: "Polled", asked: Sequence[Request], at: float) -> float | None:
+    """Tell until when the publisher wants no poll; a pause for the whole host is in the host's ledger."""
+    if not polled.hint_s or any(request.pause_s for request in asked):
+        return None
+    return at + min(polled.hint_s, LONGEST_HINT_S)
+
+
+def _next_marks(
+    claim: FeedClaim, before: Before, polled: "Polled", until: float | None
+) -> list[dict[str, Any]]:
     """Give what the next poll is compared with; nothing, if it is what it was."""
     shown, entries = before.shown, before.entries
     if polled.found:
         shown = b"".join(sorted(entry_keys(polled.found))[:KEPT_KEYS])
         entries = len(polled.found)
-    until = at + min(polled.hint_s, LONGEST_HINT_S) if polled.hint_s else None
     if (shown, entries, until) == (before.shown, before.entries, before.hint_until):
         return []
     return [{"feed_id": claim.id, "shown": shown, "shown_entries": entries, "hint_until": until}]

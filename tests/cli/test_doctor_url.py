@@ -89,6 +89,16 @@ def test_a_private_address_names_the_setting_that_lets_it_through(wireroom: Wire
     assert "WIREROOM_ALLOW_ADDRESSES" in ran.json["text"]
 
 
+def test_a_host_that_does_not_answer_names_what_to_look_at(
+    wireroom: Wireroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIREROOM_ALLOW_ADDRESSES", "127.0.0.0/8")
+    monkeypatch.setenv("WIREROOM_HOST_DELAY", "0")
+    finding = wireroom("doctor", "http://127.0.0.1:9/feed", "--json").json
+    assert (finding["name"], finding["ok"]) == ("discovery", False)
+    assert "WIREROOM_PROXY" in finding["do"]
+
+
 def test_what_is_no_address_gets_one_line(wireroom: Wireroom) -> None:
     ran = wireroom("doctor", "not an address")
     assert (ran.code, ran.out.splitlines()[0]) == (1, "✗ discovery  not an address is no http(s) URL")
