@@ -126,6 +126,28 @@ class FetchFailure:
     elapsed_s: float = 0.0  # until it was given up
 
 
+class RequestKind(StrEnum):
+    """Say what a request was made for."""
+
+    FEED = "feed"
+    PAGE = "page"
+    ROBOTS = "robots"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Hold what the ledger of a host keeps of one request. Times are those of time.monotonic()."""
+
+    host: str
+    kind: RequestKind
+    began: float
+    ended: float
+    status: int | None  # None: no whole answer came
+    bytes: int  # of the answer's body
+    is_conditional: bool
+    pause_s: float | None  # a 429's or 503's Retry-After
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivePosition:
     """Point at one WARC record: the file's name in the archive folder, where it starts, how long it is."""

@@ -96,13 +96,7 @@ class Services:
 
     def http_options(self) -> "HttpOptions":
         """Say how requests are made."""
-        from pipeline.fetching.http import HttpOptions, user_agent
-
-        return HttpOptions(
-            user_agent=user_agent(self.settings.user_agent_url),
-            allowed=self.settings.allow_addresses,
-            proxy=self.settings.proxy or None,
-        )
+        return http_options(self.settings)
 
     def close(self) -> None:
         """Close what was opened."""
@@ -110,6 +104,17 @@ class Services:
             if part in self.__dict__:
                 getattr(self, part).close()
         self.store.close()
+
+
+def http_options(settings: Settings) -> "HttpOptions":
+    """Say how requests are made."""
+    from pipeline.fetching.http import HttpOptions, user_agent
+
+    return HttpOptions(
+        user_agent=user_agent(settings.user_agent_url),
+        allowed=settings.allow_addresses,
+        proxy=settings.proxy or None,
+    )
 
 
 def open_services(settings: Settings) -> Services:

@@ -55,18 +55,14 @@ async def _find_all(
     from pipeline.cli.finding import find_feeds
     from pipeline.cli.turns import Turns
     from pipeline.feeds.child import FeedParser
-    from pipeline.fetching.http import HttpOptions, open_http, user_agent
+    from pipeline.fetching.http import open_http
+    from pipeline.services import http_options
 
-    options = HttpOptions(
-        user_agent=user_agent(settings.user_agent_url),
-        allowed=settings.allow_addresses,
-        proxy=settings.proxy or None,
-    )
     with ExitStack() as stack:
         # Where there is a store, workers may be asking the same hosts.
         store = None if is_store_absent(settings) else stack.enter_context(made_store(settings))
         parser = stack.enter_context(FeedParser())
-        async with open_http(options) as http:
+        async with open_http(http_options(settings)) as http:
             turns = Turns(http, store, settings.host_delay)
             return [await find_feeds(turns, parser, url, best_only=best_only) for url in urls]
 

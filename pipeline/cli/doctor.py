@@ -1,5 +1,6 @@
 """`wireroom doctor`: what is installed, reachable and writable, and what to do about what is not."""
 
+import asyncio
 import importlib.util
 import platform
 import shutil
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.opening import existing_store, is_store_absent, settings
 from pipeline.cli.options import Json
-from pipeline.cli.printing import as_json, columns, json_line, show
+from pipeline.cli.printing import as_json, columns, json_line, one_line, show
 from pipeline.errors import IndexAbsentError, SettingsError, WireroomError
 
 if TYPE_CHECKING:
@@ -43,8 +44,40 @@ class Finding:
     do: str = ""
 
 
-def doctor(json: Json = False) -> None:
-    """Look at what is installed, reachable and writable."""
+def doctor(
+    url: Annotated[str, typer.Argument(help="A feed or a site to look at, instead of this machine.")] = "",
+    json: Json = False,
+) -> None:
+    """Look at what is installed, reachable and writable; or at a feed, from its address to a text."""
+    findings = asyncio.run(_tell_of_feed(url, json=json)) if url else _tell_of_machine(json=json)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+async def _tell_of_feed(url: str, *, json: bool) -> list[Finding]:
+    from pipeline.cli.diagnosis import examine_feed
+
+    told: list[Finding] = []
+    async for finding in examine_feed(settings(), url):
+        told.append(finding)
+        _tell(finding, json=json)
+    return told
+
+
+def _tell(finding: Finding, *, json: bool) -> None:
+    """Tell a finding as soon as it is there: the next one may be a pause away."""
+    from rich.text import Text
+
+    if json:
+        json_line(as_json(finding))
+        return
+    sign = Text("✓", "green") if finding.ok else Text("✗", "bold red")
+    show(Text.assemble(sign, f" {finding.name:<9}  {one_line(finding.text)}"))
+    if not finding.ok:
+        show(Text.assemble(("  → ", "cyan"), one_line(finding.do)))
+
+
+def _tell_of_machine(*, json: bool) -> list[Finding]:
     from rich.text import Text
 
     findings = list(examine())
@@ -56,8 +89,7 @@ def doctor(json: Json = False) -> None:
         for each in findings:
             if not each.ok:
                 show(Text.assemble(("→ ", "cyan"), f"{each.name}: {each.do}"))
-    if not all(finding.ok for finding in findings):
-        raise typer.Exit(1)
+    return findings
 
 
 def examine() -> Iterator[Finding]:

@@ -10,9 +10,12 @@ from pipeline.cli import (
     asking,
     changing,
     config,
+    coverage,
     demo,
     doctor,
     feeds,
+    health,
+    hosts,
     importing,
     kibana,
     quarantine,
@@ -37,6 +40,8 @@ def make_app() -> typer.Typer:
     app.command("show")(articles.show_articles)
     app.command("trace")(articles.trace_articles)
     app.command("status")(status.status)
+    app.command("coverage")(coverage.coverage)
+    app.command("hosts")(hosts.hosts)
     app.add_typer(_feeds(), name="feeds")
     app.add_typer(_quarantine(), name="quarantine")
     app.add_typer(_reindex(), name="reindex")
@@ -70,6 +75,7 @@ def _feeds() -> typer.Typer:
     group = _group("List, add, change, pause and remove feeds.")
     group.command("list")(feeds.list_feeds)
     group.command("show")(feeds.show_feeds)
+    group.command("health")(health.feeds_health)
     group.command("set")(changing.set_feeds)
     group.command("poll")(asking.poll_feeds)
     group.command("moves")(asking.show_moves)

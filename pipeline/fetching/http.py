@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.connector import Connection
 from yarl import URL
 
+from pipeline.fetching.classify import retry_after
 from pipeline.fetching.guard import (
     AddressRefused,
     GuardedResolver,
@@ -25,7 +26,8 @@ from pipeline.fetching.guard import (
     proxy_socket,
     url_refusal,
 )
-from pipeline.model import Exchange, FetchFailure, header
+from pipeline.identity import host_of, url_key
+from pipeline.model import Exchange, FetchFailure, Request, RequestKind, header
 from pipeline.outcomes import FetchSlug
 
 BODY_LIMIT = 10 * 1024 * 1024  # bytes after decompression; the largest of 181 real pages has 1.5 MB
@@ -39,6 +41,9 @@ _HEADER_LINE_LIMIT = 32 * 1024  # bytes; news sites send Content-Security-Policy
 _HEADERS_LIMIT = 256  # header fields in one answer
 _DETAIL_LIMIT = 200  # characters of an error's text that a person is shown
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
+_PAUSING = frozenset({429, 503})  # their Retry-After is for all that we ask of the host
+_NOT_SENT = frozenset({FetchSlug.REFUSED_ADDRESS, FetchSlug.DNS})
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization"})
 
 
@@ -61,15 +66,35 @@ class Http:
         self._session = session
         self._options = options
         self._resolver = resolver
+        self.asked: list[Request] = []  # what was asked of servers, in the order of the answers
+
+    def apart(self) -> "Http":
+        """Give the same session with a list of requests of its own."""
+        return Http(self._session, self._options, self._resolver)
 
     async def get(
-        self, url: str, *, headers: Sequence[tuple[str, str]] = (), limit: int = BODY_LIMIT
+        self,
+        url: str,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        limit: int = BODY_LIMIT,
+        kind: RequestKind = RequestKind.PAGE,
     ) -> Exchange | FetchFailure:
         """Request a URL and read its whole answer, redirects included as answers.
 
         `limit` bounds the body, in bytes after decompression. Userinfo and fragment of the URL are not sent.
         Raises nothing but cancellation.
         """
+        began, answer = time.monotonic(), None
+        try:
+            answer = await self._get(url, headers, limit)
+            return answer
+        finally:  # cancelled, too: it was sent
+            unsent = isinstance(answer, FetchFailure) and answer.slug in _NOT_SENT
+            if url_key(url) and not unsent:
+                self.asked.append(_request(url, kind, headers, began, answer))
+
+    async def _get(self, url: str, headers: Sequence[tuple[str, str]], limit: int) -> Exchange | FetchFailure:
         why = url_refusal(url)
         if why:
             return FetchFailure(url=url, slug=FetchSlug.REFUSED_ADDRESS, detail=why)
@@ -156,6 +181,26 @@ def next_hop(exchange: Exchange) -> str | None:
     except ValueError:
         return None
     return None if url_refusal(target) else target
+
+
+def _request(
+    url: str,
+    kind: RequestKind,
+    headers: Sequence[tuple[str, str]],
+    began: float,
+    answer: Exchange | FetchFailure | None,
+) -> Request:
+    exchange = answer if isinstance(answer, Exchange) else None
+    return Request(
+        host=host_of(url),
+        kind=kind,
+        began=began,
+        ended=time.monotonic(),
+        status=exchange.status if exchange else None,
+        bytes=len(exchange.body) if exchange else 0,
+        is_conditional=any(name.lower() in _CONDITIONS for name, _ in headers),
+        pause_s=retry_after(exchange) if exchange and exchange.status in _PAUSING else None,
+    )
 
 
 class _Response(aiohttp.ClientResponse):

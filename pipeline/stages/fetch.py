@@ -18,7 +18,7 @@ from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay, host_pause
 from pipeline.fetching.robots import Robots, read_robots
 from pipeline.identity import host_of
-from pipeline.model import ArchivePosition, Exchange, FetchFailure, Stage, header
+from pipeline.model import ArchivePosition, Exchange, FetchFailure, Request, Stage, header
 from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.services import Services
 from pipeline.settings import masked
@@ -38,6 +38,7 @@ from pipeline.store.fetched import (
     record_turn,
 )
 from pipeline.store.leases import blame, new_owner, release, release_host
+from pipeline.store.politeness import count_requests
 
 HOSTS_AT_ONCE = 32
 """Connections of one worker; each may hold a page of 10 MiB, so memory stays below some 300 MiB at worst."""
@@ -105,11 +106,11 @@ def pages_a_turn(delay_s: float) -> int:
 
 async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTurn) -> None:
     fetched: list[_Fetched] = []
-    recorded, put_off_s = False, 0.0
+    recorded, put_off_s, http = False, 0.0, http.apart()
     try:
         rules = await _rules(services, http, turn)
         await _fetch_pages(services, shift, http, turn, rules, fetched)
-        await asyncio.to_thread(_end_turn, services, turn, fetched, rules)
+        await asyncio.to_thread(_end_turn, services, turn, fetched, rules, http.asked)
         recorded = True
     except (ArchiveError, OSError, SQLAlchemyError):
         log.exception("turn failed host=%s", turn.host)
@@ -120,6 +121,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
         # Cancelled, or a fault of ours: what is archived stays so, and the rows are done again.
         if not recorded:
             release_host(services.store, turn.host, turn.owner, delay_s=services.settings.host_delay)
+            count_requests(services.store, http.asked)
         release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)
     shift.ring(Stage.ENRICH)
 
@@ -159,7 +161,13 @@ def _blame(services: Services, claim: ArticleClaim, error: Exception) -> None:
     blame(services.store, claim, Stage.FETCH, detail=f"{type(error).__name__}: {error}")
 
 
-def _end_turn(services: Services, turn: HostTurn, fetched: Sequence[_Fetched], rules: _Rules) -> None:
+def _end_turn(
+    services: Services,
+    turn: HostTurn,
+    fetched: Sequence[_Fetched],
+    rules: _Rules,
+    requests: Sequence[Request],
+) -> None:
     rests = [rules.delay_s, rules.pause_s]
     rests += [each.pause_s for each in fetched] + [each.delay_s for each in fetched[-1:]]
     record_turn(
@@ -168,6 +176,7 @@ def _end_turn(services: Services, turn: HostTurn, fetched: Sequence[_Fetched], r
         [each.result for each in fetched],
         delay_s=max(rests),
         robots=rules.answer,
+        asked=requests,
     )
 
 

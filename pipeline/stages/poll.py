@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.feeds.headers import headers_for, without
@@ -10,7 +11,7 @@ from pipeline.feeds.moves import PERMANENT
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay
-from pipeline.model import Exchange, FetchFailure, Stage
+from pipeline.model import Exchange, FetchFailure, Request, RequestKind, Stage
 from pipeline.outcomes import FetchSlug
 from pipeline.services import Services
 from pipeline.stages.judging import Answer, body_hash, judge
@@ -19,6 +20,8 @@ from pipeline.store.claimed import FeedClaim
 from pipeline.store.claims import claim_feeds
 from pipeline.store.found import Known, PollCounts, known_articles
 from pipeline.store.leases import blame_feed, new_owner, postpone_feed, release_feed
+from pipeline.store.ledger import count_crashed_poll
+from pipeline.store.politeness import count_requests
 from pipeline.store.polled import record_hop, record_poll
 
 FEEDS_AT_ONCE = 16
@@ -55,7 +58,7 @@ async def _poll(services: Services, shift: Shift) -> bool:
 
 
 async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
-    settled = False
+    settled, http = False, http.apart()
     try:
         opens = _opens(claim)
         if opens is None:
@@ -66,11 +69,12 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
     except Exception as error:  # nobody foresaw it: other feeds go on, and this one's host is left alone
         log.exception("poll failed url=%s", claim.url)
         detail = f"{type(error).__name__}: {error}"
-        await asyncio.to_thread(_put_off, services, claim, detail)
+        await asyncio.to_thread(_put_off, services, claim, detail, http.asked)
         settled = True
     finally:
         if not settled:  # cancelled: the feed is due still
             release_feed(services.store, claim, delay_s=services.settings.host_delay)
+            count_requests(services.store, http.asked)
 
 
 def _opens(claim: FeedClaim) -> float | None:
@@ -79,28 +83,35 @@ def _opens(claim: FeedClaim) -> float | None:
     return None if claim.forced or claim.next_url or opens == claim.claimed_at else opens
 
 
-def _put_off(services: Services, claim: FeedClaim, detail: str) -> None:
+def _put_off(services: Services, claim: FeedClaim, detail: str, asked: Sequence[Request]) -> None:
     wait_s = FAULT_WAIT_S * (1.0 + claim.failures)
     blame_feed(services.store, claim, detail=detail, wait_s=min(wait_s, services.settings.poll_max))
+    count_crashed_poll(services.store, claim, asked)
 
 
 async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
     """Ask once, and write down what came of it; a redirect is followed in a turn of its own."""
     url = claim.next_url or claim.url
     secrets = headers_for(url, claim.headers, host=claim.headers_host)
-    exchange = await http.get(url, headers=(*_request_headers(claim), *secrets))
+    exchange = await http.get(url, headers=(*_request_headers(claim), *secrets), kind=RequestKind.FEED)
     if isinstance(exchange, Exchange):
         exchange = without(exchange, secrets)
     target = None if isinstance(exchange, FetchFailure) else next_hop(exchange)
     if target is None or claim.hops >= HOPS:
-        counts = await asyncio.to_thread(_settle, services, claim, exchange, target)
+        counts = await asyncio.to_thread(_settle, services, claim, exchange, target, http.asked)
         if counts is not None and counts != PollCounts():
             shift.ring(Stage.FETCH)
     elif not isinstance(exchange, FetchFailure):
         temporary = exchange.status not in PERMANENT
         delay_s = _host_delay(services, claim, exchange)
         await asyncio.to_thread(
-            record_hop, services.store, claim, to=target, temporary=temporary, host_delay_s=delay_s
+            record_hop,
+            services.store,
+            claim,
+            to=target,
+            temporary=temporary,
+            host_delay_s=delay_s,
+            asked=http.asked,
         )
         shift.ring(Stage.POLL)
 
@@ -115,7 +126,11 @@ def _request_headers(claim: FeedClaim) -> tuple[tuple[str, str], ...]:
 
 
 def _settle(
-    services: Services, claim: FeedClaim, exchange: Exchange | FetchFailure, target: str | None
+    services: Services,
+    claim: FeedClaim,
+    exchange: Exchange | FetchFailure,
+    target: str | None,
+    asked: Sequence[Request],
 ) -> PollCounts | None:
     """Read an answer and end the poll with it."""
     if target is not None:
@@ -128,13 +143,13 @@ def _settle(
         child = answer.parsed.next_url if answer.parsed else None
         if child is not None and claim.hops < HOPS:  # an index of sitemaps: its news are there
             delay_s = _host_delay(services, claim, exchange)
-            record_hop(services.store, claim, to=child, temporary=True, host_delay_s=delay_s)
+            record_hop(services.store, claim, to=child, temporary=True, host_delay_s=delay_s, asked=asked)
             return None
     keyed = list(answer.keyed)
     known = known_articles(services.store, keyed) if keyed else Known(frozenset(), claim.claimed_at)
     polled = judge(services.settings, claim, answer, known)
     delay_s = _host_delay(services, claim, exchange)
-    return record_poll(services.store, claim, polled, host_delay_s=delay_s)
+    return record_poll(services.store, claim, polled, host_delay_s=delay_s, asked=asked)
 
 
 def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> Answer:

@@ -9,7 +9,7 @@ from pipeline.fetching.classify import retry_after
 from pipeline.fetching.http import Http, next_hop
 from pipeline.fetching.pacing import OVERLOADED, host_delay
 from pipeline.identity import host_of
-from pipeline.model import Exchange, FetchFailure
+from pipeline.model import Exchange, FetchFailure, RequestKind
 from pipeline.outcomes import FetchSlug
 from pipeline.services import Services
 from pipeline.store.claimed import HostTurn
@@ -78,14 +78,16 @@ async def _ask_in_turn(
     if host == turn.host:
         if hop:
             await asyncio.sleep(chosen_s)
-        return await http.get(url, limit=LIMIT) if time.monotonic() < ends_at else None
+        return (
+            await http.get(url, limit=LIMIT, kind=RequestKind.ROBOTS) if time.monotonic() < ends_at else None
+        )
     while not await asyncio.to_thread(claim_host, services.store, host, owner=turn.owner):
         if time.monotonic() >= ends_at:
             return None
         await asyncio.sleep(TURN_CHECK_S)
     delay_s = chosen_s
     try:
-        answer = await http.get(url, limit=LIMIT)
+        answer = await http.get(url, limit=LIMIT, kind=RequestKind.ROBOTS)
         delay_s = host_delay(chosen_s, crawl_delay_s=None, elapsed_s=answer.elapsed_s)
         return answer
     finally:

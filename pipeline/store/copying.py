@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import WireroomError
+from pipeline.store.ledger_tables import LEDGER
 from pipeline.store.migrations import migrate
 from pipeline.store.store import Store
 from pipeline.store.tables import (
@@ -66,7 +67,8 @@ class TableProof:
 
 def copied_tables() -> tuple[Table, ...]:
     """List the tables that are copied, each after those that it refers to."""
-    return tuple(table for table in metadata.sorted_tables if table not in LEFT_OUT)
+    others = (table for table in metadata.sorted_tables if table not in (*LEFT_OUT, *LEDGER))
+    return (*others, *LEDGER)
 
 
 def copy_store(

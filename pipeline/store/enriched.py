@@ -128,6 +128,7 @@ def record_document(
         "revision": document.revision,
         "sha256": digest,
         "document": packed,
+        "text_length": len(document.text),
         "extractor": document.stamps.extractor,
         "model": document.stamps.model,
         "rules": document.stamps.rules,

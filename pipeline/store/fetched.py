@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Connection, case, func, insert, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from pipeline.model import ArchivePosition, Stage, State
+from pipeline.model import ArchivePosition, Request, Stage, State
 from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.events import Happening, record
 from pipeline.store.leases import finish, lock_articles
+from pipeline.store.politeness import record_requests
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import articles, hosts, pages
 
@@ -86,8 +87,10 @@ def record_turn(
     *,
     delay_s: float,
     robots: RobotsAnswer | None,
+    asked: Sequence[Request] = (),
 ) -> int:
-    """Write a turn's results and free its articles and the host; return how many were still ours."""
+    """Write a turn's results and free its articles and the host; return how many were still ours. `asked` are
+    the requests that it took."""
     moves = {result.host for result in results if isinstance(result, Moved)}
     with store.write() as connection:
         insert_new(
@@ -100,6 +103,7 @@ def record_turn(
         mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
         connection.execute(update(hosts).where(*mine).values(**values))
         record(connection, store, [_event(result) for result in ours])
+        record_requests(connection, store, asked, delay_s=delay_s, host=turn.host)
     return len(ours)
 
 

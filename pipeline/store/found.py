@@ -63,7 +63,7 @@ def record_entries(
     ordered = sorted(found, key=lambda each: each.article_id)
     owners = _owners(connection, [each.url_key for each in ordered])
     fresh = [each for each in ordered if each.url_key not in owners]
-    fresh_ids = _insert_articles(connection, fresh, at)
+    fresh_ids = _insert_articles(connection, claim, fresh, at)
     owners |= {each.url_key: each.article_id for each in fresh}
     seen = _sightings(connection, claim.id, set(owners.values()))
     removed = _removed(connection, sorted(owners.values()))
@@ -85,11 +85,14 @@ def record_entries(
     return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(changed))
 
 
-def _insert_articles(connection: Connection, fresh: Sequence[FoundEntry], at: float) -> frozenset[str]:
+def _insert_articles(
+    connection: Connection, claim: FeedClaim, fresh: Sequence[FoundEntry], at: float
+) -> frozenset[str]:
     """Insert articles and return the ids of those that no other poll inserted meanwhile."""
     month = strftime("%Y-%m", gmtime(at))
     insert_new(connection, hosts, [{"host": host} for host in sorted({each.host for each in fresh})])
-    inserted = insert_missing(connection, articles.c.id, [_article(each, at, month) for each in fresh])
+    rows = [{**_article(each, at, month), "found_by": claim.id} for each in fresh]
+    inserted = insert_missing(connection, articles.c.id, rows)
     insert_new(
         connection,
         urls,

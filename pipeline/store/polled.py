@@ -4,19 +4,23 @@ Validators (ETag, Last-Modified, body hash) are those of one answer, together. T
 articles they vouch for, never before them: a crash in between must make the feed be read again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, case, update
+from sqlalchemy import Connection, Text, bindparam, case, select, update
 
 from pipeline.feeds.moves import STAYING, Moving, has_moved
 from pipeline.identity import host_of
-from pipeline.model import FeedState, Stage
+from pipeline.model import FeedState, Request, Stage
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
+from pipeline.store.frame import Change, log_changes
 from pipeline.store.leases import at_home
+from pipeline.store.ledger import read_before, record_polled
 from pipeline.store.moves import move
+from pipeline.store.politeness import record_requests
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import feeds, hosts
 
@@ -79,10 +83,14 @@ class Polled:
     found: tuple[FoundEntry, ...] = ()
 
 
-def record_poll(store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s: float) -> PollCounts | None:
-    """Write a poll's outcome and free the feed and its host; None when the lease was no longer ours."""
+def record_poll(
+    store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s: float, asked: Sequence[Request] = ()
+) -> PollCounts | None:
+    """Write a poll's outcome and free the feed and its host; None when the lease was no longer ours. `asked`
+    are the requests that it took."""
     with store.write() as connection:
         at = store.read_clock(connection)
+        before = read_before(connection, claim)
         if not _end_poll(connection, claim, _feed_values(polled, at)):
             return None
         counts = PollCounts()
@@ -93,10 +101,24 @@ def record_poll(store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s:
             connection.execute(update(feeds).where(feeds.c.id == claim.id).values(moved))
         _free_host(connection, claim, at + max(host_delay_s, polled.host_pause_s))
         record(connection, store, [_poll_event(claim, polled, counts)])
+        if polled.state is FeedState.GONE:
+            gone = select(feeds).where(feeds.c.id == claim.id, feeds.c.state == FeedState.GONE)
+            log_changes(connection, store, Change.GONE, connection.execute(gone).all())
+        record_polled(
+            connection, store, claim, polled, counts, asked, before=before, host_delay_s=host_delay_s
+        )
     return counts
 
 
-def record_hop(store: Store, claim: FeedClaim, *, to: str, temporary: bool, host_delay_s: float) -> None:
+def record_hop(
+    store: Store,
+    claim: FeedClaim,
+    *,
+    to: str,
+    temporary: bool,
+    host_delay_s: float,
+    asked: Sequence[Request] = (),
+) -> None:
     """Leave a redirect to the turn of the host that it leads to."""
     with store.write() as connection:
         at = store.read_clock(connection)
@@ -111,6 +133,7 @@ def record_hop(store: Store, claim: FeedClaim, *, to: str, temporary: bool, host
         }
         if _end_poll(connection, claim, values):
             _free_host(connection, claim, at + host_delay_s)
+            record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
 
 
 def _end_poll(connection: Connection, claim: FeedClaim, values: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Engine,
     Select,
     Table,
+    case,
     cast,
     create_engine,
     event,
@@ -23,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
+
+Insert = postgresql.Insert | sqlite.Insert
 
 SQLITE_BUSY_MS = 30_000
 """SQLite's own back-off is unfair: with four writers one waits half a second now and then, never 30 s."""
@@ -132,5 +136,50 @@ def insert_missing(
     return frozenset(connection.execute(statement, list(rows)).scalars())
 
 
-def _insert(connection: Connection, table: Any) -> "postgresql.Insert | sqlite.Insert":
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+def insert_adding(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, least: Sequence[str] = ()
+) -> None:
+    """Insert rows of counters; where one is there each counter grows, and of `least` the smaller stays.
+
+    All rows name the same columns. Give them in the order of their keys, as all that do so must.
+    """
+    if rows:
+        adding = _adding(connection.dialect.name, table, tuple(rows[0]), tuple(least))
+        connection.execute(adding, list(rows))
+
+
+def insert_over(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows, or write their values over those that are there. Order and columns as `insert_adding`."""
+    if rows:
+        connection.execute(_over(connection.dialect.name, table, tuple(rows[0])), list(rows))
+
+
+# Made once: to build one of these costs more than to run it.
+@cache
+def _adding(dialect: str, table: Table, names: tuple[str, ...], least: tuple[str, ...]) -> Insert:
+    keys = [column.name for column in table.primary_key]
+    statement = _inserting(dialect, table)
+    grown = {name: table.c[name] + statement.excluded[name] for name in names if name not in (*keys, *least)}
+    kept = {name: _smaller(table.c[name], statement.excluded[name]) for name in least}
+    return statement.on_conflict_do_update(index_elements=keys, set_={**grown, **kept})
+
+
+@cache
+def _over(dialect: str, table: Table, names: tuple[str, ...]) -> Insert:
+    keys = [column.name for column in table.primary_key]
+    statement = _inserting(dialect, table)
+    written = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=written)
+
+
+def _smaller(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+    # min() and least() treat NULL differently on the two databases.
+    return case((other < one, other), else_=func.coalesce(one, other))
+
+
+def _insert(connection: Connection, table: Any) -> Insert:
+    return _inserting(connection.dialect.name, table)
+
+
+def _inserting(dialect: str, table: Any) -> Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)

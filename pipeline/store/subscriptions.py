@@ -1,6 +1,6 @@
 """Feeds as people manage them: add, list, change, pause, remove. Their articles are never touched here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from pipeline.feeds.hints import opening, unpacked
 from pipeline.identity import host_of, url_key
 from pipeline.model import FeedState
 from pipeline.store.events import Happening, record
+from pipeline.store.frame import Change, log_changes, next_feed_id
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import feeds, hosts, sightings
 
@@ -25,6 +26,8 @@ MANY = 500
 """Keys in one IN list."""
 
 Key = TypeVar("Key", str, int)
+
+STATE_CHANGES = {FeedState.ACTIVE: Change.RESUMED, FeedState.PAUSED: Change.PAUSED}
 
 FREQUENCY_WEEKS = 4
 WEEK_S = 7 * 86_400.0
@@ -106,7 +109,10 @@ def add_feeds(store: Store, wanted: Sequence[NewFeed], *, interval_s: float) -> 
         at = store.read_clock(connection)
         insert_new(connection, hosts, [{"host": host_of(feed.url)} for feed in fresh.values()])
         rows = [_row(feed, at, interval_s, place) for place, feed in enumerate(fresh.values())]
+        if connection.dialect.name == "sqlite":  # PostgreSQL gives no number twice
+            rows = [{**row, "id": number} for number, row in enumerate(rows, next_feed_id(connection))]
         insert_new(connection, feeds, rows)
+        log_changes(connection, store, Change.ADDED, _rows_of(connection, fresh.values()))
     return tuple(feed.url for feed in fresh.values())
 
 
@@ -132,6 +138,7 @@ def change_feeds(store: Store, urls: Sequence[str], change: FeedChange) -> tuple
         for row in rows:
             mine = feeds.c.id == row.id
             connection.execute(update(feeds).where(mine).values(_changed(row, change)))
+        _log_tags(connection, store, rows)
     return tuple(row.url for row in rows)
 
 
@@ -156,7 +163,9 @@ def poll_feeds(store: Store, urls: Sequence[str], *, force: bool = False) -> tup
                 )
         due = [DueFeed(url=row.url, at=at if force else _lets_ask(row, at), now=at) for row in rows]
         for row, feed in zip(rows, due, strict=True):
-            values = {"next_poll_at": feed.at, "forced": force}
+            # One that is late already stays so: how long it was not asked is told by `wireroom coverage`.
+            is_late = row.next_poll_at < at and feed.at == at
+            values = {"next_poll_at": row.next_poll_at if is_late else feed.at, "forced": force}
             connection.execute(update(feeds).where(feeds.c.id == row.id).values(values))
     return tuple(due)
 
@@ -188,6 +197,7 @@ def remove_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
         rows = _require(connection, urls)
         connection.execute(delete(feeds).where(feeds.c.id.in_([row.id for row in rows])))
         record(connection, store, [_happening(row, "removed") for row in rows])
+        log_changes(connection, store, Change.REMOVED, rows)
     return tuple(row.url for row in rows)
 
 
@@ -210,6 +220,10 @@ def _by_key(connection: Connection, urls: Sequence[str]) -> dict[str, Row[Any]]:
         for row in connection.execute(select(feeds).where(feeds.c.url.in_(portion))):
             found[_key(row.url)] = row
     return found
+
+
+def _rows_of(connection: Connection, wanted: Iterable[NewFeed]) -> list[Row[Any]]:
+    return list(_by_key(connection, [feed.url for feed in wanted]).values())
 
 
 def _require(connection: Connection, urls: Sequence[str]) -> list[Row[Any]]:
@@ -255,6 +269,12 @@ def _changed(row: Row[Any], change: FeedChange) -> dict[str, Any]:
     return values
 
 
+def _log_tags(connection: Connection, store: Store, before: Sequence[Row[Any]]) -> None:
+    tags = {row.id: row.tags for row in before}
+    now = connection.execute(select(feeds).where(feeds.c.id.in_(tags)).order_by(feeds.c.id)).all()
+    log_changes(connection, store, Change.TAGGED, [row for row in now if row.tags != tags[row.id]])
+
+
 def _set_state(
     store: Store, urls: Sequence[str], state: FeedState, values: Mapping[str, Any]
 ) -> tuple[str, ...]:
@@ -264,6 +284,7 @@ def _set_state(
         ids = [row.id for row in rows]
         connection.execute(update(feeds).where(feeds.c.id.in_(ids)).values({**since, **values}))
         record(connection, store, [_happening(row, state) for row in rows])
+        log_changes(connection, store, STATE_CHANGES[state], rows)
     return tuple(row.url for row in rows)
 
 

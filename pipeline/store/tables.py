@@ -143,6 +143,9 @@ articles = Table(
     Column("first_seen_at", Double, nullable=False),
     Column("month", Text, nullable=False),
     Column("indexed_at", Double),
+    # The feed that showed it first; NULL: found before this was written down, by a feed that nobody knows.
+    Column("found_by", Integer),
+    Index(None, "found_by", "first_seen_at"),
     Index(None, "stage", "attempts", "news_at"),
     Index(None, "host", "stage", "due_at"),
     Index(None, "state"),
@@ -202,6 +205,7 @@ documents = Table(
     Column("revision", Integer, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Column("text_length", Integer),  # characters; NULL: written before this was
     Column("extractor", Text, nullable=False),
     Column("model", Text),
     Column("rules", Integer, nullable=False),

@@ -20,6 +20,9 @@ REVISIONS = [
     for script in reversed(list(ScriptDirectory.from_config(alembic_config()).walk_revisions()))
 ]
 
+FEED_ROW = "INSERT INTO feeds (id, url, host, tags, state, added_at, state_since, next_poll_at, interval_s) "
+BEFORE_LEDGER = REVISIONS[REVISIONS.index("0008") - 1]
+
 # New unique indexes on old tables, and why the version before cannot run into them.
 HARMLESS = {
     "ix_generations_one_live": "0001 deletes all generations before it inserts one, in one transaction"
@@ -60,6 +63,31 @@ def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path) -> None:
     assert versions(kept) == ("0001", 1)
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert versions(tmp_path / "wireroom.db") == (REVISIONS[-1], 1)
+
+
+def test_the_ledger_begins_with_what_is_known_of_feeds_and_articles(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "wireroom.db", BEFORE_LEDGER)
+    article = "INSERT INTO articles (id, url, host, state, news_at, first_seen_at, month) "
+    sighting = "INSERT INTO sightings (feed_id, article_id, entry, entry_hash, feed_url, seen_at) "
+    with store.write() as connection:
+        for values in (
+            FEED_ROW + "VALUES (1, 'https://a.example/1', 'a', '[\"x\"]', 'active', 10, 10, 0, 9)",
+            FEED_ROW + "VALUES (2, 'https://a.example/2', 'a', '[]', 'paused', 20, 30, 0, 9)",
+            article + "VALUES ('a', 'https://a.example/a', 'a', 'indexed', 40, 40, '1970-01')",
+            article + "VALUES ('b', 'https://a.example/b', 'a', 'indexed', 40, 40, '1970-01')",
+            sighting + "VALUES (1, 'a', x'', '', '', 50)",
+            sighting + "VALUES (2, 'a', x'', '', '', 40)",
+        ):
+            connection.exec_driver_sql(values)
+    migrate(store)
+    with store.read() as connection:
+        changes = connection.execute(
+            text("SELECT at, feed_id, change, tags FROM feed_changes ORDER BY at")
+        ).all()
+        found_by = connection.execute(text("SELECT id, found_by FROM articles ORDER BY id")).all()
+    store.close()
+    assert changes == [(10, 1, "added", '["x"]'), (20, 2, "added", "[]"), (30, 2, "paused", "[]")]
+    assert found_by == [("a", 2), ("b", None)]
 
 
 def test_nothing_is_copied_where_nothing_is_migrated(tmp_path: Path) -> None:

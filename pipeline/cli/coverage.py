@@ -1,0 +1,127 @@
+"""`wireroom coverage`: by feed and day what was asked, what came of it, and what may have been missed."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.opening import existing_store, settings
+from pipeline.cli.options import Json
+from pipeline.cli.printing import as_json, columns, json_line, lasting, note, rfc3339, show
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from pipeline.store.coverage import Asked, Coverage, FeedDay
+    from pipeline.store.frame import FrameChange
+
+DEFAULT_SINCE = "6d"  # with today, a week
+
+HEADS = (
+    "day", "polled", "failed", "down", "gaps", "entries", "new", "indexed", "partial", "dropped",
+    "quarantined", "waiting", "feed",
+)  # fmt: skip
+
+
+def coverage(
+    since: Annotated[str, typer.Option(help="First day: 2026-01-31, 2026-01, 30d.")] = DEFAULT_SINCE,
+    until: Annotated[str, typer.Option(help="First day left out; by default tomorrow.")] = "",
+    tag: Annotated[list[str], typer.Option("--tag", help="Feeds with this tag; may be repeated.")] = [],  # noqa: B006
+    outlet: Annotated[list[str], typer.Option(help="Feeds of this domain; may be repeated.")] = [],  # noqa: B006
+    json: Json = False,
+) -> None:
+    """Tell by feed and day (UTC) what was asked, what came of it, what may have been missed."""
+    from pipeline.store.coverage import read_coverage, today
+
+    with existing_store(settings()) as store:
+        asked = _asked(since, until, today(store), tags=tag, outlets=outlet)
+        read = read_coverage(store, asked)
+    if json:
+        _print_json(read)
+    elif read.changes or read.days:
+        show(*_screen(read))
+    elif asked.is_everything:
+        note("no feed was watched then; `wireroom add URL` watches one")
+    else:
+        note("no feed has that tag or outlet; `wireroom feeds list` shows the tags")
+
+
+def _asked(since: str, until: str, today: int, *, tags: Sequence[str], outlets: Sequence[str]) -> "Asked":
+    from pipeline.store.coverage import Asked
+    from pipeline.store.days import DAY_S, day_of
+
+    now = time.time()
+    first_day = day_of(_moment("--since", since, now))
+    end_day = -day_of(-_moment("--until", until, now)) if until else max(today, int(now // DAY_S)) + 1
+    if end_day <= first_day:
+        raise UsageError("--until must be after --since; it is the first day left out")
+    domains = tuple(each.lower() for each in outlets)
+    return Asked(first_day=first_day, end_day=end_day, tags=tuple(tags), outlets=domains)
+
+
+def _moment(option: str, written: str, now: float) -> float:
+    from pipeline.search.dates import FORMS, read_period
+
+    period = read_period(written, now=now)
+    if period is None:
+        raise UsageError(f"{option} {written}: write {FORMS}")
+    return period.start
+
+
+def _print_json(read: "Coverage") -> None:
+    total = _total(read.days)
+    json_line(
+        {
+            "kind": "range",
+            "first_day": read.first_day,
+            "last_day": read.last_day,
+            "counted_since": read.counted_since,
+            "total": {name: value for name, value in as_json(total).items() if name not in ("day", "feed")},
+        }
+    )
+    for kind, records in (("day", read.days), ("change", read.changes), ("sitemap", read.sitemaps)):
+        for record in records:
+            shown = {name: value for name, value in as_json(record).items() if name != "feed_id"}
+            json_line({"kind": kind, **shown})
+
+
+def _total(days: "Iterable[FeedDay]") -> "FeedDay":
+    from pipeline.store.coverage import FeedDay
+
+    days = tuple(days)
+    counters = [field.name for field in fields(FeedDay) if field.name not in ("day", "feed")]
+    return FeedDay(
+        day="", feed=None, **{name: sum(getattr(each, name) for each in days) for name in counters}
+    )
+
+
+def _screen(read: "Coverage") -> "list[RenderableType]":
+    from rich.text import Text
+
+    rows = [_row(each.day, each, each.feed or "(found before this was counted)") for each in read.days]
+    last = [_row("all", _total(read.days), f"{read.first_day} to {read.last_day}, UTC")]
+    parts: list[RenderableType] = [columns([*rows, *last], HEADS)]
+    if read.counted_since is None or read.counted_since > read.first_day:
+        since = read.counted_since or "the next poll"
+        parts.append(f"polls, gaps and downtime are counted since {since}; articles since the first")
+    if read.sitemaps:
+        listed = [(each.day, each.listed, each.shown_by_feeds, each.sitemap) for each in read.sitemaps]
+        parts += ["", Text("against news sitemaps", style="bold")]
+        parts.append(columns(listed, ("day", "listed", "in feeds, too", "sitemap")))
+    return [*parts, "", Text("the frame", style="bold"), columns([_change(each) for each in read.changes])]
+
+
+def _row(day: str, counted: "FeedDay", name: str) -> tuple[str | int, ...]:
+    down = lasting(counted.down_s) if counted.down_s else "-"
+    gaps = f"{counted.gaps}" + (f" (+{counted.gaps_untold}?)" if counted.gaps_untold else "")
+    return (
+        day, counted.polls, counted.failed, down, gaps, counted.entries, counted.new, counted.indexed,
+        counted.partial, counted.dropped, counted.quarantined, counted.waiting, name,
+    )  # fmt: skip
+
+
+def _change(change: "FrameChange") -> tuple[str, str, str, str]:
+    return (rfc3339(change.at), change.change, change.feed, ", ".join(change.tags))

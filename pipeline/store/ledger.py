@@ -1,0 +1,176 @@
+"""The ledger of polls: each is counted, by feed and day, in the transaction that records what it brought."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Select, bindparam, select
+
+from pipeline.model import Request
+from pipeline.store.claimed import FeedClaim
+from pipeline.store.days import DAY_S, day_of, split_by_day
+from pipeline.store.found import FoundEntry, PollCounts
+from pipeline.store.ledger_tables import feed_days, feed_marks, nothing
+from pipeline.store.politeness import (
+    LONGEST_HINT_S,
+    NO_HINTS,
+    NOT_MODIFIED,
+    Hints,
+    record_requests,
+    was_kept,
+)
+from pipeline.store.store import Store, insert_adding, insert_over
+from pipeline.store.tables import feeds, hosts
+
+if TYPE_CHECKING:
+    from pipeline.store.polled import Polled
+
+LATE_S = 60.0
+"""A poll may begin so long after it was due and its host free: ticks and shifts take seconds. What is more
+counts as our own downtime, all of it."""
+
+OLDEST_DAYS = 400
+"""Days back to which downtime is written down, should a feed not have been asked for longer."""
+
+KEPT_KEYS = 256
+"""Of a document's keys, the smallest so many: two kilobytes a feed. Documents that overlap share small ones,
+too, as each of them chooses by the same order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """Hold what was known of a feed before its poll."""
+
+    due_at: float  # from then on it was to be polled, and its host might be asked
+    shown: bytes  # digests of the entries of its last document
+    entries: int  # of that document
+    hint_until: float | None
+
+
+def read_before(connection: Connection, claim: FeedClaim) -> Before:
+    """Read what a poll is compared with, before its results are written."""
+    found = connection.execute(_before(), {"feed_id": claim.id}).one()
+    return Before(
+        due_at=max(found.next_poll_at, found.next_request_at or 0.0),
+        shown=found.shown or b"",
+        entries=found.shown_entries or 0,
+        hint_until=found.hint_until,
+    )
+
+
+@cache
+def _before() -> Select[Any]:
+    marks = (feed_marks.c.shown, feed_marks.c.shown_entries, feed_marks.c.hint_until)
+    return (
+        select(feeds.c.next_poll_at, hosts.c.next_request_at, *marks)
+        .outerjoin_from(feeds, hosts, hosts.c.host == feeds.c.host)
+        .outerjoin(feed_marks, feed_marks.c.feed_id == feeds.c.id)
+        .where(feeds.c.id == bindparam("feed_id"))
+    )
+
+
+def record_polled(
+    connection: Connection,
+    store: Store,
+    claim: FeedClaim,
+    polled: "Polled",
+    counts: PollCounts,
+    asked: Sequence[Request],
+    *,
+    before: Before,
+    host_delay_s: float,
+) -> None:
+    """Count a poll and its requests: the last thing of its transaction, as `record_requests` is."""
+    at = store.read_clock(connection)
+    began = at - (time.monotonic() - asked[0].began) if asked else at
+    is_failed = polled.error is not None
+    row = nothing(feed_days) | {
+        "feed_id": claim.id,
+        "day": day_of(at),
+        "polls": 1,
+        "failed": int(is_failed),
+        "not_modified": int(polled.status == NOT_MODIFIED),
+        "unchanged": int(not is_failed and polled.entries is None and polled.status != NOT_MODIFIED),
+        "entries": counts.new + counts.sighted,
+        "edited": counts.edited,
+        "bytes": sum(request.bytes for request in asked),
+    }
+    row |= _gap(before, polled.found)
+    _add_days(connection, row, down_days(before.due_at, began))
+    insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
+    record_requests(
+        connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
+    )
+
+
+def count_crashed_poll(store: Store, claim: FeedClaim, asked: Sequence[Request]) -> None:
+    """Count a poll that Wireroom itself failed at, and its requests."""
+    with store.write() as connection:
+        row = {"feed_id": claim.id, "day": day_of(store.read_clock(connection)), "polls": 1, "failed": 1}
+        insert_adding(connection, feed_days, [nothing(feed_days) | row])
+        record_requests(connection, store, asked)
+
+
+def entry_keys(found: Sequence[FoundEntry]) -> frozenset[bytes]:
+    """Digest what entries go by, their links and their guids."""
+    links = (f"link {each.url_key}" for each in found)
+    guids = (f"guid {each.entry.guid}" for each in found if each.entry.guid)
+    return frozenset(_digest(key) for key in (*links, *guids))
+
+
+def _digest(key: str) -> bytes:
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _gap(before: Before, found: Sequence[FoundEntry]) -> dict[str, int]:
+    """Tell whether a document shares no entry with the one before it; the first one has none before it."""
+    if not found or not before.entries:
+        return {}
+    shown = {before.shown[start : start + 8] for start in range(0, len(before.shown), 8)}
+    if shown & entry_keys(found):
+        return {}
+    return {"gaps_untold" if 1 in (len(found), before.entries) else "gaps": 1}
+
+
+def _wish(polled: "Polled", asked: Sequence[Request], at: float) -> float | None:
+    """Tell until when the publisher wants no poll; a pause for the whole host is in the host's ledger."""
+    if not polled.asked_s or any(request.pause_s for request in asked):
+        return None
+    return at + min(polled.asked_s, LONGEST_HINT_S)
+
+
+def _next_marks(
+    claim: FeedClaim, before: Before, polled: "Polled", until: float | None
+) -> list[dict[str, Any]]:
+    """Give what the next poll is compared with; nothing, if it is what it was."""
+    shown, entries = before.shown, before.entries
+    if polled.found:
+        shown = b"".join(sorted(entry_keys(polled.found))[:KEPT_KEYS])
+        entries = len(polled.found)
+    if (shown, entries, until) == (before.shown, before.entries, before.hint_until):
+        return []
+    return [{"feed_id": claim.id, "shown": shown, "shown_entries": entries, "hint_until": until}]
+
+
+def _kept(before: Before, began: float) -> Hints:
+    if before.hint_until is None:
+        return NO_HINTS
+    return Hints(given=1, kept=int(was_kept(before.hint_until, began)))
+
+
+def down_days(due_at: float, began: float) -> list[tuple[int, float]]:
+    """Split into days how much later than it was due a poll began; a minute is no delay."""
+    if began - due_at < LATE_S:
+        return []
+    return list(split_by_day(max(due_at, began - OLDEST_DAYS * DAY_S), began))
+
+
+def _add_days(connection: Connection, row: dict[str, Any], down: Sequence[tuple[int, float]]) -> None:
+    rows = {row["day"]: row}
+    for day, seconds in down:
+        empty = nothing(feed_days) | {"feed_id": row["feed_id"], "day": day}
+        rows[day] = rows.get(day, empty) | {"down_s": seconds}
+    insert_adding(connection, feed_days, [rows[day] for day in sorted(rows)])

@@ -1,0 +1,169 @@
+"""`wireroom coverage`, `feeds health` and `hosts` on a real store."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.model import Request, RequestKind
+from pipeline.store.politeness import count_requests
+from pipeline.store.store import Store
+from pipeline.store.subscriptions import NewFeed, add_feeds
+from tests.cli.conftest import Wireroom
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, poll, publish
+
+LEDGER = "https://ledger.example/rss"
+COUNTERS = [
+    "polls", "failed", "not_modified", "unchanged", "gaps", "gaps_untold", "down_s", "entries", "edited",
+    "bytes", "new", "indexed", "partial", "dropped", "quarantined", "waiting",
+]  # fmt: skip
+
+
+@pytest.fixture
+def published(store: Store, home: Path) -> Store:
+    """Bring two articles all the way, one of them from its feed alone."""
+    publish(store, home)
+    return store
+
+
+def asked(host: str, **changed: object) -> Request:
+    now = time.monotonic()
+    facts = {
+        "host": host, "kind": RequestKind.FEED, "began": now - 1, "ended": now, "status": 200, "bytes": 900,
+        "is_conditional": False, "pause_s": None,
+    }  # fmt: skip
+    return Request(**{**facts, **changed})  # type: ignore[arg-type]
+
+
+def test_coverage_has_the_promised_shape(wireroom: Wireroom, published: Store) -> None:
+    begin, day, change = wireroom("coverage", "--json").lines
+    assert list(begin) == ["kind", "first_day", "last_day", "counted_since", "total"]
+    assert list(begin["total"]) == COUNTERS
+    assert list(day) == ["kind", "day", "feed", *COUNTERS]
+    assert list(change) == ["kind", "at", "feed", "change", "tags"]
+    assert (begin["kind"], day["kind"], change["kind"]) == ("range", "day", "change")
+    assert (day["polls"], day["new"], day["indexed"], day["partial"]) == (1, 2, 2, 1)
+    assert (change["change"], change["at"][-1]) == ("added", "Z")
+
+
+def test_coverage_adds_up_with_status(wireroom: Wireroom, published: Store) -> None:
+    poll(published, LEDGER, entry(BRIDGE), entry("https://ledger.example/own"))
+    begin, *_ = wireroom("coverage", "--since", "2020", "--json").lines
+    articles = wireroom("status", "--json").json["articles"]
+    total = begin["total"]
+    assert total["new"] == articles["total"] == 3
+    for state in ("indexed", "dropped", "quarantined"):
+        assert total[state] == articles[state]
+    assert total["waiting"] == articles["found"] + articles["fetched"] + articles["enriched"]
+
+
+def test_coverage_is_for_a_person_to_read_too(wireroom: Wireroom, published: Store) -> None:
+    ran = wireroom("coverage")
+    head, day, total, *_ = ran.out.splitlines()
+    assert head.split()[:3] == ["day", "polled", "failed"]
+    assert day.endswith(FEED)
+    assert total.startswith("all")
+    assert "the frame" in ran.out
+    assert ran.out.splitlines()[-1].split()[1:] == ["added", FEED]
+
+
+def test_coverage_of_some_feeds_leaves_out_the_others(wireroom: Wireroom, published: Store) -> None:
+    poll(published, LEDGER, entry("https://ledger.example/own"))
+    wireroom("feeds", "set", LEDGER, "--tag", "money")
+
+    def feeds(*options: str) -> set[str]:
+        return {line["feed"] for line in wireroom("coverage", "--json", *options).lines[1:]}
+
+    assert feeds("--tag", "money") == feeds("--outlet", "ledger.example") == {LEDGER}
+    assert feeds() == {FEED, LEDGER}
+    nobody = wireroom("coverage", "--tag", "nobody")
+    assert (nobody.code, nobody.out, nobody.err.count("\n")) == (0, "", 1)
+
+
+@pytest.mark.parametrize("options", [("--since", "soon"), ("--since", "2026-02", "--until", "2026-01")])
+def test_dates_that_mean_nothing_are_refused(
+    wireroom: Wireroom, published: Store, options: tuple[str, ...]
+) -> None:
+    ran = wireroom("coverage", *options)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+
+
+def test_the_day_of_until_is_left_out(wireroom: Wireroom, published: Store) -> None:
+    begin, *_ = wireroom("coverage", "--since", "2026-01-05", "--until", "2026-01-08", "--json").lines
+    assert (begin["first_day"], begin["last_day"]) == ("2026-01-05", "2026-01-07")
+
+
+def test_health_has_the_promised_shape(wireroom: Wireroom, published: Store) -> None:
+    told = wireroom("feeds", "health", "--json").json
+    assert list(told) == [
+        "url", "title", "tags", "state", "last_success_at", "next_poll_at", "why", "failures", "last_error",
+        "entries_per_week", "ailments", "newest_at", "silence_s", "longest_silence_s", "season",
+        "lag_found_s", "lag_indexed_s", "polls", "failed", "share_304", "bytes", "text_length",
+        "text_length_before", "shared_with",
+    ]  # fmt: skip
+    assert (told["url"], told["ailments"], told["polls"], told["share_304"]) == (FEED, [], 1, 0.0)
+    assert told["lag_indexed_s"] >= 0
+
+
+def test_health_says_what_ails_a_feed_and_chooses_by_it(wireroom: Wireroom, published: Store) -> None:
+    poll(published, LEDGER, error="http-503", status=503, entries=None, failures=2.0, why="backing off")
+    assert [line["url"] for line in wireroom("feeds", "health", "--failing", "--json").lines] == [LEDGER]
+    said = wireroom("feeds", "health").out
+    assert f"{LEDGER}: http-503; 2 failures in a row; backing off\n" in said
+    assert wireroom("feeds", "health", "--silent").err == "wireroom: no feed is like that\n"
+
+
+def test_hosts_have_the_promised_shape(wireroom: Wireroom, published: Store) -> None:
+    count_requests(published, [asked("courier.example:443", is_conditional=True, status=304)])
+    told = wireroom("hosts", "--json").json
+    assert list(told) == [
+        "host", "first_day", "last_day", "requests", "feed", "page", "robots", "conditional", "bytes",
+        "not_modified", "limited", "unavailable", "hints", "hints_kept", "shortest_gap_s", "delay_s",
+        "conditional_share", "spacing_kept",
+    ]  # fmt: skip
+    assert (told["host"], told["requests"], told["conditional_share"]) == ("courier.example:443", 1, 1.0)
+
+
+@pytest.mark.parametrize("name", ["courier.example", "COURIER.example:443", FEED])
+def test_one_host_is_told_day_by_day(wireroom: Wireroom, published: Store, name: str) -> None:
+    count_requests(published, [asked("courier.example:443"), asked("other.example:443")])
+    told = wireroom("hosts", name, "--json").json
+    assert (told["host"], [day["requests"] for day in told["days"]]) == ("courier.example:443", [1])
+    assert "1: 1 for feeds, 0 for pages, 0 for robots.txt" in wireroom("hosts", name).out
+
+
+def test_a_host_that_was_never_asked_is_said_to_be_so(wireroom: Wireroom, published: Store) -> None:
+    ran = wireroom("hosts", "nobody.example")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "wireroom: nobody.example was never asked; `wireroom hosts` lists those that were\n"
+
+
+@pytest.mark.parametrize("command", [("coverage",), ("feeds", "health"), ("hosts",)])
+def test_where_nothing_is_yet_one_line_says_what_to_do(wireroom: Wireroom, command: tuple[str, ...]) -> None:
+    ran = wireroom(*command)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert "wireroom add URL" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [(("coverage",), "wireroom add"), (("feeds", "health"), "wireroom add"), (("hosts",), "wireroom up")],
+)
+def test_an_empty_store_gets_one_line(
+    wireroom: Wireroom, store: Store, command: tuple[str, ...], said: str
+) -> None:
+    ran = wireroom(*command)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (0, "", 1)
+    assert said in ran.err
+
+
+def test_a_feed_that_was_never_polled_is_told_as_such(wireroom: Wireroom, store: Store) -> None:
+    add_feeds(store, [NewFeed(url=FEED)], interval_s=900)
+    assert "not polled yet" in wireroom("feeds", "health").out
+    assert wireroom("coverage").out.splitlines()[-1].endswith(f"added  {FEED}")
+
+
+def test_feeds_may_not_steer_a_terminal(wireroom: Wireroom, store: Store) -> None:
+    poll(store, FEED, entry(HARBOUR), error="http-503", status=503, entries=None, why="\x1b[2Jcleared")
+    for command in (("coverage",), ("feeds", "health"), ("feeds", "health", "--json")):
+        assert "\x1b" not in wireroom(*command).out

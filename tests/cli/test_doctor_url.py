@@ -1,0 +1,152 @@
+"""`wireroom doctor URL`: what is wrong with a feed, in plain words, and what mends it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.cli.judging import (
+    judge_dates,
+    judge_document,
+    judge_identity,
+    judge_page,
+    judge_request,
+    judge_robots,
+)
+from pipeline.demo.site import SampleWeb, open_sample_web
+from pipeline.feeds.parsing import FeedError
+from pipeline.fetching.robots import read_robots
+from pipeline.model import Entry, Exchange, FetchFailure, ParsedFeed
+from pipeline.outcomes import FeedSlug, FetchSlug
+from pipeline.store.store import Store
+from tests.cli.conftest import Wireroom
+from tests.cli.newsroom import BRIDGE, HARBOUR, entry
+
+STEPS = ["discovery", "watched", "fetch", "parse", "identity", "dates", "robots", "page", "text"]
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[SampleWeb]:
+    with open_sample_web(ports=()) as sample_web:
+        yield sample_web
+
+
+@pytest.fixture
+def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WIREROOM_ALLOW_ADDRESSES", "127.0.0.0/8")
+    monkeypatch.setenv("WIREROOM_HOST_DELAY", "0")
+
+
+def answer(status: int = 200, *headers: tuple[str, str], body: bytes = b"<p>") -> Exchange:
+    return Exchange(
+        url="https://courier.example/",
+        method="GET",
+        request_headers=(),
+        status=status,
+        reason="",
+        headers=headers,
+        body=body,
+        fetched_at=1_790_000_000.0,
+        remote_address=None,
+    )
+
+
+def parsed(*entries: Entry, **changed: object) -> ParsedFeed:
+    facts = {"title": "Courier", "site": None, "language": None, "entries_without_link": 0}
+    return ParsedFeed(entries=entries, **{**facts, **changed})  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("_loopback")
+def test_a_sound_feed_is_followed_from_its_address_to_a_text(wireroom: Wireroom, web: SampleWeb) -> None:
+    ran = wireroom("doctor", web.feeds[0], "--json")
+    assert [finding["name"] for finding in ran.lines] == STEPS
+    assert [finding["name"] for finding in ran.lines if not finding["ok"]] == []
+    assert ran.code == 0
+    assert "words from page" in ran.lines[-1]["text"]
+
+
+@pytest.mark.usefixtures("_loopback")
+def test_a_site_is_examined_by_its_feed(wireroom: Wireroom, web: SampleWeb) -> None:
+    outlet = web.outlets[0]
+    ran = wireroom("doctor", f"http://{outlet.host}/", "--json")
+    assert ran.lines[0]["text"].startswith(outlet.feeds[0])
+    assert [finding["name"] for finding in ran.lines] == STEPS
+
+
+@pytest.mark.usefixtures("_loopback")
+def test_a_paused_feed_is_said_to_be_so_with_the_command_that_resumes_it(
+    wireroom: Wireroom, web: SampleWeb, store: Store
+) -> None:
+    wireroom("add", web.feeds[0])
+    wireroom("feeds", "pause", web.feeds[0])
+    ran = wireroom("doctor", web.feeds[0])
+    assert ran.code == 1
+    assert f"it is paused\n  → wireroom feeds resume {web.feeds[0]}\n" in ran.out
+
+
+def test_a_private_address_names_the_setting_that_lets_it_through(wireroom: Wireroom, web: SampleWeb) -> None:
+    ran = wireroom("doctor", web.feeds[0], "--json")
+    assert (ran.code, ran.json["name"]) == (1, "discovery")
+    assert "WIREROOM_ALLOW_ADDRESSES" in ran.json["text"]
+
+
+def test_a_host_that_does_not_answer_names_what_to_look_at(
+    wireroom: Wireroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIREROOM_ALLOW_ADDRESSES", "127.0.0.0/8")
+    monkeypatch.setenv("WIREROOM_HOST_DELAY", "0")
+    finding = wireroom("doctor", "http://127.0.0.1:9/feed", "--json").json
+    assert (finding["name"], finding["ok"]) == ("discovery", False)
+    assert "WIREROOM_PROXY" in finding["do"]
+
+
+def test_what_is_no_address_gets_one_line(wireroom: Wireroom) -> None:
+    ran = wireroom("doctor", "not an address")
+    assert (ran.code, ran.out.splitlines()[0]) == (1, "✗ discovery  not an address is no http(s) URL")
+
+
+@pytest.mark.parametrize(
+    ("status", "mends"), [(404, "wireroom add"), (429, "--min-interval"), (403, "WIREROOM_USER_AGENT_URL")]
+)
+def test_a_status_that_is_no_answer_comes_with_what_mends_it(status: int, mends: str) -> None:
+    finding = judge_request(answer(status))
+    assert not finding.ok
+    assert mends in finding.do
+
+
+def test_a_host_without_an_address_is_not_the_publishers_fault_alone() -> None:
+    failed = FetchFailure(url="https://x.example/", slug=FetchSlug.DNS, detail="Name does not resolve")
+    assert judge_request(failed).text == "its host has no address (Name does not resolve)"
+
+
+def test_a_feed_without_validators_is_told_to_cost_more() -> None:
+    assert "without validators" in judge_request(answer()).text
+    assert "with ETag" in judge_request(answer(200, ("ETag", '"1"'))).text
+
+
+def test_what_is_no_feed_is_said_to_be_none() -> None:
+    assert judge_document(FeedError(FeedSlug.NOT_A_FEED, "a web page")).text == "a web page"
+    assert not judge_document(parsed()).ok
+    assert not judge_document(parsed(entry(BRIDGE), is_well_formed=False)).ok
+    assert judge_document(parsed(entry(BRIDGE))).text == "“Courier”, 1 entry"
+
+
+def test_entries_without_links_and_with_the_same_link_are_counted() -> None:
+    finding = judge_identity(parsed(entry(BRIDGE), entry(BRIDGE), entry(HARBOUR), entries_without_link=2))
+    assert finding.text == ("2 different links, 3 with ids; 2 without a usable link, 1 that repeat a link")
+    assert not finding.ok
+    assert "nobody can tell what was missed" in judge_identity(parsed(entry(BRIDGE))).text
+
+
+def test_dates_that_are_missing_or_in_the_future_are_told() -> None:
+    now = 1_790_000_000.0
+    assert judge_dates(parsed(entry(BRIDGE)), now=now).text == "no entry has a date"
+    future = parsed(entry(BRIDGE, published_at=now - 60), entry(HARBOUR, published_at=now + 86_400))
+    assert judge_dates(future, now=now).text.endswith("; 1 lie in the future")
+    assert judge_dates(parsed(entry(BRIDGE, published_at=now - 60)), now=now).ok
+
+
+def test_robots_and_walls_name_the_mark_that_articles_get() -> None:
+    robots = read_robots(b"User-agent: *\nDisallow: /", 200)
+    assert judge_robots(robots, BRIDGE).do.endswith("marked robots")
+    assert judge_robots(read_robots(b"", None), BRIDGE).do.startswith("try again later")
+    assert judge_page(answer(402)).do.endswith("marked blocked")

@@ -1,0 +1,227 @@
+"""The ledger of polls: what is counted by feed and day, what a gap is, what is our own downtime."""
+
+from dataclasses import replace
+
+from sqlalchemy import update
+
+from pipeline.model import FeedState
+from pipeline.store.claims import claim_feeds
+from pipeline.store.coverage import Asked, Coverage, FeedDay, read_coverage, today
+from pipeline.store.days import day_name, day_of, split_by_day
+from pipeline.store.frame import Change
+from pipeline.store.ledger import count_crashed_poll, down_days
+from pipeline.store.polled import record_poll
+from pipeline.store.status import read_counts
+from pipeline.store.store import Store
+from pipeline.store.subscriptions import (
+    FeedChange,
+    NewFeed,
+    add_feeds,
+    change_feeds,
+    list_feeds,
+    pause_feeds,
+    remove_feeds,
+    resume_feeds,
+)
+from pipeline.store.tables import feeds, hosts
+from tests.cli.newsroom import OWNER, entry, polled
+
+FEED, OTHER = "https://courier.example/feed.xml", "https://ledger.example/rss"
+A, B, C, D = (f"https://courier.example/{name}" for name in "abcd")
+DAY = 86_400.0
+
+
+def watch(store: Store, *urls: str) -> None:
+    add_feeds(store, [NewFeed(url=url) for url in urls], interval_s=900)
+
+
+def make_due(store: Store, url: str, *, late_s: float = 0.0) -> None:
+    with store.write() as connection:
+        connection.execute(update(feeds).values(next_poll_at=store.now() + 900))
+        connection.execute(update(feeds).where(feeds.c.url == url).values(next_poll_at=store.now() - late_s))
+        connection.execute(update(hosts).values(next_request_at=0))
+
+
+def poll(store: Store, url: str, *links: str, late_s: float = 0.0, **changed: object) -> None:
+    """Poll a feed that shows these links; late by so many seconds."""
+    make_due(store, url, late_s=late_s)
+    [claim] = claim_feeds(store, owner=OWNER, limit=1)
+    shown = polled(*(entry(link) for link in links), **changed)
+    assert record_poll(store, claim, shown, host_delay_s=0.0)
+
+
+def covered(store: Store, *, back_days: int = 0) -> Coverage:
+    end = today(store) + 1
+    return read_coverage(store, Asked(first_day=end - 1 - back_days, end_day=end))
+
+
+def of(store: Store, url: str) -> FeedDay:
+    [found] = [day for day in covered(store).days if day.feed == url]
+    return found
+
+
+def test_polls_are_counted_by_what_came_of_them(store: Store) -> None:
+    watch(store, FEED)
+    poll(store, FEED, A, B)
+    poll(store, FEED, status=304, entries=None)
+    poll(store, FEED, status=200, entries=None)
+    poll(store, FEED, status=503, entries=None, error="http-503")
+    poll(store, FEED, A, B, C)
+    day = of(store, FEED)
+    assert (day.polls, day.failed, day.not_modified, day.unchanged) == (5, 1, 1, 1)
+    assert (day.entries, day.new, day.waiting) == (3, 3, 3)
+
+
+def test_a_poll_that_wireroom_fails_at_is_counted_as_failed(store: Store) -> None:
+    watch(store, FEED)
+    make_due(store, FEED)
+    [claim] = claim_feeds(store, owner=OWNER, limit=1)
+    count_crashed_poll(store, claim, ())
+    assert (of(store, FEED).polls, of(store, FEED).failed) == (1, 1)
+
+
+def test_a_document_that_shares_no_entry_with_the_one_before_is_a_gap(store: Store) -> None:
+    watch(store, FEED)
+    poll(store, FEED, A, B)
+    assert of(store, FEED).gaps == 0  # the first has none before it
+    poll(store, FEED, B, C)
+    assert of(store, FEED).gaps == 0
+    poll(store, FEED, status=304, entries=None)
+    poll(store, FEED, A, D)
+    assert of(store, FEED).gaps == 1  # A was there once, but not in the document before
+
+
+def test_the_same_guid_under_another_link_is_a_shared_entry(store: Store) -> None:
+    watch(store, FEED)
+    poll(store, FEED, A, B)
+    make_due(store, FEED)
+    [claim] = claim_feeds(store, owner=OWNER, limit=1)
+    moved = replace(entry(C), guid=A)
+    assert record_poll(store, claim, polled(moved, entry(D)), host_delay_s=0.0)
+    assert of(store, FEED).gaps == 0
+
+
+def test_a_feed_that_shows_one_entry_cannot_tell(store: Store) -> None:
+    watch(store, FEED)
+    poll(store, FEED, A)
+    poll(store, FEED, B)
+    assert (of(store, FEED).gaps, of(store, FEED).gaps_untold) == (0, 1)
+
+
+def test_a_long_document_is_known_again_by_a_part_of_its_entries(store: Store) -> None:
+    links = [f"https://courier.example/{number}" for number in range(2_000)]
+    watch(store, FEED)
+    poll(store, FEED, *links[:1_990])
+    poll(store, FEED, *links[10:])
+    assert of(store, FEED).gaps == 0
+
+
+def test_being_late_is_our_own_downtime_on_the_days_that_it_was(store: Store) -> None:
+    watch(store, FEED)
+    poll(store, FEED, A, late_s=2 * DAY)
+    days = covered(store, back_days=2).days
+    assert round(sum(day.down_s for day in days)) == 2 * DAY
+    assert [round(day.down_s) for day in days][1] == DAY
+    assert [day.polls for day in days] == [0, 0, 1]
+
+
+def test_a_minute_is_not_late(store: Store) -> None:
+    watch(store, FEED)
+    poll(store, FEED, A, late_s=50)
+    assert of(store, FEED).down_s == 0
+
+
+def test_what_is_late_at_this_moment_is_told_before_it_is_polled(store: Store) -> None:
+    watch(store, FEED)
+    make_due(store, FEED, late_s=DAY)
+    assert round(sum(day.down_s for day in covered(store, back_days=1).days)) == DAY
+
+
+def test_a_pause_that_the_host_asked_for_is_no_downtime(store: Store) -> None:
+    watch(store, FEED)
+    make_due(store, FEED, late_s=7_200)
+    with store.write() as connection:
+        connection.execute(update(hosts).values(next_request_at=store.now() - 30))
+    assert sum(day.down_s for day in covered(store, back_days=1).days) == 0
+    [claim] = claim_feeds(store, owner=OWNER, limit=1)
+    record_poll(store, claim, polled(entry(A)), host_delay_s=0.0)
+    assert of(store, FEED).down_s == 0
+
+
+def test_a_paused_feed_is_not_late(store: Store) -> None:
+    watch(store, FEED)
+    make_due(store, FEED, late_s=7_200)
+    pause_feeds(store, [FEED])
+    assert covered(store, back_days=1).days == ()
+
+
+def test_all_days_together_hold_every_article_once(store: Store) -> None:
+    watch(store, FEED, OTHER)
+    poll(store, FEED, A, B)
+    poll(store, OTHER, B, C)
+    poll(store, FEED, A, B, C, D)
+    days = covered(store).days
+    counts = read_counts(store)
+    assert sum(day.new for day in days) == counts.total == 4
+    assert {day.feed: (day.entries, day.new) for day in days} == {FEED: (4, 3), OTHER: (2, 1)}
+    for day in days:
+        assert day.new == day.indexed + day.dropped + day.quarantined + day.waiting
+
+
+def test_tags_and_outlets_choose_feeds(store: Store) -> None:
+    watch(store, FEED, OTHER)
+    change_feeds(store, [OTHER], FeedChange(add_tags=("money",)))
+    poll(store, FEED, A)
+    poll(store, OTHER, B)
+    end = today(store) + 1
+    by_tag = read_coverage(store, Asked(first_day=end - 1, end_day=end, tags=("money",)))
+    by_outlet = read_coverage(store, Asked(first_day=end - 1, end_day=end, outlets=("courier.example",)))
+    assert [day.feed for day in by_tag.days] == [OTHER]
+    assert [day.feed for day in by_outlet.days] == [FEED]
+    assert {change.feed for change in by_outlet.changes} == {FEED}
+
+
+def test_the_frame_tells_when_feeds_were_watched_and_how_they_were_tagged(store: Store) -> None:
+    watch(store, FEED)
+    change_feeds(store, [FEED], FeedChange(add_tags=("city",)))
+    change_feeds(store, [FEED], FeedChange(language="en"))
+    pause_feeds(store, [FEED])
+    resume_feeds(store, [FEED])
+    poll(store, FEED, status=410, entries=None, error="http-410", state=FeedState.GONE)
+    remove_feeds(store, [FEED])
+    told = [(change.change, change.tags) for change in covered(store).changes]
+    assert told == [
+        (Change.ADDED, ()),
+        (Change.TAGGED, ("city",)),
+        (Change.PAUSED, ("city",)),
+        (Change.RESUMED, ("city",)),
+        (Change.GONE, ("city",)),
+        (Change.REMOVED, ("city",)),
+    ]
+
+
+def test_a_removed_feed_keeps_its_days_and_its_number(store: Store) -> None:
+    watch(store, FEED)
+    poll(store, FEED, A)
+    remove_feeds(store, [FEED])
+    watch(store, OTHER)
+    poll(store, OTHER, B)
+    assert {day.feed: day.new for day in covered(store).days} == {FEED: 1, OTHER: 1}
+    assert len(list_feeds(store)) == 1
+
+
+def test_a_sitemap_is_a_yardstick_for_the_feeds_of_its_outlet(store: Store) -> None:
+    sitemap = "https://courier.example/news-sitemap.xml"
+    watch(store, FEED, sitemap)
+    poll(store, sitemap, A, B, C)
+    poll(store, FEED, B, C, D)
+    [day] = covered(store).sitemaps
+    assert (day.sitemap, day.outlet, day.listed, day.shown_by_feeds) == (sitemap, "courier.example", 3, 2)
+
+
+def test_lateness_is_split_at_midnight() -> None:
+    assert list(split_by_day(86_400 - 100, 86_400 + 50)) == [(0, 100), (1, 50)]
+    assert down_days(0.0, 59.0) == []
+    assert down_days(100.0, 160.0) == [(0, 60.0)]
+    assert len(down_days(0.0, 1_000 * DAY)) == 400
+    assert (day_of(1_790_000_000.0), day_name(20_717)) == (20_717, "2026-09-21")
