@@ -55,7 +55,7 @@ ENTRIES = 20
 SUMMARY = "What is known so far, in the words of a feed that tells it at some length. " * 8
 LEAST_RATIO = 0.7
 MOST_AT_REST = 0.02  # of a core
-SETTLING_S = 20.0
+SETTLING_S = 60.0
 LIBRARIES = ("aiohttp", "feedparser", "sqlalchemy")
 
 

@@ -22,6 +22,7 @@ OVERTIME_S = 60.0
 drips must not keep all others waiting. With the slowest turn (92 s) it stays below Celery's hard limit."""
 
 Work = TypeVar("Work")
+Running = asyncio.Task[None]
 
 
 class Stop(Protocol):
@@ -82,8 +83,8 @@ async def keep_busy(
     nothing has ended for a while: a claim of one costs as much as one of many. True when work may be left.
     When asked to stop, what is under way is cancelled: `do` must give its claims back then.
     """
-    running: set[asyncio.Task[None]] = set()
-    left, done = True, set[asyncio.Task[None]]()
+    running: set[Running] = set()
+    left, done = True, set[Running]()
     try:
         while not shift.over(overtime_s=OVERTIME_S if running else 0.0):
             free = slots - len(running)
@@ -93,17 +94,19 @@ async def keep_busy(
             if not running:
                 left = False
                 break
-            done, running = await asyncio.wait(
-                running, timeout=STOP_CHECK_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done:
-                task.result()
+            done, running = await _some_done(running, asyncio.FIRST_COMPLETED)
         while running and not shift.stopping.is_set():
-            done, running = await asyncio.wait(running, timeout=STOP_CHECK_S)
-            for task in done:
-                task.result()
+            _, running = await _some_done(running, asyncio.ALL_COMPLETED)
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     return left
+
+
+async def _some_done(running: set[Running], when: str) -> tuple[set[Running], set[Running]]:
+    """Wait for some work, not for long; give what is done and what goes on. Raises what the work raised."""
+    done, running = await asyncio.wait(running, timeout=STOP_CHECK_S, return_when=when)
+    for task in done:
+        task.result()
+    return done, running
