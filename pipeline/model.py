@@ -70,6 +70,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedHints:
+    """Hold what a feed's own document asks of its readers, as far as it was well formed."""
+
+    ttl_s: float | None = None  # RSS 2.0 ttl, which counts minutes
+    update_period_s: float | None = None  # syndication module: updatePeriod over updateFrequency
+    update_base: float | None = None  # its updateBase, seconds since the epoch
+    skip_hours: frozenset[int] = frozenset()  # 0 to 23, UTC
+    skip_days: frozenset[int] = frozenset()  # 0 Monday to 6 Sunday, UTC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedFeed:
     """Hold a feed document's facts and its usable entries, in the feed's order."""
 
@@ -79,6 +90,7 @@ class ParsedFeed:
     entries: tuple[Entry, ...]
     entries_without_link: int  # entries that no article can be made of; counted, never dropped silently
     is_well_formed: bool = True  # else it was read as far as possible: entries may be missing
+    hints: FeedHints = FeedHints()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +107,8 @@ class Exchange:
     body: bytes
     fetched_at: float
     remote_address: str | None
+    elapsed_s: float = 0.0  # from the first DNS query to the last byte, on a monotonic clock
+    bytes_received: int = 0  # of the body as it came over the wire, before content decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +118,7 @@ class FetchFailure:
     url: str
     slug: str
     detail: str
+    elapsed_s: float = 0.0  # until it was given up
 
 
 class RequestKind(StrEnum):

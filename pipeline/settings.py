@@ -81,7 +81,7 @@ class Settings(BaseModel):
     allow_addresses: Networks = Field((), description="CIDRs let through the private-address guard")
     host_delay: Seconds = Field(5.0, ge=0, description="seconds between two requests to one host")
     retry_delay: Seconds = Field(900.0, ge=0, description="wait before a page that failed is tried again")
-    poll_min: Seconds = Field(900.0, gt=0, description="shortest interval between two polls of a feed")
+    poll_min: Seconds = Field(300.0, gt=0, description="shortest interval between two polls of a feed")
     poll_max: Seconds = Field(86400.0, gt=0, description="longest interval between two polls of a feed")
     max_age: Age = Field(None, description="entries older than this when first seen are dropped as too-old")
     models: Models = Field(

@@ -164,7 +164,7 @@ class _Edit:
         self._web.publish_edits()
         self._is_published = True
         active = [feed.url for feed in list_feeds(self._store) if feed.state is FeedState.ACTIVE]
-        poll_feeds(self._store, active)
+        poll_feeds(self._store, active, force=True)  # the sample web is our own
 
 
 def _show_edit(store: "Store", web: "SampleWeb") -> None:

@@ -96,13 +96,6 @@ def set_feeds(
     _each(urls, lambda store, urls: change_feeds(store, urls, change), "changed")
 
 
-def poll_feeds(urls: Urls) -> None:
-    """Poll feeds now instead of when they are due."""
-    from pipeline.store import subscriptions
-
-    _each(urls, subscriptions.poll_feeds, "due now")
-
-
 def pause_feeds(urls: Urls) -> None:
     """Poll feeds no more until they are resumed."""
     from pipeline.store import subscriptions

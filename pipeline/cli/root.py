@@ -7,6 +7,7 @@ import typer
 from pipeline.cli import (
     add,
     articles,
+    asking,
     config,
     coverage,
     demo,
@@ -74,7 +75,8 @@ def _feeds() -> typer.Typer:
     group.command("show")(feeds.show_feeds)
     group.command("health")(health.feeds_health)
     group.command("set")(feeds.set_feeds)
-    group.command("poll")(feeds.poll_feeds)
+    group.command("poll")(asking.poll_feeds)
+    group.command("moves")(asking.show_moves)
     group.command("import")(feeds.import_feeds)
     group.command("export")(feeds.export_feeds)
     group.command("pause")(feeds.pause_feeds)

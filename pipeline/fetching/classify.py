@@ -10,7 +10,7 @@ from pipeline.outcomes import FetchSlug, Partial, Reason
 
 # 429 and LinkedIn's 999 turn robots away like a wall; 451 is a legal block (RFC 7725).
 _BLOCKING_STATUSES = frozenset({401, 402, 403, 407, 429, 451, 999})
-_GONE_STATUSES = frozenset({404, 410})
+_NOT_FOUND, _GONE = 404, 410
 # Set on a challenge whatever its status, as Cloudflare, AWS WAF and Vercel document.
 _WALL_HEADERS = (
     ("cf-mitigated", frozenset({"challenge"})),
@@ -36,11 +36,14 @@ _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _LONGEST_WAIT = 31 * 86_400.0  # seconds; a later Retry-After is a mistake
 
 
-def page_problem(exchange: Exchange) -> Partial | None:
-    """Say why the last answer of a request chain holds no usable page, or return None when it does."""
+def page_problem(exchange: Exchange, *, is_first: bool) -> Partial | None:
+    """Say why the last answer of a request chain holds no usable page, or return None when it does.
+
+    The first 404 is a failure that may pass: feeds show articles before every edge of a CDN has them.
+    """
     if _is_wall(exchange) or exchange.status in _BLOCKING_STATUSES:
         return Partial.BLOCKED
-    if exchange.status in _GONE_STATUSES:
+    if exchange.status == _GONE or (exchange.status == _NOT_FOUND and not is_first):
         return Partial.GONE
     if not 200 <= exchange.status < 300:
         return Partial.FETCH_FAILED

@@ -32,6 +32,10 @@ from pipeline.outcomes import FetchSlug
 
 BODY_LIMIT = 10 * 1024 * 1024  # bytes after decompression; the largest of 181 real pages has 1.5 MB
 TOTAL_TIMEOUT = 30.0  # seconds from the first DNS query to the last byte; a slow drip ends here
+KEEP_ALIVE_S = 2.0
+"""Longer than the pauses inside a host's turn, shorter than WIREROOM_HOST_DELAY: when another worker has the
+turn, this one's connection is closed."""
+
 _CONNECT_TIMEOUT = 10.0  # seconds an address is tried
 _HEADER_LINE_LIMIT = 32 * 1024  # bytes; news sites send Content-Security-Policy headers of over 8 KiB
 _HEADERS_LIMIT = 256  # header fields in one answer
@@ -94,21 +98,25 @@ class Http:
         why = url_refusal(url)
         if why:
             return FetchFailure(url=url, slug=FetchSlug.REFUSED_ADDRESS, detail=why)
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._options.timeout):
                 return await self._exchange(url, headers, limit)
         except Exception as error:  # whatever an answer provokes is that server's failure, never the worker's
-            return FetchFailure(url=url, slug=_slug(error), detail=_detail(error))
+            elapsed_s = time.monotonic() - began
+            return FetchFailure(url=url, slug=_slug(error), detail=_detail(error), elapsed_s=elapsed_s)
 
     async def _exchange(self, url: str, headers: Sequence[tuple[str, str]], limit: int) -> Exchange:
         target = _target(url)
         if self._options.proxy:
             await self._resolver.resolve(target.raw_host or "", target.port or 0)
-        fetched_at = time.time()
+        fetched_at, began = time.time(), time.monotonic()
         async with self._session.get(
             target, headers=headers, allow_redirects=False, proxy=self._options.proxy
         ) as response:
             body = await _read(response, limit)
+            received = int(getattr(response.content, "total_raw_bytes", 0))  # an empty stream has no count
+        await asyncio.sleep(0)  # a connection that is not kept closes now, before its host's turn ends
         return Exchange(
             url=str(target),
             method="GET",
@@ -119,12 +127,19 @@ class Http:
             body=body,
             fetched_at=fetched_at,
             remote_address=None if self._options.proxy else response.peer,  # type: ignore[attr-defined]
+            elapsed_s=time.monotonic() - began,
+            bytes_received=received,
         )
 
 
 @asynccontextmanager
-async def open_http(options: HttpOptions, *, resolver: AbstractResolver | None = None) -> AsyncIterator[Http]:
-    """Open a session on the running event loop; names are resolved in threads unless a resolver is given."""
+async def open_http(
+    options: HttpOptions, *, resolver: AbstractResolver | None = None, keep_alive_s: float = KEEP_ALIVE_S
+) -> AsyncIterator[Http]:
+    """Open a session on the running event loop; names are resolved in threads unless a resolver is given.
+
+    A connection is kept for `keep_alive_s` for the next request to its host; 0: for none.
+    """
     names = resolver or aiohttp.ThreadedResolver()
     guarded = GuardedResolver(names, options.allowed)
     connector = aiohttp.TCPConnector(
@@ -132,6 +147,7 @@ async def open_http(options: HttpOptions, *, resolver: AbstractResolver | None =
         socket_factory=await _socket_factory(options),
         limit=0,
         limit_per_host=1,
+        **({"keepalive_timeout": keep_alive_s} if keep_alive_s else {"force_close": True}),
     )
     async with aiohttp.ClientSession(
         connector=connector,
@@ -181,7 +197,7 @@ def _request(
         began=began,
         ended=time.monotonic(),
         status=exchange.status if exchange else None,
-        bytes=len(exchange.body) if exchange else 0,
+        bytes=exchange.bytes_received if exchange else 0,
         is_conditional=any(name.lower() in _CONDITIONS for name, _ in headers),
         pause_s=retry_after(exchange) if exchange and exchange.status in _PAUSING else None,
     )

@@ -8,21 +8,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from urllib.parse import urljoin
+from dataclasses import dataclass, replace
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.errors import ArchiveError
 from pipeline.fetching.classify import failure_meaning, page_problem, retry_after
 from pipeline.fetching.http import Http, next_hop, open_http
+from pipeline.fetching.pacing import host_delay, host_pause
 from pipeline.fetching.robots import Robots, read_robots
 from pipeline.identity import host_of
-from pipeline.model import ArchivePosition, Exchange, FetchFailure, Request, RequestKind, Stage, header
-from pipeline.outcomes import Cause, FetchSlug, Partial, Reason
+from pipeline.model import ArchivePosition, Exchange, FetchFailure, Request, Stage, header
+from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.services import Services
 from pipeline.settings import masked
 from pipeline.stages.retrying import retry_in
+from pipeline.stages.robots import NO_ANSWER, NO_FILE, ask_robots, is_stale
 from pipeline.stages.shift import Shift, keep_busy, run_loop
 from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.claims import claim_hosts
@@ -55,24 +56,8 @@ ATTEMPTS = 10
 FAULT_WAIT_S = 30.0
 """After a fault of this machine (a full disk), so that no host is asked again and again for what is lost."""
 
-ROBOTS_AGE_S = 86_400.0
-"""RFC 9309 §2.4: no longer than 24 hours."""
-
-ROBOTS_RETRY_S = 3_600.0
-"""A robots.txt that could not be had is asked for again after an hour."""
-
-ROBOTS_S = 30.0
-"""How long redirects of a robots.txt are followed: with a last request and a page, a turn keeps its lease."""
-
-ROBOTS_LIMIT = 1024 * 1024
-NO_FILE = 404
-NO_ANSWER = 0
-"""Kept as a host's robots status when it did not answer at all."""
-
+GONE = 410
 ACCEPT = (("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.5"),)
-
-LONGEST_PAUSE_S = 7 * 86_400.0
-"""A Retry-After beyond this is a mistake."""
 
 log = logging.getLogger(__name__)
 
@@ -84,15 +69,17 @@ class _Rules:
     robots: Robots
     answer: RobotsAnswer | None  # None: what the store has is fresh enough
     delay_s: float
+    pause_s: float  # for how long its answer to robots.txt asks to be left alone
     ends_at: float  # on time.monotonic(): after it the turn begins no further request
 
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """What became of one page, and how long its host asked to be left alone."""
+    """What became of one page, and how long its host is to be left alone."""
 
     result: FetchResult
-    pause_s: float = 0.0
+    delay_s: float = 0.0  # as that host took long to answer
+    pause_s: float = 0.0  # as it asks
 
 
 def fetch(services: Services, shift: Shift) -> bool:
@@ -133,7 +120,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
     finally:
         # Cancelled, or a fault of ours: what is archived stays so, and the rows are done again.
         if not recorded:
-            release_host(services.store, turn, delay_s=services.settings.host_delay)
+            release_host(services.store, turn.host, turn.owner, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
         release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)
     shift.ring(Stage.ENRICH)
@@ -146,11 +133,12 @@ async def _fetch_pages(
     for claim in turn.claims:
         if fetched or rules.answer:
             asked_to_pause = bool(fetched and fetched[-1].pause_s)
+            delay_s = max(rules.delay_s, fetched[-1].delay_s if fetched else 0.0)
             # A pause that is longer than the turn is the host's, not the worker's, who has others to ask.
-            too_late = time.monotonic() + rules.delay_s >= rules.ends_at
+            too_late = time.monotonic() + delay_s >= rules.ends_at
             if asked_to_pause or too_late or shift.stopping.is_set():
                 return
-            await asyncio.sleep(rules.delay_s)
+            await asyncio.sleep(delay_s)
         page = await _try_page(services, http, claim, rules)
         if page is None:
             return
@@ -180,46 +168,35 @@ def _end_turn(
     rules: _Rules,
     asked: Sequence[Request],
 ) -> None:
-    pause_s = max((each.pause_s for each in fetched), default=0.0)
+    rests = [rules.delay_s, rules.pause_s]
+    rests += [each.pause_s for each in fetched] + [each.delay_s for each in fetched[-1:]]
     record_turn(
         services.store,
         turn,
         [each.result for each in fetched],
-        delay_s=max(rules.delay_s, min(pause_s, LONGEST_PAUSE_S)),
+        delay_s=max(rests),
         robots=rules.answer,
         asked=asked,
+        spacing_s=rules.delay_s,
     )
 
 
 async def _rules(services: Services, http: Http, turn: HostTurn) -> _Rules:
-    status, body, answer = turn.robots_status, turn.robots_body or b"", None
-    fresh_s = ROBOTS_AGE_S if 0 < (status or 0) < 500 else ROBOTS_RETRY_S
-    if turn.robots_age_s is None or turn.robots_age_s >= fresh_s:
-        answer = await _ask_robots(services, http, turn.claims[0])
-        status, body = (answer.status, answer.body) if answer else (NO_FILE, b"")
+    status, body, asked = turn.robots_status, turn.robots_body or b"", None
+    if is_stale(turn):
+        asked = await ask_robots(services, http, turn)
+        status, body = (asked.status, asked.body) if asked else (NO_FILE, b"")
     robots = read_robots(body, status or None)
-    delay_s = max(services.settings.host_delay, robots.crawl_delay or 0.0)
-    return _Rules(robots, answer, delay_s, ends_at=time.monotonic() + TURN_S)
-
-
-async def _ask_robots(services: Services, http: Http, claim: ArticleClaim) -> RobotsAnswer | None:
-    """Ask a host for its robots.txt; None when the guard refuses the host, as it will refuse its pages."""
-    own = urljoin(claim.next_url or claim.url, "/robots.txt")
-    url: str | None = own
-    ends_at = time.monotonic() + ROBOTS_S
-    for _ in range(HOPS + 1):
-        if time.monotonic() >= ends_at:
-            return RobotsAnswer(status=NO_ANSWER, body=b"")
-        answer = await http.get(url or "", limit=ROBOTS_LIMIT, kind=RequestKind.ROBOTS)
-        if isinstance(answer, FetchFailure):
-            if answer.slug == FetchSlug.REFUSED_ADDRESS and url == own:
-                return None
-            too_large = answer.slug == FetchSlug.TOO_LARGE
-            return RobotsAnswer(status=NO_FILE if too_large else NO_ANSWER, body=b"")
-        url = next_hop(answer)
-        if url is None:
-            return RobotsAnswer(status=answer.status, body=answer.body)
-    return RobotsAnswer(status=NO_FILE, body=b"")  # RFC 9309 §2.3.1.2: more than five redirects
+    chosen_s, elapsed_s = services.settings.host_delay, asked.elapsed_s if asked else 0.0
+    return _Rules(
+        robots=robots,
+        answer=RobotsAnswer(status=status or NO_ANSWER, body=body, crawl_delay_s=robots.crawl_delay)
+        if asked
+        else None,
+        delay_s=host_delay(chosen_s, crawl_delay_s=robots.crawl_delay, elapsed_s=elapsed_s),
+        pause_s=host_pause(asked.status, asked.retry_after_s) if asked else 0.0,
+        ends_at=time.monotonic() + TURN_S,
+    )
 
 
 async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules: _Rules) -> _Fetched:
@@ -232,28 +209,36 @@ async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules
             return _no_page(services, claim, *_robots_refusal(rules))
         answer = await http.get(url, headers=ACCEPT)
         if isinstance(answer, FetchFailure):
-            return _failed(services, claim, answer)
+            return replace(_failed(services, claim, answer), delay_s=_rest(rules, answer))
         position = await asyncio.to_thread(services.archive.write, answer)
         target = next_hop(answer)
         if target is None:
-            return _judge(services, claim, answer, position)
+            return replace(_judge(services, claim, answer, position), delay_s=_rest(rules, answer))
         hops += 1
         if hops > HOPS:
             return _no_page(
                 services, claim, Partial.FETCH_FAILED, f"more than {HOPS} redirects, the last to {target}"
             )
-        if host_of(target) != claim.host or time.monotonic() + rules.delay_s >= rules.ends_at:
-            return _Fetched(Moved(claim=claim, next_url=target, host=host_of(target), hops=hops))
+        delay_s = _rest(rules, answer)
+        if host_of(target) != claim.host or time.monotonic() + delay_s >= rules.ends_at:
+            moved = Moved(claim=claim, next_url=target, host=host_of(target), hops=hops)
+            return _Fetched(moved, delay_s=delay_s)
         url = target
-        await asyncio.sleep(rules.delay_s)
+        await asyncio.sleep(delay_s)
+
+
+def _rest(rules: _Rules, answer: Exchange | FetchFailure) -> float:
+    return host_delay(rules.delay_s, crawl_delay_s=None, elapsed_s=answer.elapsed_s)
 
 
 def _judge(services: Services, claim: ArticleClaim, answer: Exchange, position: ArchivePosition) -> _Fetched:
     essence = (header(answer.headers, "Content-Type") or "no type").partition(";")[0].strip()
     detail = f"HTTP {answer.status}, {essence}, {len(answer.body):,} bytes from {answer.url}"
-    problem = page_problem(answer)
+    problem = page_problem(answer, is_first=claim.refetches == 0)
     if problem is not None:
-        return _no_page(services, claim, problem, detail, asked_s=retry_after(answer))
+        asked_s = retry_after(answer)
+        no_page = _no_page(services, claim, problem, detail, asked_s=asked_s, for_good=answer.status == GONE)
+        return replace(no_page, pause_s=host_pause(answer.status, asked_s))
     page = GotPage(
         claim=claim,
         url=answer.url,
@@ -274,10 +259,17 @@ def _failed(services: Services, claim: ArticleClaim, failure: FetchFailure) -> _
 
 
 def _no_page(
-    services: Services, claim: ArticleClaim, partial: Partial, detail: str, *, asked_s: float | None = None
+    services: Services,
+    claim: ArticleClaim,
+    partial: Partial,
+    detail: str,
+    *,
+    asked_s: float | None = None,
+    for_good: bool = False,
 ) -> _Fetched:
     again = retry_in(claim.refetches, first_delay_s=services.settings.retry_delay, asked_s=asked_s)
-    return _Fetched(NoPage(claim=claim, partial=partial, detail=detail, retry_in_s=again), asked_s or 0.0)
+    retry_in_s = None if for_good else again
+    return _Fetched(NoPage(claim=claim, partial=partial, detail=detail, retry_in_s=retry_in_s))
 
 
 def _robots_refusal(rules: _Rules) -> tuple[Partial, str]:

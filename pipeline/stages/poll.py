@@ -1,29 +1,28 @@
 """poll: ask due feeds whether they have news, conditionally, one request a host at a time."""
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
-from pipeline.feeds.admission import refusal
+from pipeline.feeds.hints import opening, unpacked
+from pipeline.feeds.moves import PERMANENT
 from pipeline.feeds.parsing import FeedError
-from pipeline.feeds.schedule import Decision, Limits, decide
-from pipeline.feeds.schedule import Polled as Outcome
-from pipeline.fetching.classify import retry_after
 from pipeline.fetching.http import Http, next_hop, open_http
-from pipeline.identity import article_id, host_of, url_key
-from pipeline.model import Exchange, FeedState, FetchFailure, ParsedFeed, Request, RequestKind, Stage, header
+from pipeline.fetching.pacing import host_delay
+from pipeline.model import Exchange, FetchFailure, Request, RequestKind, Stage
 from pipeline.outcomes import FetchSlug
 from pipeline.services import Services
+from pipeline.stages.judging import Answer, body_hash, judge
 from pipeline.stages.shift import Shift, keep_busy, run_loop
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.claims import claim_feeds
-from pipeline.store.found import FoundEntry, known_articles
-from pipeline.store.leases import blame_feed, new_owner, release_feed
+from pipeline.store.found import Known, PollCounts, known_articles
+from pipeline.store.leases import blame_feed, new_owner, postpone_feed, release_feed
 from pipeline.store.ledger import count_crashed_poll
 from pipeline.store.politeness import count_requests
-from pipeline.store.polled import Polled, record_poll
+from pipeline.store.polled import record_hop, record_poll
 
 FEEDS_AT_ONCE = 16
 """Connections of one worker; each may hold a body of 10 MiB."""
@@ -32,6 +31,7 @@ FAULT_WAIT_S = 60.0
 """After a fault of this machine (a full disk) or of our own; longer with each failure in a row."""
 
 HOPS = 5
+RESTS = "it rests (skipHours, skipDays)"
 NOT_MODIFIED = 304
 ACCEPT = (
     "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml;q=0.9, "
@@ -41,17 +41,6 @@ ACCEPT = (
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    """What came of asking: the last answer, or why there was none."""
-
-    status: int | None
-    failure: str | None
-    detail: str | None
-    exchange: Exchange | None  # the last hop, whatever its status
-    parsed: ParsedFeed | None  # None: unchanged, or no feed
-
-
 def poll(services: Services, shift: Shift) -> bool:
     """Poll due feeds until none is left or the shift is over; True when some may be left."""
     return run_loop(_poll(services, shift), threads=2 * FEEDS_AT_ONCE)
@@ -59,7 +48,7 @@ def poll(services: Services, shift: Shift) -> bool:
 
 async def _poll(services: Services, shift: Shift) -> bool:
     owner = new_owner(Stage.POLL)
-    async with open_http(services.http_options()) as http:
+    async with open_http(services.http_options(), keep_alive_s=0) as http:  # one request a turn
         return await keep_busy(
             shift,
             slots=FEEDS_AT_ONCE,
@@ -71,8 +60,11 @@ async def _poll(services: Services, shift: Shift) -> bool:
 async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
     settled, http = False, http.apart()
     try:
-        answer = await _ask(services, http, claim)
-        await asyncio.to_thread(_record, services, claim, answer, http.asked)
+        opens = _opens(claim)
+        if opens is None:
+            await _ask(services, shift, http, claim)
+        else:
+            await asyncio.to_thread(postpone_feed, services.store, claim, until=opens, why=RESTS)
         settled = True
     except Exception as error:  # nobody foresaw it: other feeds go on, and this one's host is left alone
         log.exception("poll failed url=%s", claim.url)
@@ -83,7 +75,12 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
         if not settled:  # cancelled: the feed is due still
             release_feed(services.store, claim, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
-    shift.ring(Stage.FETCH)
+
+
+def _opens(claim: FeedClaim) -> float | None:
+    """Tell when a feed may be read that nobody may read now (it was due in time, and is late), or None."""
+    opens = opening(unpacked(claim.hints).hints, claim.claimed_at)
+    return None if claim.forced or claim.next_url or opens == claim.claimed_at else opens
 
 
 def _put_off(services: Services, claim: FeedClaim, detail: str, asked: Sequence[Request]) -> None:
@@ -92,113 +89,78 @@ def _put_off(services: Services, claim: FeedClaim, detail: str, asked: Sequence[
     count_crashed_poll(services.store, claim, asked)
 
 
-async def _ask(services: Services, http: Http, claim: FeedClaim) -> _Answer:
-    url, answer = claim.url, None
-    for _ in range(HOPS + 1):
-        answer = await http.get(url, headers=_request_headers(claim), kind=RequestKind.FEED)
-        if isinstance(answer, FetchFailure):
-            return _failed(answer.slug, answer.detail)
-        target = next_hop(answer)
-        if target is None:
-            return await asyncio.to_thread(_read, services, claim, answer)
-        url = target
-    return _failed(FetchSlug.TOO_MANY_REDIRECTS, f"more than {HOPS} redirects, the last to {url}")
+async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
+    """Ask once, and write down what came of it; a redirect is followed in a turn of its own."""
+    url = claim.next_url or claim.url
+    exchange = await http.get(url, headers=_request_headers(claim), kind=RequestKind.FEED)
+    target = None if isinstance(exchange, FetchFailure) else next_hop(exchange)
+    if target is None or claim.hops >= HOPS:
+        counts = await asyncio.to_thread(_settle, services, claim, exchange, target, http.asked)
+        if counts is not None and counts != PollCounts():
+            shift.ring(Stage.FETCH)
+    elif not isinstance(exchange, FetchFailure):
+        temporary = exchange.status not in PERMANENT
+        delay_s = _host_delay(services, claim, exchange)
+        hop = partial(record_hop, to=target, temporary=temporary, host_delay_s=delay_s, asked=http.asked)
+        await asyncio.to_thread(hop, services.store, claim)
+        shift.ring(Stage.POLL)
 
 
 def _request_headers(claim: FeedClaim) -> tuple[tuple[str, str], ...]:
-    # Validators are opaque, byte for byte (RFC 9110 §13.1). All hops get them: the one that gave them knows.
+    # Validators are opaque, byte for byte (RFC 9110 §13.1), for the address that gave them and no other. What
+    # is not ASCII would not go back as it came.
+    knows = (claim.next_url or claim.url) == (claim.validators_from or claim.url)
     given = (("If-None-Match", claim.etag), ("If-Modified-Since", claim.last_modified))
-    return (("Accept", ACCEPT), *((name, value) for name, value in given if value))
+    usable = ((name, value) for name, value in given if knows and value and value.isascii())
+    return (("Accept", ACCEPT), *usable)
 
 
-def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> _Answer:
+def _settle(
+    services: Services,
+    claim: FeedClaim,
+    exchange: Exchange | FetchFailure,
+    target: str | None,
+    asked: Sequence[Request],
+) -> PollCounts | None:
+    """Read an answer and end the poll with it."""
+    if target is not None:
+        detail = f"more than {HOPS} redirects, the last to {target}"
+        answer = _failed(exchange, FetchSlug.TOO_MANY_REDIRECTS, detail)
+    elif isinstance(exchange, FetchFailure):
+        answer = _failed(exchange, exchange.slug, exchange.detail)
+    else:
+        answer = _read(services, claim, exchange)
+    keyed = list(answer.keyed)
+    known = known_articles(services.store, keyed) if keyed else Known(frozenset(), claim.claimed_at)
+    polled = judge(services.settings, claim, answer, known)
+    delay_s = _host_delay(services, claim, exchange)
+    return record_poll(services.store, claim, polled, host_delay_s=delay_s, asked=asked)
+
+
+def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> Answer:
     """Parse and archive an answer that is new to us."""
-    same = exchange.status == NOT_MODIFIED or body_hash(exchange) == claim.body_hash
-    if same or exchange.status >= 300:
-        failure = None if same else f"http-{exchange.status}"
-        return _Answer(status=exchange.status, failure=failure, detail=None, exchange=exchange, parsed=None)
+    plain = Answer(status=exchange.status, failure=None, detail=None, exchange=exchange, parsed=None)
+    if exchange.status == NOT_MODIFIED:
+        return plain
+    if not 200 <= exchange.status < 300:
+        return replace(plain, failure=f"http-{exchange.status}")
+    hashed = body_hash(exchange)
+    if hashed == claim.body_hash:
+        return replace(plain, body_hash=hashed)
     services.archive.write(exchange)
     try:
         parsed = services.feed_parser.parse(exchange.body, url=exchange.url, headers=exchange.headers)
     except FeedError as error:
-        return _Answer(
-            status=exchange.status, failure=error.slug, detail=error.detail, exchange=exchange, parsed=None
-        )
-    return _Answer(status=exchange.status, failure=None, detail=None, exchange=exchange, parsed=parsed)
+        return replace(plain, failure=error.slug, detail=error.detail)
+    return replace(plain, parsed=parsed, body_hash=hashed)
 
 
-def _failed(slug: str, detail: str) -> _Answer:
-    return _Answer(status=None, failure=slug, detail=detail, exchange=None, parsed=None)
+def _failed(exchange: Exchange | FetchFailure, slug: str, detail: str) -> Answer:
+    answered = None if isinstance(exchange, FetchFailure) else exchange
+    status = answered.status if answered else None
+    return Answer(status=status, failure=slug, detail=detail, exchange=answered, parsed=None)
 
 
-def _record(services: Services, claim: FeedClaim, answer: _Answer, asked: Sequence[Request]) -> None:
-    entries = answer.parsed.entries if answer.parsed else ()
-    keyed = {key: entry for entry in reversed(entries) if (key := url_key(entry.link))}
-    known = known_articles(services.store, list(keyed))
-    found = [
-        FoundEntry(
-            entry=entry,
-            url_key=key,
-            article_id=article_id(key),
-            host=host_of(entry.link),
-            refused=refusal(entry, now=known.at, max_age_s=services.settings.max_age),
-        )
-        for key, entry in keyed.items()
-    ]
-    decision = _decide(services, claim, answer, new_entries=len(keyed.keys() - known.url_keys))
-    polled = _polled(answer, decision, found)
-    record_poll(services.store, claim, polled, host_delay_s=services.settings.host_delay, asked=asked)
-
-
-def _decide(services: Services, claim: FeedClaim, answer: _Answer, *, new_entries: int) -> Decision:
-    settings = services.settings
-    outcome = Outcome(
-        url=claim.url,
-        state=FeedState.ACTIVE,
-        interval_s=claim.interval_s,
-        failures=claim.failures,
-        status=answer.status,
-        failure=answer.failure,
-        changed=answer.parsed is not None,
-        new_entries=new_entries,
-        retry_after_s=retry_after(answer.exchange) if answer.exchange else None,
-    )
-    shortest = max(settings.poll_min, claim.min_interval_s or 0.0)
-    return decide(outcome, Limits(shortest=shortest, longest=max(shortest, settings.poll_max)))
-
-
-def _polled(answer: _Answer, decision: Decision, found: Sequence[FoundEntry]) -> Polled:
-    exchange, parsed = answer.exchange, answer.parsed
-    told = Polled(
-        status=answer.status,
-        error=answer.failure,
-        detail=answer.detail,
-        state=decision.state,
-        wait_s=decision.wait_s,
-        interval_s=decision.interval_s,
-        failures=decision.failures,
-        why=decision.why,
-        hint_s=retry_after(exchange) if exchange else None,
-    )
-    if exchange is None or parsed is None:
-        return told
-    without_key = sum(url_key(entry.link) is None for entry in parsed.entries)
-    without_link = parsed.entries_without_link + without_key
-    return replace(
-        told,
-        etag=header(exchange.headers, "ETag"),
-        last_modified=header(exchange.headers, "Last-Modified"),
-        body_hash=body_hash(exchange),
-        title=parsed.title,
-        site=parsed.site,
-        language=parsed.language,
-        entries=len(parsed.entries) + parsed.entries_without_link,
-        entries_repeated=len(parsed.entries) - without_key - len(found),
-        entries_without_link=without_link,
-        found=tuple(found),
-    )
-
-
-def body_hash(exchange: Exchange) -> str:
-    """Hash a feed's body, to notice one that is as it was under other validators, or none."""
-    return hashlib.sha256(exchange.body).hexdigest()[:32]
+def _host_delay(services: Services, claim: FeedClaim, exchange: Exchange | FetchFailure) -> float:
+    chosen_s, elapsed_s = services.settings.host_delay, exchange.elapsed_s
+    return host_delay(chosen_s, crawl_delay_s=claim.crawl_delay_s, elapsed_s=elapsed_s)

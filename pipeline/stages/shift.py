@@ -15,6 +15,8 @@ BUDGET_S = 5.0
 STOP_CHECK_S = 0.25
 """How late a stop, or a row that fell due meanwhile, may be noticed."""
 
+FEWEST_CLAIMED = 4  # a quarter of the slots
+
 OVERTIME_S = 60.0
 """How long a shift that is over claims on while a slow piece of work keeps it from ending: one host that
 drips must not keep all others waiting. With the slowest turn (92 s) it stays below Celery's hard limit."""
@@ -76,14 +78,17 @@ async def keep_busy(
 ) -> bool:
     """Keep up to `slots` pieces of work going until nothing is due or the shift and its overtime are over.
 
-    `claim(n)` blocks and gives at most n pieces. True when work may be left. When asked to stop, what is
-    under way is cancelled: `do` must give its claims back then.
+    `claim(n)` blocks and gives at most n pieces; it is called for a quarter of the slots at least, or when
+    nothing has ended for a while: a claim of one costs as much as one of many. True when work may be left.
+    When asked to stop, what is under way is cancelled: `do` must give its claims back then.
     """
     running: set[asyncio.Task[None]] = set()
-    left = True
+    left, done = True, set[asyncio.Task[None]]()
     try:
         while not shift.over(overtime_s=OVERTIME_S if running else 0.0):
-            claimed = await asyncio.to_thread(claim, slots - len(running)) if len(running) < slots else ()
+            free = slots - len(running)
+            enough = free >= max(1, slots // FEWEST_CLAIMED) or (free and not done)
+            claimed = await asyncio.to_thread(claim, free) if enough else ()
             running |= {asyncio.ensure_future(do(work)) for work in claimed}
             if not running:
                 left = False

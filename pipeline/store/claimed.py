@@ -1,13 +1,17 @@
 """What a worker holds under a lease."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.model import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedClaim:
-    """Hold a feed whose poll is due, and its host's turn, under one owner."""
+    """Hold a feed whose poll is due, and its host's turn, under one owner.
+
+    `next_url` is where a redirect of this poll led, `hops` how many there were.
+    """
 
     id: int
     url: str
@@ -18,9 +22,26 @@ class FeedClaim:
     etag: str | None
     last_modified: str | None
     body_hash: str | None
+    validators_from: str | None  # the address that gave etag and last_modified
     interval_s: float
     min_interval_s: float | None
+    max_interval_s: float | None
+    rhythm: list[float] | None  # as `Rhythm.packed` wrote it
+    hints: dict[str, Any] | None  # as `Asked.packed` wrote it
+    forced: bool  # a person wants it now, whatever its publisher asks
     failures: float
+    failing_since: float | None
+    last_error: str | None
+    last_polled_at: float | None
+    entries: int
+    next_url: str | None
+    hops: int
+    hop_was_temporary: bool
+    moving_to: str | None
+    moving_seen: int
+    moving_since: float | None
+    crawl_delay_s: float | None  # of the host, by its robots.txt
+    claimed_at: float  # by the store's clock
     owner: str
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, not_, select, true
+from sqlalchemy import Connection, Row, Select, and_, exists, func, not_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import FeedState, Stage, State
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
 from pipeline.store.generations import paused
 from pipeline.store.leases import free, give_hosts_back, lease
-from pipeline.store.store import Store, claimable
+from pipeline.store.store import Store, claimable, insert_new
 from pipeline.store.tables import articles, feeds, hosts
 
 BACKLOG = 10_000
@@ -55,9 +55,10 @@ def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...
         now = store.now()
         taken = _take_hosts(connection, store, sorted(first_of_host), owner)
         chosen = [first_of_host[host] for host in taken]
-        query = claimable(select(feeds).where(feeds.c.id.in_(chosen), due_feed(now)))
-        rows: Sequence[Any] = connection.execute(query).all()
-        lease(connection, feeds, feeds.c.id, [row.id for row in rows], owner, now)
+        found = connection.execute(claimable(_with_hosts(now, chosen))).all()
+        # Since it was looked at, a redirect may have led a feed to another host, which is not ours.
+        rows: Sequence[Any] = [row for row in found if first_of_host.get(row.host) == row.id]
+        lease(connection, store, feeds, feeds.c.id, [row.id for row in rows], owner)
         give_hosts_back(connection, set(taken) - {row.host for row in rows}, owner)
     return tuple(_feed_claim(row, owner) for row in rows)
 
@@ -74,13 +75,23 @@ def claim_hosts(store: Store, *, owner: str, limit: int, pages: int) -> tuple[Ho
         # What was read may have changed: PostgreSQL checks a row again when it locks it, so all is asked.
         mine = (articles.c.id.in_(chosen), articles.c.host.in_(taken), due_article(Stage.FETCH, now))
         rows = connection.execute(claimable(select(articles).where(*mine))).all()
-        lease(connection, articles, articles.c.id, [row.id for row in rows], owner, now)
+        lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
         asked = sorted({row.host for row in rows})
         give_hosts_back(connection, set(taken) - set(asked), owner)
         age = (now - hosts.c.robots_fetched_at).label("age")
         found = connection.execute(select(hosts, age).where(hosts.c.host.in_(asked)))
         turns = [_host_turn(row, rows, owner) for row in found]
     return tuple(turns)
+
+
+def claim_host(store: Store, host: str, *, owner: str) -> bool:
+    """Claim one host for a request that belongs to no row: a robots.txt elsewhere, a search for feeds.
+
+    False while somebody has its turn, or it is to be left alone. `release_host` gives it back.
+    """
+    with store.write() as connection:
+        insert_new(connection, hosts, [{"host": host}])
+        return bool(_take_hosts(connection, store, [host], owner))
 
 
 def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tuple[ArticleClaim, ...]:
@@ -93,7 +104,7 @@ def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tup
         if not rows:
             fresh = waiting.where(articles.c.attempts == 0).order_by(articles.c.news_at.desc()).limit(limit)
             rows = connection.execute(claimable(fresh)).all()
-        lease(connection, articles, articles.c.id, [row.id for row in rows], owner, now)
+        lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
     # By id: who finishes many in one transaction does it in their order, as `lock_articles` explains.
     return tuple(article_claim(row, owner) for row in sorted(rows, key=lambda row: str(row.id)))
 
@@ -130,11 +141,17 @@ def _pages_in_turn(store: Store, limit: int, pages: int) -> dict[str, list[str]]
     return newest
 
 
+def _with_hosts(now: ColumnElement[float], chosen: Sequence[int]) -> Select[Any]:
+    crawl_delay = select(hosts.c.crawl_delay_s).where(hosts.c.host == feeds.c.host).scalar_subquery()
+    query = select(feeds, crawl_delay.label("crawl_delay_s"), now.label("claimed_at"))
+    return query.where(feeds.c.id.in_(chosen), due_feed(now))
+
+
 def _take_hosts(connection: Connection, store: Store, names: Sequence[str], owner: str) -> list[str]:
     now = store.now()
     query = claimable(select(hosts.c.host).where(hosts.c.host.in_(names), free_host(now)))
     taken = [row.host for row in connection.execute(query)]
-    lease(connection, hosts, hosts.c.host, taken, owner, now)
+    lease(connection, store, hosts, hosts.c.host, taken, owner)
     return taken
 
 

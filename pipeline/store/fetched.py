@@ -77,6 +77,7 @@ class RobotsAnswer:
 
     status: int
     body: bytes
+    crawl_delay_s: float | None = None
 
 
 def record_turn(
@@ -87,9 +88,10 @@ def record_turn(
     delay_s: float,
     robots: RobotsAnswer | None,
     asked: Sequence[Request] = (),
+    spacing_s: float | None = None,
 ) -> int:
     """Write a turn's results and free its articles and the host; return how many were still ours. `asked` are
-    the requests that it took."""
+    the requests that it took, `spacing_s` the pause that was to be kept between them."""
     moves = {result.host for result in results if isinstance(result, Moved)}
     with store.write() as connection:
         insert_new(
@@ -97,26 +99,24 @@ def record_turn(
         )  # before articles, as polls do
         lock_articles(connection, [result.claim.id for result in results])
         ours = [result for result in results if _record_result(connection, store, result)]
+        freed: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+        values = {**freed, "next_request_at": store.now() + delay_s, **_robots_values(store, robots)}
         mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
-        connection.execute(update(hosts).where(*mine).values(**_rested_host(store, delay_s, robots)))
+        connection.execute(update(hosts).where(*mine).values(**values))
         record(connection, store, [_event(result) for result in ours])
-        record_requests(connection, store, asked, delay_s=delay_s, host=turn.host)
+        record_requests(connection, store, asked, delay_s=spacing_s, host=turn.host)
     return len(ours)
 
 
-def _rested_host(store: Store, delay_s: float, robots: RobotsAnswer | None) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "lease_owner": None,
-        "lease_until": None,
-        "next_request_at": store.now() + delay_s,
+def _robots_values(store: Store, robots: RobotsAnswer | None) -> dict[str, Any]:
+    if robots is None:
+        return {}
+    return {
+        "robots_status": robots.status,
+        "robots_body": robots.body,
+        "robots_fetched_at": store.now(),
+        "crawl_delay_s": robots.crawl_delay_s,
     }
-    if robots is not None:
-        values |= {
-            "robots_status": robots.status,
-            "robots_body": robots.body,
-            "robots_fetched_at": store.now(),
-        }
-    return values
 
 
 def _record_result(connection: Connection, store: Store, result: FetchResult) -> bool:

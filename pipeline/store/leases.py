@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, case, false, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from pipeline.identity import host_of
 from pipeline.model import Stage
 from pipeline.outcomes import FeedSlug
-from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
+from pipeline.store.claimed import ArticleClaim, FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.store import Store, claimable
 from pipeline.store.tables import articles, feeds, hosts
@@ -52,17 +53,22 @@ def free(table: Table, now: ColumnElement[float]) -> ColumnElement[bool]:
     return or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 
 
+def lease_end(store: Store) -> ColumnElement[float]:
+    """Say in SQL when a lease that begins now ends; a scaled clock does not shorten it."""
+    return store.now() + LEASE_S * store.clock.factor
+
+
 def lease(
     connection: Connection,
+    store: Store,
     table: Table,
     key: ColumnElement[Any],
     keys: Sequence[Any],
     owner: str,
-    now: ColumnElement[float],
 ) -> None:
     if not keys:
         return
-    values: dict[str, Any] = {"lease_owner": owner, "lease_until": now + LEASE_S}
+    values: dict[str, Any] = {"lease_owner": owner, "lease_until": lease_end(store)}
     if table is articles:
         # A fetch sees the page as it is now; what comes after it sees the newest sightings.
         fetches = articles.c.stage == Stage.FETCH
@@ -148,6 +154,12 @@ def release_feed(store: Store, claim: FeedClaim, *, delay_s: float) -> None:
         _end_feed(connection, store, claim, {}, delay_s=delay_s)
 
 
+def postpone_feed(store: Store, claim: FeedClaim, *, until: float, why: str) -> None:
+    """Give a feed back unasked, to be asked at a later moment (seconds since the epoch)."""
+    with store.write() as connection:
+        _end_feed(connection, store, claim, {"next_poll_at": until, "why": why}, delay_s=0.0)
+
+
 def blame_feed(store: Store, claim: FeedClaim, *, detail: str, wait_s: float) -> None:
     """Give a feed back after a fault of ours: it is asked again after the wait, its host no sooner."""
     with store.write() as connection:
@@ -157,13 +169,21 @@ def blame_feed(store: Store, claim: FeedClaim, *, detail: str, wait_s: float) ->
             "last_error": FeedSlug.STAGE_CRASHED,
             "last_error_detail": detail,
             "failures": claim.failures + 1,
+            "failing_since": at if claim.failing_since is None else claim.failing_since,
             "next_poll_at": at + wait_s,
             "why": "Wireroom itself failed on it",
+            **at_home(claim),
         }
         if _end_feed(connection, store, claim, values, delay_s=wait_s):
             slug = FeedSlug.STAGE_CRASHED
             failed = Happening(stage=Stage.POLL, outcome="failed", slug=slug, detail=detail, feed_id=claim.id)
             record(connection, store, [failed])
+
+
+def at_home(claim: FeedClaim) -> dict[str, Any]:
+    """Give the values with which a feed's next poll begins at its own address."""
+    host = claim.host if claim.next_url is None else host_of(claim.url)
+    return {"host": host, "next_url": None, "hops": 0, "hop_was_temporary": False, "forced": False}
 
 
 def _end_feed(
@@ -178,12 +198,12 @@ def _end_feed(
     return ours
 
 
-def release_host(store: Store, turn: HostTurn, *, delay_s: float) -> None:
+def release_host(store: Store, host: str, owner: str, *, delay_s: float) -> None:
     """End a host's turn; the next request may begin after the delay."""
     with store.write() as connection:
         connection.execute(
             update(hosts)
-            .where(hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
+            .where(hosts.c.host == host, hosts.c.lease_owner == owner)
             .values(lease_owner=None, lease_until=None, next_request_at=store.now() + delay_s)
         )
 

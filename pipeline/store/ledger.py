@@ -1,5 +1,6 @@
 """The ledger of polls: each is counted, by feed and day, in the transaction that records what it brought."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +53,9 @@ class Before:
 
 def read_before(connection: Connection, claim: FeedClaim) -> Before:
     """Read what a poll is compared with, before its results are written."""
-    found = connection.execute(_before(), {"feed_id": claim.id}).one()
+    found = connection.execute(_before(), {"feed_id": claim.id}).first()
+    if found is None:  # removed meanwhile: its lease is gone as well
+        return Before(due_at=math.inf, shown=b"", entries=0, hint_until=None)
     return Before(
         due_at=max(found.next_poll_at, found.next_request_at or 0.0),
         shown=found.shown or b"",
@@ -85,7 +88,8 @@ def record_polled(
 ) -> None:
     """Count a poll and its requests: the last thing of its transaction, as `record_requests` is."""
     at = store.read_clock(connection)
-    began = at - (time.monotonic() - asked[0].began) if asked else at
+    ago_s = time.monotonic() - asked[0].began if asked else 0.0
+    began = at - ago_s * store.clock.factor
     is_failed = polled.error is not None
     row = nothing(feed_days) | {
         "feed_id": claim.id,
@@ -137,9 +141,9 @@ def _gap(before: Before, found: Sequence[FoundEntry]) -> dict[str, int]:
 
 def _wish(polled: "Polled", asked: Sequence[Request], at: float) -> float | None:
     """Tell until when the publisher wants no poll; a pause for the whole host is in the host's ledger."""
-    if not polled.hint_s or any(request.pause_s for request in asked):
+    if not polled.asked_s or any(request.pause_s for request in asked):
         return None
-    return at + min(polled.hint_s, LONGEST_HINT_S)
+    return at + min(polled.asked_s, LONGEST_HINT_S)
 
 
 def _next_marks(

@@ -1,28 +1,62 @@
 """The transaction that ends a poll: new articles, sightings, edits and the feed's validators, all or nothing.
 
-Validators (ETag, Last-Modified, body hash) are stored with the articles they vouch for, never before them: a
-crash in between must make the feed be read again.
+Validators (ETag, Last-Modified, body hash) are those of one answer, together. They are stored with the
+articles they vouch for, never before them: a crash in between must make the feed be read again.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import Connection, Text, bindparam, case, update
 
+from pipeline.feeds.moves import STAYING, Moving, has_moved
+from pipeline.identity import host_of
 from pipeline.model import FeedState, Request, Stage
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
-from pipeline.store.frame import Change, log_changes
+from pipeline.store.frame import Change, log_change
+from pipeline.store.leases import at_home
 from pipeline.store.ledger import read_before, record_polled
-from pipeline.store.store import Store
+from pipeline.store.moves import move
+from pipeline.store.politeness import record_requests
+from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import feeds, hosts
+
+# Built once: a poll that meets nothing new is most of them, and building took a third of its time.
+END_POLL = (
+    update(feeds)
+    .where(feeds.c.id == bindparam("feed_id"), feeds.c.lease_owner == bindparam("owner"))
+    .values(
+        lease_owner=None,
+        lease_until=None,
+        # Paused by a person while it was asked: it stays so.
+        state=case(
+            (feeds.c.state == FeedState.ACTIVE, bindparam("asked_state", type_=Text)), else_=feeds.c.state
+        ),
+    )
+)
+FREE_HOST = (
+    update(hosts)
+    .where(hosts.c.host == bindparam("name"), hosts.c.lease_owner == bindparam("owner"))
+    .values(lease_owner=None, lease_until=None)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validators:
+    """Hold what one answer said of its body, together; None: it did not."""
+
+    etag: str | None
+    last_modified: str | None
+    body_hash: str
+    given_by: str  # the address that answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polled:
-    """Hold all that a poll changes of its feed. `None` leaves a validator or a fact as it was."""
+    """Hold all that a poll changes of its feed. `None` leaves a fact as it was."""
 
     status: int | None
     error: str | None
@@ -32,9 +66,14 @@ class Polled:
     interval_s: float
     failures: float
     why: str
-    etag: str | None = None
-    last_modified: str | None = None
-    body_hash: str | None = None
+    asked_s: float | None = None  # how long its publisher asks to be left alone
+    failing_since: float | None = None  # before this poll
+    host_pause_s: float = 0.0
+    moving: Moving = STAYING
+    is_healthy: bool = False  # then the hints below are all that there are
+    hints: dict[str, object] | None = None
+    rhythm: list[float] | None = None
+    validators: Validators | None = None
     title: str | None = None
     site: str | None = None
     language: str | None = None
@@ -42,7 +81,6 @@ class Polled:
     entries_repeated: int = 0
     entries_without_link: int = 0
     found: tuple[FoundEntry, ...] = ()
-    hint_s: float | None = None  # how long the publisher wants no further poll
 
 
 def record_poll(
@@ -51,60 +89,113 @@ def record_poll(
     """Write a poll's outcome and free the feed and its host; None when the lease was no longer ours. `asked`
     are the requests that it took."""
     with store.write() as connection:
-        mine = select(feeds.c.id).where(feeds.c.id == claim.id, feeds.c.lease_owner == claim.owner)
-        if connection.execute(mine.with_for_update()).first() is None:
-            return None
         at = store.read_clock(connection)
         before = read_before(connection, claim)
-        counts = record_entries(connection, store, claim, polled.found, at)
-        connection.execute(update(feeds).where(feeds.c.id == claim.id).values(_feed_values(polled, at)))
-        connection.execute(
-            update(hosts)
-            .where(hosts.c.host == claim.host, hosts.c.lease_owner == claim.owner)
-            .values(lease_owner=None, lease_until=None, next_request_at=at + host_delay_s)
-        )
-        record(connection, store, [_poll_event(claim, polled, counts)])
+        if not _end_poll(connection, claim, _feed_values(polled, at)):
+            return None
+        counts = PollCounts()
+        if polled.found:
+            counts = record_entries(connection, store, claim, polled.found, at)
+        if has_moved(polled.moving, at):
+            moved = move(connection, store, claim, str(polled.moving.to), at, why=polled.why)
+            connection.execute(update(feeds).where(feeds.c.id == claim.id).values(moved))
+            if "url" in moved:
+                log_change(connection, store, Change.MOVED, claim.id)
         if polled.state is FeedState.GONE:
-            gone = select(feeds).where(feeds.c.id == claim.id, feeds.c.state == FeedState.GONE)
-            log_changes(connection, store, Change.GONE, connection.execute(gone).all())
+            log_change(connection, store, Change.GONE, claim.id)
+        _free_host(connection, claim, at + max(host_delay_s, polled.host_pause_s))
+        record(connection, store, [_poll_event(claim, polled, counts)])
         record_polled(
             connection, store, claim, polled, counts, asked, before=before, host_delay_s=host_delay_s
         )
     return counts
 
 
+def record_hop(
+    store: Store,
+    claim: FeedClaim,
+    *,
+    to: str,
+    temporary: bool,
+    host_delay_s: float,
+    asked: Sequence[Request] = (),
+) -> None:
+    """Leave a redirect to the turn of the host that it leads to; `asked` is the request that it answered."""
+    with store.write() as connection:
+        at = store.read_clock(connection)
+        insert_new(connection, hosts, [{"host": host_of(to)}])
+        values = {
+            "asked_state": FeedState.ACTIVE,
+            "next_poll_at": at,
+            "next_url": to,
+            "host": host_of(to),
+            "hops": claim.hops + 1,
+            "hop_was_temporary": claim.hop_was_temporary or temporary,
+        }
+        if _end_poll(connection, claim, values):
+            _free_host(connection, claim, at + host_delay_s)
+        record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
+
+
+def _end_poll(connection: Connection, claim: FeedClaim, values: dict[str, Any]) -> bool:
+    """Write a feed's new values and free its lease; False when that was no longer ours."""
+    mine = {"feed_id": claim.id, "owner": claim.owner}
+    return connection.execute(END_POLL, {**at_home(claim), **values, **mine}).rowcount == 1
+
+
+def _free_host(connection: Connection, claim: FeedClaim, next_request_at: float) -> None:
+    mine = {"name": claim.host, "owner": claim.owner}
+    connection.execute(FREE_HOST, {**mine, "next_request_at": next_request_at})
+
+
 def _feed_values(polled: Polled, at: float) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "lease_owner": None,
-        "lease_until": None,
+        "asked_state": polled.state,
         "last_polled_at": at,
         "last_status": polled.status,
         "last_error": polled.error,
         "last_error_detail": polled.detail,
         "next_poll_at": at + polled.wait_s,
+        "not_before": None if polled.asked_s is None else at + polled.asked_s,
         "interval_s": polled.interval_s,
         "failures": polled.failures,
+        "failing_since": (at if polled.failing_since is None else polled.failing_since)
+        if polled.error
+        else None,
         "why": polled.why,
-        "state": case((feeds.c.state == FeedState.ACTIVE, polled.state), else_=feeds.c.state),
+        "moving_to": polled.moving.to,
+        "moving_seen": polled.moving.seen,
+        "moving_since": polled.moving.since,
     }
     if polled.state is not FeedState.ACTIVE:
         values["state_since"] = at
     if polled.error is None:
         values["last_success_at"] = at
-    if polled.entries is not None:
-        values |= {
-            name: getattr(polled, name)
-            for name in (
-                "etag",
-                "last_modified",
-                "body_hash",
-                "entries",
-                "entries_repeated",
-                "entries_without_link",
-            )
-        }
-        values |= {name: value for name in ("title", "site", "language") if (value := getattr(polled, name))}
-    return values
+    if polled.is_healthy:
+        values["hints"] = polled.hints
+    return values | _validator_values(polled) | _document_values(polled)
+
+
+def _validator_values(polled: Polled) -> dict[str, Any]:
+    given = polled.validators
+    if given is None:
+        return {}
+    return {
+        "etag": given.etag,
+        "last_modified": given.last_modified,
+        "body_hash": given.body_hash,
+        "validators_from": given.given_by,
+    }
+
+
+def _document_values(polled: Polled) -> dict[str, Any]:
+    if polled.entries is None:
+        return {}
+    counted = ("entries", "entries_repeated", "entries_without_link")
+    told = {
+        name: value for name in ("title", "site", "language", "rhythm") if (value := getattr(polled, name))
+    }
+    return {name: getattr(polled, name) for name in counted} | told
 
 
 def _poll_event(claim: FeedClaim, polled: Polled, counts: PollCounts) -> Happening:

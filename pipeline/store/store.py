@@ -37,10 +37,29 @@ SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """Say how fast a store's time goes by, so that weeks can be tried in minutes.
+
+    Leases last as long as ever. Processes with the same start (seconds since the epoch) and factor agree.
+    """
+
+    start: float = 0.0
+    factor: float = 1.0
+
+    def scaled(self, real: Any) -> Any:
+        """Turn real seconds since the epoch, a number or an SQL expression, into the store's."""
+        return real if self.factor == 1.0 else self.start + (real - self.start) * self.factor
+
+
+REAL_TIME = Clock()
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """Open transactions on the one truth; a transaction is short and does nothing but SQL."""
 
     engine: Engine
+    clock: Clock = REAL_TIME
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -58,13 +77,16 @@ class Store:
     def now(self) -> ColumnElement[float]:
         """Give the store's clock as an SQL expression: the only source of *now* for due times and leases."""
         if self.engine.dialect.name == "sqlite":
-            return literal(time.time())  # one machine: its clock is SQLite's
-        return cast(extract("epoch", func.statement_timestamp()), Double)
+            return literal(self.clock.scaled(time.time()))  # one machine: its clock is SQLite's
+        now: ColumnElement[float] = self.clock.scaled(
+            cast(extract("epoch", func.statement_timestamp()), Double)
+        )
+        return now
 
     def read_clock(self, connection: Connection) -> float:
         """Read the store's clock, for values that several rows of a transaction share."""
         if self.engine.dialect.name == "sqlite":
-            return time.time()
+            return float(self.clock.scaled(time.time()))
         return float(connection.execute(select(self.now())).scalar_one())
 
     def close(self) -> None:
@@ -72,14 +94,14 @@ class Store:
         self.engine.dispose()
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, clock: Clock = REAL_TIME) -> Store:
     """Open the store at an SQLAlchemy URL; nothing is created or migrated here."""
     if url.startswith("sqlite"):
         engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-        return Store(engine)
-    return Store(create_engine(url, pool_pre_ping=True))
+        return Store(engine, clock)
+    return Store(create_engine(url, pool_pre_ping=True), clock)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, case, delete, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import WireroomError
+from pipeline.feeds.hints import opening, unpacked
 from pipeline.identity import host_of, url_key
 from pipeline.model import FeedState
 from pipeline.store.events import Happening, record
@@ -67,6 +68,15 @@ class WatchedFeed:
     state_since: float
     min_interval_s: float | None
     last_error_detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueFeed:
+    """Hold when a feed will be asked that a person wants asked (seconds since the epoch)."""
+
+    url: str
+    at: float
+    now: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,20 +144,30 @@ def tag_feeds(store: Store, urls: Sequence[str], tags: tuple[str, ...]) -> None:
         change_feeds(store, urls, FeedChange(add_tags=tags))
 
 
-def poll_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
-    """Make feeds due now; return their addresses. Raises WireroomError when one is not polled at all."""
+def poll_feeds(store: Store, urls: Sequence[str], *, force: bool = False) -> tuple[DueFeed, ...]:
+    """Make feeds due now, or as soon as their publishers let them be asked; `force` does not wait for these.
+
+    Raises WireroomError when one is not polled at all.
+    """
     with store.write() as connection:
+        at = store.read_clock(connection)
         rows = _require(connection, urls)
         for row in rows:
             if row.state != FeedState.ACTIVE:
                 raise WireroomError(
                     f"{row.url} is {row.state}: `wireroom feeds resume {row.url}` polls it again"
                 )
-        ids = [row.id for row in rows]
+        due = [DueFeed(url=row.url, at=at if force else _lets_ask(row, at), now=at) for row in rows]
         # One that is late already stays so: how long it was not asked is told by `wireroom coverage`.
-        soon = case((feeds.c.next_poll_at > store.now(), store.now()), else_=feeds.c.next_poll_at)
-        connection.execute(update(feeds).where(feeds.c.id.in_(ids)).values(next_poll_at=soon))
-    return tuple(row.url for row in rows)
+        for row, feed in zip(rows, due, strict=True):
+            values = {"next_poll_at": min(row.next_poll_at, feed.at), "forced": force}
+            connection.execute(update(feeds).where(feeds.c.id == row.id).values(values))
+    return tuple(due)
+
+
+def _lets_ask(row: Row[Any], at: float) -> float:
+    """Tell when a feed's publisher lets it be asked, at the earliest."""
+    return opening(unpacked(row.hints).hints, max(at, row.not_before or 0.0))
 
 
 def pause_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
@@ -156,8 +176,14 @@ def pause_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
 
 
 def resume_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
-    """Poll paused or gone feeds again, from now on; return the addresses of those that were."""
-    return _set_state(store, urls, FeedState.ACTIVE, {"next_poll_at": store.now(), "failures": 0})
+    """Poll paused or gone feeds again, as soon as their publishers let them be asked.
+
+    Return the addresses of those that were.
+    """
+    now = store.now()
+    soonest = case((feeds.c.not_before > now, feeds.c.not_before), else_=now)
+    values = {"next_poll_at": soonest, "failures": 0, "failing_since": None}
+    return _set_state(store, urls, FeedState.ACTIVE, values)
 
 
 def remove_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:

@@ -47,11 +47,26 @@ feeds = Table(
     Column("etag", Text),
     Column("last_modified", Text),
     Column("body_hash", Text),
+    Column("validators_from", Text),  # the address that gave them; no other is shown them
+    # Where a redirect led that another turn follows; NULL: nowhere.
+    Column("next_url", Text),
+    Column("hops", Integer, nullable=False, server_default="0"),
+    Column("hop_was_temporary", Boolean, nullable=False, server_default=false()),
+    # The address that permanent redirects led to the last times, and since when.
+    Column("moving_to", Text),
+    Column("moving_seen", Integer, nullable=False, server_default="0"),
+    Column("moving_since", Double),
     Column("next_poll_at", Double, nullable=False),
     Column("interval_s", Double, nullable=False),
     Column("min_interval_s", Double),
+    Column("max_interval_s", Double),
+    Column("rhythm", JSON(none_as_null=True)),  # decayed counts, see pipeline/feeds/rhythm.py
+    Column("hints", JSON(none_as_null=True)),  # what its newest document and answer ask of readers
+    Column("not_before", Double),  # until when its publisher asked to be left alone
+    Column("forced", Boolean, nullable=False, server_default=false()),  # to be asked even so, once
     Column("why", Text, nullable=False, server_default=""),
     Column("failures", Double, nullable=False, server_default="0"),
+    Column("failing_since", Double),
     Column("last_polled_at", Double),
     Column("last_status", Integer),
     Column("last_success_at", Double),
@@ -74,8 +89,22 @@ hosts = Table(
     Column("robots_status", Integer),
     Column("robots_body", LargeBinary),
     Column("robots_fetched_at", Double),
+    Column("crawl_delay_s", Double),
     Column("lease_owner", Text),
     Column("lease_until", Double),
+)
+
+# Addresses that were rewritten after permanent redirects, so that a person can take it back.
+feed_moves = Table(
+    "feed_moves",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("feed_id", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("old_url", Text, nullable=False),
+    Column("new_url", Text, nullable=False),
+    Column("undone_at", Double),
+    Index(None, "feed_id"),
 )
 
 articles = Table(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.feeds.moves import Moving
 from pipeline.store.store import Store
 from pipeline.store.subscriptions import NewFeed, add_feeds
 from tests.cli.conftest import Wireroom
@@ -67,6 +68,26 @@ def test_a_paused_feed_is_not_polled_until_it_is_resumed(wireroom: Wireroom, wat
     assert (refused.code, "is paused" in refused.err) == (1, True)
     assert wireroom("feeds", "resume", FEED).out == f"active: {FEED}\n"
     assert wireroom("status", "--json").json["due"]["poll"] == 1
+
+
+def test_a_feed_is_polled_at_once_but_not_against_its_publisher(wireroom: Wireroom, watched: Store) -> None:
+    assert wireroom("feeds", "poll", FEED).out == f"due now: {FEED}\n"
+    poll(watched, FEED, asked_s=7200.0)
+    waits = wireroom("feeds", "poll", FEED).out
+    assert waits.startswith("due in ")
+    assert waits.endswith(f", as its publisher asks (--force does not wait): {FEED}\n")
+    assert wireroom("feeds", "poll", FEED, "--force").out == f"due now: {FEED}\n"
+
+
+def test_moves_are_listed_and_undone(wireroom: Wireroom, watched: Store) -> None:
+    assert wireroom("feeds", "moves").err == "wireroom: no feed has moved\n"
+    new = "https://new.example/feed"
+    wireroom("feeds", "poll", FEED)
+    poll(watched, FEED, moving=Moving(to=new, seen=3, since=0.0))
+    (move,) = wireroom("feeds", "moves", "--json").lines
+    assert (move["old_url"], move["new_url"], move["undone_at"]) == (FEED, new, None)
+    assert wireroom("feeds", "moves", "--undo", new).out == f"back at: {FEED}\n"
+    assert "undone 20" in wireroom("feeds", "moves").out
 
 
 def test_feeds_are_listed_by_tag_and_by_state(wireroom: Wireroom, watched: Store) -> None:

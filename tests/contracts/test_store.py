@@ -3,15 +3,20 @@
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from pipeline.errors import WireroomError
+from pipeline.feeds.moves import Moving
 from pipeline.identity import article_id, host_of, url_key
 from pipeline.model import (
     ArchivePosition,
@@ -26,7 +31,7 @@ from pipeline.model import (
 )
 from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
-from pipeline.store.claims import claim_articles, claim_feeds, claim_hosts
+from pipeline.store.claims import claim_articles, claim_feeds, claim_host, claim_hosts
 from pipeline.store.due import article_counts, due_stages, waiting
 from pipeline.store.enriched import (
     Alias,
@@ -47,16 +52,18 @@ from pipeline.store.indexed import (
     read_documents,
     record_indexed,
 )
-from pipeline.store.leases import blame, free_all, machine, new_owner, release, sweep
+from pipeline.store.leases import blame, free_all, machine, new_owner, release, release_host, sweep
 from pipeline.store.migrations import migrate
-from pipeline.store.polled import Polled, record_poll
+from pipeline.store.moves import list_moves, undo_moves
+from pipeline.store.polled import Polled, Validators, record_hop, record_poll
 from pipeline.store.removal import remove
-from pipeline.store.store import Store, insert_new, open_store
+from pipeline.store.store import Clock, Store, insert_new, open_store
 from pipeline.store.tables import articles, events, feeds, generations, hosts, projections, sightings
 
 FEED = "https://news.example/feed.xml"
 OTHER_FEED = "https://other.example/feed.xml"
 OWNER = "elsewhere:1:test:0"
+VALIDATORS = Validators(etag='"1"', last_modified=None, body_hash="h1", given_by=FEED)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -129,8 +136,7 @@ def polled(*entries: FoundEntry, **changed: object) -> Polled:
         "interval_s": 900.0,
         "failures": 0.0,
         "why": "",
-        "etag": '"1"',
-        "body_hash": "h1",
+        "validators": VALIDATORS,
         "entries": len(entries),
         "found": entries,
     }
@@ -260,7 +266,7 @@ def test_validators_are_stored_with_the_articles(store: Store) -> None:
 
 def test_validators_stay_when_a_poll_brings_no_new_document(store: Store) -> None:
     poll(store, FEED, found(A))
-    poll(store, FEED, status=304, entries=None, etag=None, body_hash=None)
+    poll(store, FEED, status=304, entries=None, validators=None)
     with store.read() as connection:
         row = connection.execute(select(feeds).where(feeds.c.url == FEED)).one()
     assert (row.etag, row.body_hash, row.last_status) == ('"1"', "h1", 304)
@@ -314,6 +320,90 @@ def test_a_finished_row_must_still_be_owned(store: Store) -> None:
     late = NoPage(claim=lost.claims[0], partial=Partial.GONE, detail="", retry_in_s=None)
     assert record_turn(store, lost, [late], delay_s=0, robots=None) == 0
     assert article(store, A).partial is None
+
+
+def feed_row(store: Store, url: str = FEED) -> Any:
+    with store.read() as connection:
+        return connection.execute(select(feeds).where(feeds.c.url == url)).one()
+
+
+def test_a_feeds_redirect_waits_for_the_turn_of_the_host_that_it_leads_to(store: Store) -> None:
+    (claim, _) = sorted(claim_feeds(store, owner=OWNER, limit=2), key=lambda claim: claim.host)
+    moved = "https://moved.example/feed.xml"
+    record_hop(store, claim, to=moved, temporary=True, host_delay_s=100)
+    (again,) = claim_feeds(store, owner=OWNER, limit=2)
+    assert (again.host, again.next_url, again.hops) == ("moved.example:443", moved, 1)
+    assert (again.url, again.hop_was_temporary) == (FEED, True)
+    record_poll(store, again, polled(found(A)), host_delay_s=0)
+    row = feed_row(store)
+    assert (row.host, row.next_url, row.hops, row.hop_was_temporary) == ("news.example:443", None, 0, False)
+
+
+def test_a_host_that_asks_for_a_pause_is_left_alone_with_all_its_feeds(store: Store) -> None:
+    add_feed(store, "https://news.example/second.xml")
+    poll(store, FEED, host_pause_s=300.0)
+    with store.write() as connection:
+        connection.execute(update(feeds).values(next_poll_at=0))
+    assert [claim.url for claim in claim_feeds(store, owner=OWNER, limit=9)] == [OTHER_FEED]
+
+
+def test_what_a_feed_asks_and_its_rhythm_come_with_the_next_claim(store: Store) -> None:
+    hints, rhythm = {"ttl_s": 3600.0, "skip_hours": [1, 2]}, [5.0, 1.0]
+    poll(store, FEED, hints=hints, rhythm=rhythm, is_healthy=True, asked_s=50.0)
+    row = feed_row(store)
+    assert row.not_before == row.last_polled_at + 50.0
+    poll(store, FEED, status=304, entries=None, validators=None)
+    with store.write() as connection:
+        connection.execute(update(feeds).where(feeds.c.url == FEED).values(next_poll_at=0))
+        connection.execute(update(hosts).values(next_request_at=0, crawl_delay_s=30.0))
+    (claim,) = claim_feeds(store, owner=OWNER, limit=1)
+    assert (claim.hints, claim.rhythm, claim.crawl_delay_s) == (hints, rhythm, 30.0)
+
+
+def test_a_failing_feed_knows_since_when_until_it_succeeds(store: Store) -> None:
+    poll(store, FEED, error="dns", status=None, entries=None, validators=None)
+    since = feed_row(store).failing_since
+    poll(store, FEED, error="dns", failing_since=since, status=None, entries=None, validators=None)
+    assert feed_row(store).failing_since == since
+    poll(store, FEED, found(A))
+    assert feed_row(store).failing_since is None
+
+
+def test_one_host_may_be_claimed_for_a_request_of_no_row(store: Store) -> None:
+    assert claim_host(store, "news.example:443", owner=OWNER)
+    assert not claim_host(store, "news.example:443", owner="elsewhere:2:test:0")
+    assert claim_host(store, "never.seen.example:80", owner=OWNER)
+    release_host(store, "news.example:443", OWNER, delay_s=100)
+    assert not claim_host(store, "news.example:443", owner=OWNER)
+
+
+def test_a_moved_feed_has_its_new_address_until_that_is_undone(store: Store) -> None:
+    new = "https://new.example/feed.xml"
+    poll(store, FEED, moving=Moving(to=new, seen=3, since=0.0))
+    assert feed_row(store, new).host == "new.example:443"
+    (made,) = list_moves(store)
+    assert (made.old_url, made.new_url, made.undone_at) == (FEED, new, None)
+    assert undo_moves(store, [new]) == (FEED,)
+    assert feed_row(store).host == "news.example:443"
+    with pytest.raises(WireroomError, match="no feed was moved to"):
+        undo_moves(store, [new])
+
+
+def test_a_feed_does_not_move_to_the_address_of_another(store: Store) -> None:
+    poll(store, FEED, moving=Moving(to=OTHER_FEED.replace("https", "http"), seen=3, since=0.0))
+    assert "which another feed has" in feed_row(store).why
+    assert list_moves(store) == ()
+
+
+def test_a_clock_that_goes_faster_is_the_same_for_all_who_share_it(store: Store) -> None:
+    start = time.time() - 10
+    fast = [replace(store, clock=Clock(start=start, factor=1000.0)) for _ in range(2)]
+    read = []
+    for each in (*fast, store):
+        with each.read() as connection:
+            read.append(each.read_clock(connection) - start)
+    assert read[0] > 10_000
+    assert read[0] <= read[1] < 1_000 * read[2] + 1_000
 
 
 def test_released_articles_are_due_and_untried(store: Store) -> None:

@@ -31,7 +31,12 @@ FETCHED_AT = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
     ],
 )
 def test_the_status_decides_first(status: int, problem: Partial | None) -> None:
-    assert page_problem(answer(status, HTML, body=b"<p>text")) == problem
+    assert page_problem(answer(status, HTML, body=b"<p>text"), is_first=False) == problem
+
+
+@pytest.mark.parametrize(("status", "problem"), [(404, Partial.FETCH_FAILED), (410, Partial.GONE)])
+def test_a_first_404_may_pass_and_410_does_not(status: int, problem: Partial) -> None:
+    assert page_problem(answer(status, HTML, body=b"<p>text"), is_first=True) == problem
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,7 @@ def test_what_is_no_text_page_is_unsupported(
     content_type: str | None, body: bytes, problem: Partial | None
 ) -> None:
     headers = [("Content-Type", content_type)] if content_type else []
-    assert page_problem(answer(200, *headers, body=body)) == problem
+    assert page_problem(answer(200, *headers, body=body), is_first=False) == problem
 
 
 @pytest.mark.parametrize(
@@ -79,17 +84,17 @@ def test_what_is_no_text_page_is_unsupported(
 )
 def test_a_bot_wall_blocks_whatever_its_status(wall: tuple[int, tuple[str, str], bytes]) -> None:
     status, header, body = wall
-    assert page_problem(answer(status, header, body=body)) == Partial.BLOCKED
+    assert page_problem(answer(status, header, body=body), is_first=False) == Partial.BLOCKED
 
 
 def test_a_consent_page_blocks() -> None:
     page = answer(200, HTML, body=b"<p>We value your privacy", url="https://consent.example.com/?next=x")
-    assert page_problem(page) == Partial.BLOCKED
+    assert page_problem(page, is_first=False) == Partial.BLOCKED
 
 
 @pytest.mark.parametrize("title", ["Access denied to the summit, reporters say", "Just a moment in history"])
 def test_a_headline_with_a_walls_words_is_no_wall(title: str) -> None:
-    assert page_problem(answer(200, HTML, body=f"<title>{title}</title>".encode())) is None
+    assert page_problem(answer(200, HTML, body=f"<title>{title}</title>".encode()), is_first=False) is None
 
 
 @pytest.mark.parametrize(

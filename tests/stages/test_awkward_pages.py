@@ -33,7 +33,7 @@ PARTIAL: Mapping[str, tuple[Callable[[], Answer], str]] = {
     "bot-wall": (lambda: whole(WALL, status=403), "blocked"),
     "bot-wall-200": (lambda: whole(WALL), "blocked"),
     "consent": (lambda: whole(CONSENT), "blocked"),
-    "not-found": (lambda: whole(b"<p>404", status=404), "gone"),
+    "not-found": (lambda: whole(b"<p>404", status=404), "fetch-failed"),
     "robots": (lambda: whole(PAGE.encode()), "robots"),
     "loop": (lambda: redirect("/loop"), "fetch-failed"),
     "no-web-address": (lambda: redirect("file:///etc/passwd"), "fetch-failed"),
@@ -105,6 +105,7 @@ def lay_out(site: Site, elsewhere: Site, busy: Site) -> None:
     site.answers |= {f"/{name}": make() for name, (make, _) in PARTIAL.items()}
     site.answers |= {
         "/robots.txt": whole(b"User-agent: *\nDisallow: /robots\n", kind="text/plain"),
+        "/gone": whole(b"<p>410", status=410),
         "/moved": redirect(elsewhere.url("/new-home")),
         "/inside": redirect("http://10.0.0.1/admin"),
         "/lying": whole(PAGE.encode("utf-8"), kind="text/html; charset=shift_jis"),
@@ -113,7 +114,7 @@ def lay_out(site: Site, elsewhere: Site, busy: Site) -> None:
     }
     elsewhere.answers["/new-home"] = whole(PAGE.replace("ferries", "trains").encode())
     busy.answers["/one"] = busy.answers["/two"] = whole(b"", status=503, headers={"Retry-After": "600"})
-    names = [*PARTIAL, "moved", "inside", "lying", "latin", "good"]
+    names = [*PARTIAL, "gone", "moved", "inside", "lying", "latin", "good"]
     links = [site.url(f"/{name}") for name in names]
     links += [busy.url("/one"), busy.url("/two"), "http://192.168.1.1/router", "http://[::1]:22/"]
     site.answers["/feed"] = whole(rss(*links), kind="application/rss+xml")
@@ -142,6 +143,11 @@ def test_the_page_is_asked_for_again_later(newsroom: Newsroom, name: str) -> Non
     again = newsroom.retry_in_s(f"/{name}")
     assert again is not None
     assert 3_000 < again <= 3_600
+
+
+def test_a_page_that_is_gone_for_good_is_not_asked_for_again(newsroom: Newsroom) -> None:
+    assert newsroom.end("/gone") == ("indexed", None, "gone")
+    assert newsroom.retry_in_s("/gone") is None
 
 
 def test_a_page_that_robots_txt_forbids_is_not_asked_for(newsroom: Newsroom) -> None:

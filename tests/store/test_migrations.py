@@ -29,6 +29,12 @@ HARMLESS = {
 }
 
 
+FIRST_FEED = (
+    "INSERT INTO feeds (url, host, tags, state, added_at, state_since, next_poll_at, interval_s)"
+    " VALUES ('https://a.example/feed', 'a.example:443', '[]', 'active', 0, 0, 0, 900)"
+)
+
+
 def make_store(path: Path, revision: str) -> Store:
     """Make a SQLite store as a version of Wireroom left it."""
     store, config = open_store(f"sqlite:///{path}"), alembic_config()
@@ -49,9 +55,7 @@ def versions(path: Path) -> tuple[str, int]:
 def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path) -> None:
     store = make_store(tmp_path / "wireroom.db", "0001")
     with store.write() as connection:
-        connection.exec_driver_sql(
-            FEED_ROW + "VALUES (1, 'https://a.example/feed', 'a', '[]', 'active', 1, 1, 0, 9)"
-        )
+        connection.execute(text(FIRST_FEED))
     assert migrate(store)
     check_version(store)
     store.close()

@@ -1,0 +1,176 @@
+"""What a poll's answer means: which entries are new, when the feed is asked next, what is written of it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.feeds.admission import refusal
+from pipeline.feeds.hints import Asked, fresh_for, unpacked
+from pipeline.feeds.moves import Moving, sighted
+from pipeline.feeds.rhythm import LOOK_BACK, Rhythm, first_rhythm, heard
+from pipeline.feeds.rhythm import unpacked as unpacked_rhythm
+from pipeline.feeds.schedule import Decision, Limits, decide
+from pipeline.feeds.schedule import Polled as Outcome
+from pipeline.fetching.classify import retry_after
+from pipeline.identity import article_id, host_of, url_key
+from pipeline.model import Entry, Exchange, FeedState, ParsedFeed, header
+from pipeline.settings import Settings
+from pipeline.store.claimed import FeedClaim
+from pipeline.store.found import FoundEntry, Known
+from pipeline.store.polled import Polled, Validators
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Hold what came of asking: the last answer, or why there was none."""
+
+    status: int | None
+    failure: str | None
+    detail: str | None
+    exchange: Exchange | None  # the last hop, whatever its status
+    parsed: ParsedFeed | None  # None: unchanged, or no feed
+    body_hash: str | None = None  # of a body that is a feed, changed or not
+
+    @property
+    def keyed(self) -> Mapping[str, Entry]:
+        """Give the first entry of each address that an article can have."""
+        entries = self.parsed.entries if self.parsed else ()
+        return {key: entry for entry in reversed(entries) if (key := url_key(entry.link))}
+
+
+def judge(settings: Settings, claim: FeedClaim, answer: Answer, known: Known) -> Polled:
+    """Decide all that a poll changes of its feed, from what is known of its entries."""
+    keyed, asked = answer.keyed, _asked(claim, answer)
+    rhythm = _rhythm(claim, answer, keyed, known)
+    outcome = Outcome(
+        url=claim.url,
+        state=FeedState.ACTIVE,
+        now=known.at,
+        interval_s=claim.interval_s,
+        elapsed_s=None if claim.last_polled_at is None else known.at - claim.last_polled_at,
+        failures=claim.failures,
+        failing_since=claim.failing_since,
+        last_error=claim.last_error,
+        status=answer.status,
+        failure=answer.failure,
+        changed=answer.parsed is not None,
+        entries=len(keyed) if answer.parsed else claim.entries,
+        new_entries=len(keyed.keys() - known.url_keys),
+        rhythm=rhythm,
+        asked=asked,
+    )
+    decision = decide(outcome, _limits(settings, claim))
+    told = _told(claim, answer, decision, moving=_moving(claim, answer, known.at))
+    if decision.error is None:
+        told = replace(told, hints=replace(asked, retry_after_s=None).packed(), is_healthy=True)
+    found = _found(settings, keyed, known.at)
+    return _with_document(told, answer, found, None if rhythm is None else rhythm.packed())
+
+
+def body_hash(exchange: Exchange) -> str:
+    """Hash a feed's body, to notice one that is as it was under other validators, or none, and one that is
+    new under the same ones."""
+    return hashlib.sha256(exchange.body).hexdigest()[:32]
+
+
+def _limits(settings: Settings, claim: FeedClaim) -> Limits:
+    shortest = max(settings.poll_min, claim.min_interval_s or 0.0)
+    longest = claim.max_interval_s or settings.poll_max
+    return Limits(shortest=shortest, longest=max(shortest, longest))
+
+
+def _asked(claim: FeedClaim, answer: Answer) -> Asked:
+    """Join what this answer asks with what is remembered: a 304 confirms the headers of the answer that it
+    stands for (RFC 9111 §4.3.4), and what failed says nothing of how long the feed is fresh."""
+    before, exchange = unpacked(claim.hints), answer.exchange
+    fresh_s = fresh_for(exchange.headers, exchange.fetched_at) if exchange else None
+    if fresh_s is None and answer.failure is None and answer.parsed is None:
+        fresh_s = before.fresh_s
+    return Asked(
+        hints=answer.parsed.hints if answer.parsed else before.hints,
+        fresh_s=fresh_s,
+        retry_after_s=retry_after(exchange) if exchange else None,
+    )
+
+
+def _rhythm(claim: FeedClaim, answer: Answer, keyed: Mapping[str, Entry], known: Known) -> Rhythm | None:
+    if claim.rhythm is None:
+        dates = [entry.published_at for entry in keyed.values() if entry.published_at is not None]
+        return first_rhythm(dates, known.at) if answer.parsed else None
+    rhythm = unpacked_rhythm(claim.rhythm)
+    fresh = [_came_at(entry, known.at) for key, entry in keyed.items() if key not in known.url_keys]
+    return heard(rhythm, fresh, known.at) if fresh else rhythm
+
+
+def _came_at(entry: Entry, now: float) -> float:
+    """Believe an entry's date unless it is none, in the future, or so old that the entry is no news."""
+    at = entry.published_at
+    return at if at is not None and now - LOOK_BACK <= at <= now else now
+
+
+def _moving(claim: FeedClaim, answer: Answer, now: float) -> Moving:
+    before = Moving(to=claim.moving_to, seen=claim.moving_seen, since=claim.moving_since)
+    if answer.failure is not None or answer.exchange is None:
+        return before
+    moved = claim.hops > 0 and not claim.hop_was_temporary and answer.exchange.url != claim.url
+    return sighted(before, target=answer.exchange.url if moved else None, now=now)
+
+
+def _found(settings: Settings, keyed: Mapping[str, Entry], now: float) -> tuple[FoundEntry, ...]:
+    return tuple(
+        FoundEntry(
+            entry=entry,
+            url_key=key,
+            article_id=article_id(key),
+            host=host_of(entry.link),
+            refused=refusal(entry, now=now, max_age_s=settings.max_age),
+        )
+        for key, entry in keyed.items()
+    )
+
+
+def _told(claim: FeedClaim, answer: Answer, decision: Decision, *, moving: Moving) -> Polled:
+    standing = decision.error is not None and answer.failure is None  # a 304 healed nothing
+    return Polled(
+        status=answer.status,
+        error=decision.error,
+        detail="not modified since it could not be read" if standing else answer.detail,
+        state=decision.state,
+        wait_s=decision.wait_s,
+        asked_s=decision.asked_s,
+        interval_s=decision.interval_s,
+        failures=decision.failures,
+        failing_since=claim.failing_since,
+        why=decision.why,
+        host_pause_s=decision.host_pause_s,
+        moving=moving,
+    )
+
+
+def _with_document(
+    told: Polled, answer: Answer, found: Sequence[FoundEntry], rhythm: list[float] | None
+) -> Polled:
+    exchange, parsed = answer.exchange, answer.parsed
+    if exchange is None or answer.body_hash is None:
+        return told
+    validators = Validators(
+        etag=header(exchange.headers, "ETag"),
+        last_modified=header(exchange.headers, "Last-Modified"),
+        body_hash=answer.body_hash,
+        given_by=exchange.url,
+    )
+    if parsed is None:
+        return replace(told, validators=validators)
+    without_key = sum(url_key(entry.link) is None for entry in parsed.entries)
+    return replace(
+        told,
+        validators=validators,
+        rhythm=rhythm,
+        title=parsed.title,
+        site=parsed.site,
+        language=parsed.language,
+        entries=len(parsed.entries) + parsed.entries_without_link,
+        entries_repeated=len(parsed.entries) - without_key - len(found),
+        entries_without_link=parsed.entries_without_link + without_key,
+        found=tuple(found),
+    )
