@@ -90,8 +90,19 @@ def record_polled(
     at = store.read_clock(connection)
     ago_s = time.monotonic() - asked[0].began if asked else 0.0
     began = at - ago_s * store.clock.factor
+    row = _poll_row(claim, polled, counts, asked, at) | _gap(before, polled.found)
+    _add_days(connection, row, down_days(before.due_at, began))
+    insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
+    record_requests(
+        connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
+    )
+
+
+def _poll_row(
+    claim: FeedClaim, polled: "Polled", counts: PollCounts, asked: Sequence[Request], at: float
+) -> dict[str, Any]:
     is_failed = polled.error is not None
-    row = nothing(feed_days) | {
+    return nothing(feed_days) | {
         "feed_id": claim.id,
         "day": day_of(at),
         "polls": 1,
@@ -102,12 +113,6 @@ def record_polled(
         "edited": counts.edited,
         "bytes": sum(request.bytes for request in asked),
     }
-    row |= _gap(before, polled.found)
-    _add_days(connection, row, down_days(before.due_at, began))
-    insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
-    record_requests(
-        connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
-    )
 
 
 def count_crashed_poll(store: Store, claim: FeedClaim, asked: Sequence[Request]) -> None:

@@ -96,19 +96,26 @@ def record_poll(
         counts = PollCounts()
         if polled.found:
             counts = record_entries(connection, store, claim, polled.found, at)
-        if has_moved(polled.moving, at):
-            moved = move(connection, store, claim, str(polled.moving.to), at, why=polled.why)
-            connection.execute(update(feeds).where(feeds.c.id == claim.id).values(moved))
-            if "url" in moved:
-                log_change(connection, store, Change.MOVED, claim.id)
-        if polled.state is FeedState.GONE:
-            log_change(connection, store, Change.GONE, claim.id)
+        _change_subscription(connection, store, claim, polled, at)
         _free_host(connection, claim, at + max(host_delay_s, polled.host_pause_s))
         record(connection, store, [_poll_event(claim, polled, counts)])
         record_polled(
             connection, store, claim, polled, counts, asked, before=before, host_delay_s=host_delay_s
         )
     return counts
+
+
+def _change_subscription(
+    connection: Connection, store: Store, claim: FeedClaim, polled: Polled, at: float
+) -> None:
+    """Give a feed that has moved its new address; log that, or that it is gone."""
+    if has_moved(polled.moving, at):
+        moved = move(connection, store, claim, str(polled.moving.to), at, why=polled.why)
+        connection.execute(update(feeds).where(feeds.c.id == claim.id).values(moved))
+        if "url" in moved:
+            log_change(connection, store, Change.MOVED, claim.id)
+    if polled.state is FeedState.GONE:
+        log_change(connection, store, Change.GONE, claim.id)
 
 
 def record_hop(
