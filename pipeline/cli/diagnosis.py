@@ -133,7 +133,7 @@ def _robots(answer: Exchange | FetchFailure) -> Robots:
 
 
 def _page(answer: Exchange | FetchFailure) -> Page | None:
-    if isinstance(answer, FetchFailure) or page_problem(answer, is_first=True):
+    if isinstance(answer, FetchFailure) or page_problem(answer, is_first=False):
         return None
     return Page(
         url=answer.url,

@@ -117,7 +117,7 @@ def judge_page(answer: Exchange | FetchFailure) -> Finding:
         if isinstance(meaning, Reason):
             return Finding("page", False, text, FOR_FAILURES[FetchSlug.REFUSED_ADDRESS])
         return Finding("page", False, text, f"{FROM_FEED} {meaning}; the pages are tried again")
-    problem = page_problem(answer, is_first=True)
+    problem = page_problem(answer, is_first=False)
     told = f"{answer.status}, {len(answer.body):,} bytes from {answer.url}"
     if problem:
         return Finding("page", False, f"{PARTIAL[problem]}: {told}", f"{FROM_FEED} {problem}")

@@ -197,7 +197,7 @@ def _request(
         began=began,
         ended=time.monotonic(),
         status=exchange.status if exchange else None,
-        bytes=len(exchange.body) if exchange else 0,
+        bytes=exchange.bytes_received if exchange else 0,
         is_conditional=any(name.lower() in _CONDITIONS for name, _ in headers),
         pause_s=retry_after(exchange) if exchange and exchange.status in _PAUSING else None,
     )

@@ -177,6 +177,7 @@ def _end_turn(
         delay_s=max(rests),
         robots=rules.answer,
         asked=requests,
+        spacing_s=rules.delay_s,
     )
 
 

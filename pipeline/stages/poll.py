@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from pipeline.feeds.headers import headers_for, without
 from pipeline.feeds.hints import opening, unpacked
@@ -104,15 +105,8 @@ async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -
     elif not isinstance(exchange, FetchFailure):
         temporary = exchange.status not in PERMANENT
         delay_s = _host_delay(services, claim, exchange)
-        await asyncio.to_thread(
-            record_hop,
-            services.store,
-            claim,
-            to=target,
-            temporary=temporary,
-            host_delay_s=delay_s,
-            asked=http.asked,
-        )
+        hop = partial(record_hop, to=target, temporary=temporary, host_delay_s=delay_s, asked=http.asked)
+        await asyncio.to_thread(hop, services.store, claim)
         shift.ring(Stage.POLL)
 
 

@@ -88,9 +88,10 @@ def record_turn(
     delay_s: float,
     robots: RobotsAnswer | None,
     asked: Sequence[Request] = (),
+    spacing_s: float | None = None,
 ) -> int:
     """Write a turn's results and free its articles and the host; return how many were still ours. `asked` are
-    the requests that it took."""
+    the requests that it took, `spacing_s` the pause that was to be kept between them."""
     moves = {result.host for result in results if isinstance(result, Moved)}
     with store.write() as connection:
         insert_new(
@@ -103,7 +104,7 @@ def record_turn(
         mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
         connection.execute(update(hosts).where(*mine).values(**values))
         record(connection, store, [_event(result) for result in ours])
-        record_requests(connection, store, asked, delay_s=delay_s, host=turn.host)
+        record_requests(connection, store, asked, delay_s=spacing_s, host=turn.host)
     return len(ours)
 
 

@@ -46,6 +46,12 @@ def log_changes(connection: Connection, store: Store, change: Change, rows: Iter
         connection.execute(insert(feed_changes), told)
 
 
+def log_change(connection: Connection, store: Store, change: Change, feed_id: int) -> None:
+    """Write a change of one feed down, whose row is by now as it is after it."""
+    rows = connection.execute(select(feeds).where(feeds.c.id == feed_id)).all()
+    log_changes(connection, store, change, rows)
+
+
 def next_feed_id(connection: Connection) -> int:
     """Give the number from which on no feed ever had one: SQLite would give that of a removed feed again."""
     highest = (select(func.max(column)) for column in (feeds.c.id, feed_changes.c.feed_id))

@@ -1,5 +1,6 @@
 """The ledger of polls: each is counted, by feed and day, in the transaction that records what it brought."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +53,9 @@ class Before:
 
 def read_before(connection: Connection, claim: FeedClaim) -> Before:
     """Read what a poll is compared with, before its results are written."""
-    found = connection.execute(_before(), {"feed_id": claim.id}).one()
+    found = connection.execute(_before(), {"feed_id": claim.id}).first()
+    if found is None:  # removed meanwhile: its lease is gone as well
+        return Before(due_at=math.inf, shown=b"", entries=0, hint_until=None)
     return Before(
         due_at=max(found.next_poll_at, found.next_request_at or 0.0),
         shown=found.shown or b"",
@@ -85,9 +88,21 @@ def record_polled(
 ) -> None:
     """Count a poll and its requests: the last thing of its transaction, as `record_requests` is."""
     at = store.read_clock(connection)
-    began = at - (time.monotonic() - asked[0].began) if asked else at
+    ago_s = time.monotonic() - asked[0].began if asked else 0.0
+    began = at - ago_s * store.clock.factor
+    row = _poll_row(claim, polled, counts, asked, at) | _gap(before, polled.found)
+    _add_days(connection, row, down_days(before.due_at, began))
+    insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
+    record_requests(
+        connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
+    )
+
+
+def _poll_row(
+    claim: FeedClaim, polled: "Polled", counts: PollCounts, asked: Sequence[Request], at: float
+) -> dict[str, Any]:
     is_failed = polled.error is not None
-    row = nothing(feed_days) | {
+    return nothing(feed_days) | {
         "feed_id": claim.id,
         "day": day_of(at),
         "polls": 1,
@@ -98,12 +113,6 @@ def record_polled(
         "edited": counts.edited,
         "bytes": sum(request.bytes for request in asked),
     }
-    row |= _gap(before, polled.found)
-    _add_days(connection, row, down_days(before.due_at, began))
-    insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
-    record_requests(
-        connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
-    )
 
 
 def count_crashed_poll(store: Store, claim: FeedClaim, asked: Sequence[Request]) -> None:

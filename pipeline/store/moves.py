@@ -10,6 +10,7 @@ from pipeline.errors import WireroomError
 from pipeline.identity import host_of, url_key
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.events import Happening, record
+from pipeline.store.frame import Change, log_change
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import feed_moves, feeds, hosts
 
@@ -79,6 +80,7 @@ def _undo(connection: Connection, store: Store, url: str) -> str:
     values = {**_settled(connection, row.old_url), "next_poll_at": store.now(), "why": "its move was undone"}
     connection.execute(update(feeds).where(feeds.c.id == row.feed_id).values(values))
     _tell(connection, store, row.feed_id, f"{url} is {row.old_url} again")
+    log_change(connection, store, Change.MOVED, row.feed_id)
     return str(row.old_url)
 
 

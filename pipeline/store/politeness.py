@@ -36,6 +36,18 @@ class Hints:
 NO_HINTS = Hints()
 
 
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """Turn monotonic times of this process into the store's, by one moment that is known in both."""
+
+    now: float
+    clock: float
+    factor: float  # of the store's clock
+
+    def at(self, monotonic: float) -> float:
+        return self.now - (self.clock - monotonic) * self.factor
+
+
 def was_kept(until: float, began: float) -> bool:
     """Tell whether a request came no earlier than it was asked to."""
     return began >= until - SLACK_S
@@ -54,13 +66,14 @@ def record_requests(
     wishes of its feeds. The last thing of a transaction, so that all lock these rows in one order."""
     if not (asked or hints.given):
         return
-    now, clock = store.read_clock(connection), time.monotonic()
+    now = store.read_clock(connection)
+    times = _Times(now, time.monotonic(), store.clock.factor)
     names = sorted({request.host for request in asked})
     marks = _host_marks(connection, names)
     days: dict[tuple[str, int], dict[str, Any]] = {}
     for name in names:
         mine = sorted((each for each in asked if each.host == name), key=lambda each: each.began)
-        told = _host_rows(name, mine, marks.get(name), offset=now - clock)
+        told = _host_rows(name, mine, marks.get(name), times=times)
         for row in told:
             row["delay_s"] = delay_s if name == host else None
             days[(name, row["day"])] = row
@@ -70,7 +83,7 @@ def record_requests(
         row["hints_kept"] += hints.kept
     ordered = [days[key] for key in sorted(days)]
     insert_adding(connection, host_days, ordered, least=("shortest_gap_s", "delay_s"))
-    insert_over(connection, host_marks, [_host_mark(name, asked, now - clock) for name in names])
+    insert_over(connection, host_marks, [_host_mark(name, asked, times) for name in names])
 
 
 def count_requests(store: Store, asked: Sequence[Request]) -> None:
@@ -86,14 +99,14 @@ def _host_marks(connection: Connection, names: Sequence[str]) -> dict[str, Row[A
 
 
 def _host_rows(
-    host: str, asked: Sequence[Request], mark: Row[Any] | None, *, offset: float
+    host: str, asked: Sequence[Request], mark: Row[Any] | None, *, times: _Times
 ) -> list[dict[str, Any]]:
-    """Count one host's requests, oldest first, by day; `offset` turns monotonic into the store's times."""
+    """Count one host's requests, oldest first, by day."""
     rows: dict[int, dict[str, Any]] = {}
-    ends = [mark.ended_at if mark else None, *(each.ended + offset for each in asked)]
-    hints = [mark.hint_until if mark else None, *(_hint_until(each, offset) for each in asked)]
+    ends = [mark.ended_at if mark else None, *(times.at(each.ended) for each in asked)]
+    hints = [mark.hint_until if mark else None, *(_hint_until(each, times) for each in asked)]
     for request, ended, hint in zip(asked, ends, hints, strict=False):
-        began = request.began + offset
+        began = times.at(request.began)
         day = day_of(began)
         row = rows.setdefault(day, nothing(host_days) | {"host": host, "day": day})
         _count(row, request)
@@ -119,10 +132,10 @@ def _count(row: dict[str, Any], request: Request) -> None:
         row[name] += number
 
 
-def _host_mark(host: str, asked: Sequence[Request], offset: float) -> dict[str, Any]:
+def _host_mark(host: str, asked: Sequence[Request], times: _Times) -> dict[str, Any]:
     last = max((each for each in asked if each.host == host), key=lambda each: each.ended)
-    return {"host": host, "ended_at": last.ended + offset, "hint_until": _hint_until(last, offset)}
+    return {"host": host, "ended_at": times.at(last.ended), "hint_until": _hint_until(last, times)}
 
 
-def _hint_until(request: Request, offset: float) -> float | None:
-    return None if request.pause_s is None else request.ended + offset + min(request.pause_s, LONGEST_HINT_S)
+def _hint_until(request: Request, times: _Times) -> float | None:
+    return None if request.pause_s is None else times.at(request.ended) + min(request.pause_s, LONGEST_HINT_S)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, case, select, update
+from sqlalchemy import Connection, Text, bindparam, case, update
 
 from pipeline.feeds.moves import STAYING, Moving, has_moved
 from pipeline.identity import host_of
@@ -16,7 +16,7 @@ from pipeline.model import FeedState, Request, Stage
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
-from pipeline.store.frame import Change, log_changes
+from pipeline.store.frame import Change, log_change
 from pipeline.store.leases import at_home
 from pipeline.store.ledger import read_before, record_polled
 from pipeline.store.moves import move
@@ -96,18 +96,26 @@ def record_poll(
         counts = PollCounts()
         if polled.found:
             counts = record_entries(connection, store, claim, polled.found, at)
-        if has_moved(polled.moving, at):
-            moved = move(connection, store, claim, str(polled.moving.to), at, why=polled.why)
-            connection.execute(update(feeds).where(feeds.c.id == claim.id).values(moved))
+        _change_subscription(connection, store, claim, polled, at)
         _free_host(connection, claim, at + max(host_delay_s, polled.host_pause_s))
         record(connection, store, [_poll_event(claim, polled, counts)])
-        if polled.state is FeedState.GONE:
-            gone = select(feeds).where(feeds.c.id == claim.id, feeds.c.state == FeedState.GONE)
-            log_changes(connection, store, Change.GONE, connection.execute(gone).all())
         record_polled(
             connection, store, claim, polled, counts, asked, before=before, host_delay_s=host_delay_s
         )
     return counts
+
+
+def _change_subscription(
+    connection: Connection, store: Store, claim: FeedClaim, polled: Polled, at: float
+) -> None:
+    """Give a feed that has moved its new address; log that, or that it is gone."""
+    if has_moved(polled.moving, at):
+        moved = move(connection, store, claim, str(polled.moving.to), at, why=polled.why)
+        connection.execute(update(feeds).where(feeds.c.id == claim.id).values(moved))
+        if "url" in moved:
+            log_change(connection, store, Change.MOVED, claim.id)
+    if polled.state is FeedState.GONE:
+        log_change(connection, store, Change.GONE, claim.id)
 
 
 def record_hop(
@@ -119,7 +127,7 @@ def record_hop(
     host_delay_s: float,
     asked: Sequence[Request] = (),
 ) -> None:
-    """Leave a redirect to the turn of the host that it leads to."""
+    """Leave a redirect to the turn of the host that it leads to; `asked` is the request that it answered."""
     with store.write() as connection:
         at = store.read_clock(connection)
         insert_new(connection, hosts, [{"host": host_of(to)}])
@@ -133,7 +141,7 @@ def record_hop(
         }
         if _end_poll(connection, claim, values):
             _free_host(connection, claim, at + host_delay_s)
-            record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
+        record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
 
 
 def _end_poll(connection: Connection, claim: FeedClaim, values: dict[str, Any]) -> bool:

@@ -162,10 +162,9 @@ def poll_feeds(store: Store, urls: Sequence[str], *, force: bool = False) -> tup
                     f"{row.url} is {row.state}: `wireroom feeds resume {row.url}` polls it again"
                 )
         due = [DueFeed(url=row.url, at=at if force else _lets_ask(row, at), now=at) for row in rows]
+        # One that is late already stays so: how long it was not asked is told by `wireroom coverage`.
         for row, feed in zip(rows, due, strict=True):
-            # One that is late already stays so: how long it was not asked is told by `wireroom coverage`.
-            is_late = row.next_poll_at < at and feed.at == at
-            values = {"next_poll_at": row.next_poll_at if is_late else feed.at, "forced": force}
+            values = {"next_poll_at": min(row.next_poll_at, feed.at), "forced": force}
             connection.execute(update(feeds).where(feeds.c.id == row.id).values(values))
     return tuple(due)
 

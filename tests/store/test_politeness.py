@@ -93,7 +93,7 @@ def test_retry_after_counts_as_kept_when_the_next_request_came_later(
 def test_a_feeds_own_hint_is_checked_by_its_next_poll(store: Store, wait_s: float, kept: int) -> None:
     add_feeds(store, [NewFeed(url=FEED)], interval_s=900)
     [claim] = claim_feeds(store, owner=OWNER, limit=1)
-    record_poll(store, claim, polled(wait_s=0.0, hint_s=wait_s), host_delay_s=0.0, asked=[request(ago=5)])
+    record_poll(store, claim, polled(wait_s=0.0, asked_s=wait_s), host_delay_s=0.0, asked=[request(ago=5)])
     with store.write() as connection:  # five minutes go by
         connection.execute(update(feed_marks).values(hint_until=feed_marks.c.hint_until - 300))
         connection.execute(update(host_marks).values(ended_at=host_marks.c.ended_at - 300))
