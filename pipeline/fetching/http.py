@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.connector import Connection
 from yarl import URL
 
+from pipeline.fetching.flooding import BoundedConnector
 from pipeline.fetching.guard import (
     AddressRefused,
     GuardedResolver,
@@ -83,6 +84,8 @@ class Http:
         async with self._session.get(
             target, headers=headers, allow_redirects=False, proxy=self._options.proxy
         ) as response:
+            if response.status < 200:  # 101, for which nobody asked (RFC 9110 §15.2.2)
+                raise _UnaskedError(f"answers {response.status}, which nobody asked for")
             body = await _read(response, limit)
         return Exchange(
             url=str(target),
@@ -102,7 +105,7 @@ async def open_http(options: HttpOptions, *, resolver: AbstractResolver | None =
     """Open a session on the running event loop; names are resolved in threads unless a resolver is given."""
     names = resolver or aiohttp.ThreadedResolver()
     guarded = GuardedResolver(names, options.allowed)
-    connector = aiohttp.TCPConnector(
+    connector = BoundedConnector(
         resolver=names if options.proxy else guarded,
         socket_factory=await _socket_factory(options),
         limit=0,
@@ -155,6 +158,10 @@ class _Response(aiohttp.ClientResponse):
 
 
 class _BodyTooLargeError(Exception):
+    pass
+
+
+class _UnaskedError(Exception):
     pass
 
 

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from pipeline.fetching.http import BODY_LIMIT, Http, HttpOptions, next_hop, open_http, user_agent
 from pipeline.model import Exchange, FetchFailure, header
 from tests.conftest import missing
-from tests.misbehaving_server import MisbehavingServer, misbehaving_server
+from tests.misbehaving_server import MisbehavingServer, misbehaving_server, self_signed
 
 MEMORY_LIMIT = 60 * 1024 * 1024  # bytes that reading a bomb may take beyond the client itself
 
@@ -122,9 +122,16 @@ async def test_validators_are_sent_as_given(http: Http, server: MisbehavingServe
         ("/endless-body", "too-large"),
         ("/declares-a-terabyte", "too-large"),
         ("/endless-headers", "bad-answer"),
+        ("/a-million-headers", "bad-answer"),
         ("/endless-header-line", "bad-answer"),
         ("/endless-status-line", "bad-answer"),
-        ("/endless-continue", "timeout"),
+        ("/endless-continue", "bad-answer"),
+        ("/endless-chunk-extension", "bad-answer"),
+        ("/endless-tiny-chunks", "bad-answer"),
+        ("/endless-trailers", "bad-answer"),
+        ("/dripping-status-line", "timeout"),
+        ("/dripping-chunks", "timeout"),
+        ("/dripping-continue", "bad-answer"),
         ("/dripping-body", "timeout"),
         ("/dripping-headers", "timeout"),
         ("/silence", "timeout"),
@@ -134,11 +141,17 @@ async def test_validators_are_sent_as_given(http: Http, server: MisbehavingServe
         ("/closes-in-a-chunk", "bad-answer"),
         ("/closes-before-the-last-chunk", "bad-answer"),
         ("/resets", "bad-answer"),
+        ("/resets-at-once", "bad-answer"),
         ("/broken-chunks", "bad-answer"),
+        ("/chunk-of-an-exabyte", "bad-answer"),
+        ("/length-and-chunks", "bad-answer"),
         ("/two-lengths", "bad-answer"),
         ("/negative-length", "bad-answer"),
         ("/says-gzip-sends-text", "bad-answer"),
         ("/says-brotli-sends-text", "bad-answer"),
+        ("/switches-protocols", "bad-answer"),
+        ("/nul-in-a-header", "bad-answer"),
+        ("/status-of-a-million", "bad-answer"),
         ("/speaks-ssh", "bad-answer"),
         ("/speaks-nothing", "bad-answer"),
     ],
@@ -151,6 +164,13 @@ async def test_a_misbehaving_server_ends_in_a_slug(
     assert answer.slug == slug
     assert answer.detail
     assert "\n" not in answer.detail
+
+
+async def test_codings_on_top_of_each_other_are_not_undone(http: Http, server: MisbehavingServer) -> None:
+    answer = await http.get(server.url("/gzip-bomb-in-gzip"))
+    assert isinstance(answer, Exchange)
+    assert answer.body.startswith(b"\x1f\x8b")
+    assert len(answer.body) < 10_000
 
 
 async def test_the_client_works_on_after_a_misdeed(http: Http, server: MisbehavingServer) -> None:
@@ -183,7 +203,7 @@ async def test_plain_http_behind_https_is_a_tls_failure(http: Http, server: Misb
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_a_tls_failure(http: Http, tmp_path: Path) -> None:
-    with misbehaving_server(self_signed(tmp_path)) as server:
+    with misbehaving_server(certificate(tmp_path)) as server:
         answer = await http.get(server.url("/page"))
     assert isinstance(answer, FetchFailure)
     assert answer.slug == "tls"
@@ -304,15 +324,8 @@ def redirect(url: str, headers: tuple[tuple[str, str], ...]) -> Exchange:
     )
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
+def certificate(folder: Path) -> ssl.SSLContext:
     try:
-        subprocess.run(
-            [*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True
-        )
+        return self_signed(folder)
     except FileNotFoundError:
         missing("the openssl command is not installed: apt install openssl")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
