@@ -17,29 +17,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 
 from bench.extraction import corpus_pages
 from bench.native_reindex import native_documents_per_s
 from pipeline.extraction.article import Effort, extract
-from pipeline.model import Document, Entity, Label, Sighting, Stage, Stamps, State, TextSource
+from pipeline.model import Document, Entity, Label, Sighting, Stamps, State, TextSource
 from pipeline.outcomes import Reason
 from pipeline.search.request import read_request
-from pipeline.services import open_searcher, open_services, set_up
+from pipeline.services import Services, open_searcher, open_services, set_up
 from pipeline.settings import Settings, read_settings
 from pipeline.stages.index import index
 from pipeline.stages.shift import begin_shift
-from pipeline.store.codec import pack_document
-from pipeline.store.enriched import read_document
 from pipeline.store.generations import live_generation
-from pipeline.store.removal import remove
-from pipeline.store.store import Store
-from pipeline.store.tables import articles, documents
+from pipeline.store.tables import articles
+from tests.indexing.desk import edit, take_away, write
 
 CHANGES_PER_S = 50.0
 PROBES_PER_S = 20.0
@@ -71,6 +70,14 @@ class Outcome:
     quiet_per_s: float
     native_per_s: float | None
     ratio_to_native: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Count, shared by all processes, what went on beside the rebuild."""
+
+    changes: Any
+    probes: Any  # all, failed, empty
 
 
 def texts(corpora: Path) -> list[tuple[str, str]]:
@@ -112,61 +119,6 @@ def documents_of(pages: Sequence[tuple[str, str]], first: int, number: int) -> I
         )
 
 
-def write(store: Store, written: Sequence[Document]) -> None:
-    """Bring new articles as far as enrich does."""
-    with store.write() as connection:
-        now = store.read_clock(connection)
-        connection.execute(insert(articles), [_article_row(each, now) for each in written])
-        connection.execute(insert(documents), [_document_row(each) for each in written])
-
-
-def _article_row(document: Document, now: float) -> dict[str, Any]:
-    return {
-        "id": document.id,
-        "url": document.url,
-        "host": "outlet.example:443",
-        "state": State.ENRICHED,
-        "stage": Stage.INDEX,
-        "due_at": now,
-        "revision": 1,
-        "version": document.version,
-        "news_at": document.first_seen_at,
-        "first_seen_at": document.first_seen_at,
-        "month": "2026-03",
-    }
-
-
-def _document_row(document: Document) -> dict[str, Any]:
-    packed, digest = pack_document(document)
-    return {
-        "article_id": document.id,
-        "version": document.version,
-        "revision": document.revision,
-        "sha256": digest,
-        "document": packed,
-        "extractor": "bench",
-        "model": None,
-        "rules": 1,
-    }
-
-
-def edit(store: Store, id: str) -> bool:
-    """Write the next version of an article's document; False when it is removed, or held just now."""
-    standing = read_document(store, id)
-    if standing is None:
-        return False
-    edited = replace(standing, version=standing.version + 1, title=f"{standing.title} again")
-    with store.write() as connection:
-        free = (articles.c.lease_owner.is_(None), articles.c.state != State.DROPPED)
-        mine = (articles.c.id == id, articles.c.version == standing.version)
-        values = {"version": edited.version, "stage": Stage.INDEX, "due_at": store.now()}
-        if connection.execute(update(articles).where(*mine, *free).values(**values)).rowcount != 1:
-            return False
-        row = _document_row(edited)
-        connection.execute(update(documents).where(documents.c.article_id == id).values(**row))
-    return True
-
-
 def index_until(settings: Settings, stop: Any) -> None:
     """Work as an index worker does: a shift, then the next."""
     services = open_services(settings)
@@ -191,9 +143,9 @@ def change_until(
             ids.append(fresh.id)
             first += 1
         elif kind < 0.7:
-            edit(services.store, id)
+            edit(services.store, id, title=f"Edited at {time.time():.3f}")
         else:
-            remove(services.store, id, reason="bench", erase=lambda _position: None)
+            take_away(services.store, id)
         with done.get_lock():
             done.value += 1
         next_at += 1 / CHANGES_PER_S
@@ -256,56 +208,72 @@ def count_differences(settings: Settings) -> tuple[int, int, int, int]:
 
 
 def measure(settings: Settings, *, number: int, kills: int, corpora: Path) -> Outcome:
-    """Fill an index, then rebuild it under load."""
+    """Fill an index, then rebuild it under load; then undisturbed, beside the native way, proof included."""
     pages = texts(corpora)
-    set_up(settings)
-    services = open_services(settings)
-    for first in range(0, number, BATCH):
-        write(services.store, list(documents_of(pages, first, min(BATCH, number - first))))
-    context = get_context("spawn")
-    stop, drained = context.Event(), context.Event()
-    index(services, begin_shift(lambda _stage: None, drained, budget_s=36_000.0))
-    sys.stderr.write(f"{number:,} documents are indexed\n")
-    changes, probes = context.Value("i", 0), context.Array("i", 3)
-    load = [
-        context.Process(target=change_until, args=(settings, stop, pages, number, changes)),
-        context.Process(target=probe_until, args=(settings, stop, probes)),
-    ]
-    worker = context.Process(target=index_until, args=(settings, drained))
-    for process in (worker, *load):
-        process.start()
-    proof, killed, builder_s = build(settings, kills, random.Random(11))
-    stop.set()
-    for process in load:
-        process.join()
-    drained.set()
-    worker.join()
-    index(services, begin_shift(lambda _stage: None, context.Event(), budget_s=600.0))
-    services.close()
+    fill(settings, pages, number)
+    with under_load(settings, pages, number) as load:
+        proof, killed, builder_s = build(settings, kills, random.Random(11))
     total, lost, stale, risen = count_differences(settings)
     per_s = proof["written"] / proof["took_s"] if not killed else number / builder_s
-    # Beside the native one, which nothing disturbs either: the whole of a rebuild, proof included.
     quiet, _, _ = build(settings, 0, random.Random(13))
-    native = native_documents_per_s(settings)
+    quiet_per_s, native = quiet["written"] / quiet["took_s"], native_documents_per_s(settings)
     return Outcome(
         documents=total,
         lost=lost,
         stale=stale,
         resurrected=risen,
-        changes=changes.value,
-        probes=probes[0],
-        failed_probes=probes[1],
-        empty_probes=probes[2],
+        changes=load.changes.value,
+        probes=load.probes[0],
+        failed_probes=load.probes[1],
+        empty_probes=load.probes[2],
         kills=killed,
         proof_ok=proof["ok"],
         pause_s=proof["pause_s"],
         builder_s=round(builder_s, 1),
         written=proof["written"],
         documents_per_s=round(per_s, 1),
-        quiet_per_s=round(quiet["written"] / quiet["took_s"], 1),
+        quiet_per_s=round(quiet_per_s, 1),
         native_per_s=native and round(native, 1),
-        ratio_to_native=native and round(quiet["written"] / quiet["took_s"] / native, 2),
+        ratio_to_native=native and round(quiet_per_s / native, 2),
     )
+
+
+def fill(settings: Settings, pages: Sequence[tuple[str, str]], number: int) -> None:
+    """Write so many articles and index them."""
+    set_up(settings)
+    with closing(open_services(settings)) as services:
+        for first in range(0, number, BATCH):
+            write(services.store, documents_of(pages, first, min(BATCH, number - first)))
+        index_all(services)
+    sys.stderr.write(f"{number:,} documents are indexed\n")
+
+
+@contextmanager
+def under_load(settings: Settings, pages: Sequence[tuple[str, str]], number: int) -> Iterator[Load]:
+    """Change, index and search in processes of their own until the block ends; then index what is left."""
+    context = get_context("spawn")
+    stop, drained = context.Event(), context.Event()
+    load = Load(context.Value("i", 0), context.Array("i", 3))
+    desks = [
+        context.Process(target=change_until, args=(settings, stop, pages, number, load.changes)),
+        context.Process(target=probe_until, args=(settings, stop, load.probes)),
+    ]
+    worker = context.Process(target=index_until, args=(settings, drained))
+    for process in (worker, *desks):
+        process.start()
+    yield load
+    stop.set()
+    for process in desks:
+        process.join()
+    drained.set()
+    worker.join()
+    with closing(open_services(settings)) as services:
+        index_all(services)
+
+
+def index_all(services: Services) -> None:
+    """Let the index stage work until nothing is due, however long that takes."""
+    index(services, begin_shift(lambda _stage: None, Event(), budget_s=36_000.0))
 
 
 def main() -> None:

@@ -26,7 +26,6 @@ from pipeline.stages.shift import Shift
 from pipeline.store.due import due_stages
 from pipeline.store.events import trim
 from pipeline.store.leases import sweep
-from pipeline.store.shipping import read_unshipped
 
 
 def run_stage(stage: Stage, services: Services, shift: Shift) -> None:
@@ -43,12 +42,8 @@ def run_stage(stage: Stage, services: Services, shift: Shift) -> None:
 def tick(services: Services, ring: Callable[[Stage], None]) -> None:
     """Free what the dead held, then ring for every stage that has due work: so a lost ring is mended."""
     sweep(services.store)
-    due = set(due_stages(services.store))
-    if services.ships_events and read_unshipped(services.store, limit=1):
-        due.add(Stage.INDEX)
-    for stage in Stage:
-        if stage in due:
-            ring(stage)
+    for stage in due_stages(services.store, ships_events=services.ships_events):
+        ring(stage)
 
 
 def tidy(services: Services) -> None:

@@ -68,11 +68,14 @@ class Bench:
 def register(app: Celery, settings: Settings) -> None:
     """Add the tasks to an app and prepare its worker processes."""
     bench = Bench(app, settings)
-    for stage in Stage:
-        app.task(name=task_name(stage))(_shift_task(bench, stage))
-    app.task(name="wireroom.tick")(_tick_task(bench))
-    app.task(name="wireroom.tidy")(_tidy_task(bench))
-    app.task(name=REINDEX)(_reindex_task(settings))
+    tasks = {
+        **{task_name(stage): _shift_task(bench, stage) for stage in Stage},
+        "wireroom.tick": _tick_task(bench),
+        "wireroom.tidy": _tidy_task(bench),
+        REINDEX: _reindex_task(settings),
+    }
+    for name, work in tasks.items():
+        app.task(name=name, shared=False)(work)  # shared, every other app of the process would get it too
     _prepare_processes(app, bench)
     if settings.heartbeat:
         add_heartbeat(app, Path(settings.heartbeat), lambda: longest_s(bench.began))
@@ -84,7 +87,7 @@ def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
             return  # this process is at it already, and claims until nothing is due
         bench.began[get_ident()] = time.monotonic()
         with ExitStack() as duty:
-            duty.callback(bench.at_work[stage].release)
+            duty.callback(_leave, bench, stage)
             try:
                 bench.bells().answer(stage)
                 hand_over = partial(_hand_over, bench, stage, duty)
@@ -96,6 +99,13 @@ def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
                 del bench.began[get_ident()]
 
     return work
+
+
+def _leave(bench: Bench, stage: Stage) -> None:
+    bench.at_work[stage].release()
+    # A ring that came meanwhile was taken by a thread that found this one at work: unanswered, it would keep
+    # all others silent for its five seconds.
+    bench.bells().answer(stage)
 
 
 def _hand_over(bench: Bench, stage: Stage, duty: ExitStack) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from pipeline.model import Stage, State
 from pipeline.store.claims import due_article, due_feed, free_host, may_claim
 from pipeline.store.reruns import count_queued, due_rerun
+from pipeline.store.shipping import has_unshipped
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, feeds, hosts
 
@@ -27,8 +28,8 @@ class Waiting:
     retries: int  # pages that will be asked for again, or whose host asked for a long pause
 
 
-def due_stages(store: Store) -> tuple[Stage, ...]:
-    """Name the stages that have work which somebody could begin now."""
+def due_stages(store: Store, *, ships_events: bool = False) -> tuple[Stage, ...]:
+    """Name the stages that have work which somebody could begin now; index ships events where it can."""
     with store.read() as connection:
         now = store.now()
         host_of_feed = exists().where(hosts.c.host == feeds.c.host, free_host(now))
@@ -43,6 +44,8 @@ def due_stages(store: Store) -> tuple[Stage, ...]:
         due = {stage for stage, query in open_now.items() if connection.execute(query).first()}
         if connection.execute(select(due_rerun(now))).scalar_one():
             due.add(Stage.ENRICH)
+        if ships_events and has_unshipped(connection):
+            due.add(Stage.INDEX)
     return tuple(stage for stage in begun if stage in due)
 
 

@@ -7,7 +7,8 @@ any order. So events of the last minutes are compared one by one.
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import Connection, Select, delete, func, or_, select
+from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import PipelineEvent
 from pipeline.store.store import Store, insert_new
@@ -20,18 +21,15 @@ OVERLAP_S = 300.0
 def read_unshipped(store: Store, *, limit: int) -> tuple[PipelineEvent, ...]:
     """Read events that are not shipped, in the order of their numbers."""
     with store.read() as connection:
-        newest = connection.execute(
-            select(func.max(shipped_events.c.event_id), func.max(shipped_events.c.at))
-        ).one()
-        query = _with_article_and_feed()
-        if newest[0] is not None:
-            same = (shipped_events.c.event_id == events.c.id, shipped_events.c.at == events.c.at)
-            among = select(shipped_events.c.event_id).where(*same)
-            query = query.where(
-                or_(events.c.id > newest[0], events.c.at >= newest[1] - OVERLAP_S), ~among.exists()
-            )
+        query = _with_article_and_feed().where(*_unshipped(connection))
         rows = connection.execute(query.order_by(events.c.id).limit(limit))
         return tuple(PipelineEvent(**row._mapping) for row in rows)
+
+
+def has_unshipped(connection: Connection) -> bool:
+    """Tell whether an event is not shipped."""
+    query = select(events.c.id).where(*_unshipped(connection)).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def record_shipped(store: Store, shipped: Sequence[PipelineEvent]) -> None:
@@ -43,6 +41,17 @@ def record_shipped(store: Store, shipped: Sequence[PipelineEvent]) -> None:
         ).one()
         old = (shipped_events.c.at < newest[1] - OVERLAP_S, shipped_events.c.event_id < newest[0])
         connection.execute(delete(shipped_events).where(*old))
+
+
+def _unshipped(connection: Connection) -> tuple[ColumnElement[bool], ...]:
+    number, at = connection.execute(
+        select(func.max(shipped_events.c.event_id), func.max(shipped_events.c.at))
+    ).one()
+    if number is None:
+        return ()
+    same = (shipped_events.c.event_id == events.c.id, shipped_events.c.at == events.c.at)
+    among = select(shipped_events.c.event_id).where(*same)
+    return or_(events.c.id > number, events.c.at >= at - OVERLAP_S), ~among.exists()
 
 
 def _with_article_and_feed() -> Select[tuple[object, ...]]:

@@ -8,6 +8,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from pipeline.errors import IndexUnavailableError, WireroomError
+from pipeline.indexing.elasticsearch_client import Connection, connect
 from pipeline.indexing.index import Edition
 from pipeline.search.elasticsearch import ALIAS, ElasticsearchSearcher, open_searcher
 from pipeline.search.elasticsearch_snapshot import SCAN_PAGE, exposed_edition
@@ -30,10 +31,16 @@ MAPPINGS = {  # as much of the mapping as a scan needs
 
 
 @pytest.fixture(params=["elasticsearch8_url", "elasticsearch9_url"])
-def client(request: pytest.FixtureRequest) -> Iterator[Elasticsearch]:
+def connection(request: pytest.FixtureRequest) -> Iterator[Connection]:
     """Connect to an empty server of each version."""
-    with closing(Elasticsearch(request.getfixturevalue(request.param))) as client:
-        yield client
+    connection = connect(request.getfixturevalue(request.param))
+    with closing(connection.client):
+        yield connection
+
+
+@pytest.fixture
+def client(connection: Connection) -> Elasticsearch:
+    return connection.client
 
 
 def fill(client: Elasticsearch, index: str, ids: Sequence[str], *, exposed: bool = True) -> None:
@@ -69,26 +76,28 @@ def scanned(searcher: ElasticsearchSearcher, **options: object) -> list[str]:
 @pytest.mark.parametrize("count", [0, SCAN_PAGE, 2 * SCAN_PAGE + 1])
 @pytest.mark.parametrize(("sort", "by"), [(Sort.NEWEST, Clock.FIRST_SEEN), (Sort.OLDEST, Clock.PUBLISHED)])
 def test_pages_of_equal_times_over_several_months_miss_and_repeat_nothing(
-    client: Elasticsearch, count: int, sort: Sort, by: Clock
+    connection: Connection, client: Elasticsearch, count: int, sort: Sort, by: Clock
 ) -> None:
     ids = [f"{number:05}" for number in range(count)]
     fill(client, f"{ALIAS}-{NEW}-2026-02", ids[::3])
     fill(client, f"{ALIAS}-{NEW}-2026-03", [id for id in ids if id not in set(ids[::3])])
-    assert scanned(open_searcher(client), sort=sort, by=by) == ids
+    assert scanned(open_searcher(connection), sort=sort, by=by) == ids
 
 
-def test_a_hit_has_all_columns(client: Elasticsearch) -> None:
+def test_a_hit_has_all_columns(connection: Connection, client: Elasticsearch) -> None:
     fill(client, f"{ALIAS}-{NEW}-2026-03", ["one", "two"])
-    with open_searcher(client).snapshot() as snapshot:
+    with open_searcher(connection).snapshot() as snapshot:
         [hit] = snapshot.scan(replace(read_request("", now=NOW), query=Ids(("one", "three"))))
     assert (hit.id, hit.version, hit.authors, hit.tags) == ("one", 1, ("Jane Doe",), ("farm",))
     assert hit.feeds == ("https://a.example/rss", "https://b.example/rss")
 
 
-def test_a_snapshot_stays_in_its_generation_while_the_alias_moves(client: Elasticsearch) -> None:
+def test_a_snapshot_stays_in_its_generation_while_the_alias_moves(
+    connection: Connection, client: Elasticsearch
+) -> None:
     fill(client, f"{ALIAS}-{OLD}-2026-03", ["old"])
     fill(client, f"{ALIAS}-{NEW}-2026-03", ["new"], exposed=False)
-    searcher = open_searcher(client)
+    searcher = open_searcher(connection)
     request = read_request("", now=NOW)
     with searcher.snapshot() as snapshot:
         move = [
@@ -102,11 +111,13 @@ def test_a_snapshot_stays_in_its_generation_while_the_alias_moves(client: Elasti
     assert scanned(searcher) == ["new"]
 
 
-def test_a_point_in_time_is_closed_however_the_reading_ends(client: Elasticsearch) -> None:
+def test_a_point_in_time_is_closed_however_the_reading_ends(
+    connection: Connection, client: Elasticsearch
+) -> None:
     fill(client, f"{ALIAS}-{NEW}-2026-03", ["one"])
 
     def read_one_and_leave() -> None:
-        with open_searcher(client).snapshot() as snapshot:
+        with open_searcher(connection).snapshot() as snapshot:
             next(snapshot.scan(read_request("", now=NOW)))
             raise KeyboardInterrupt
 
@@ -116,9 +127,11 @@ def test_a_point_in_time_is_closed_however_the_reading_ends(client: Elasticsearc
     assert node["indices"]["search"]["open_contexts"] == 0
 
 
-def test_a_lost_point_in_time_is_an_error_and_no_short_answer(client: Elasticsearch) -> None:
+def test_a_lost_point_in_time_is_an_error_and_no_short_answer(
+    connection: Connection, client: Elasticsearch
+) -> None:
     fill(client, f"{ALIAS}-{NEW}-2026-03", [f"{number:05}" for number in range(SCAN_PAGE + 1)])
-    with open_searcher(client).snapshot() as snapshot:
+    with open_searcher(connection).snapshot() as snapshot:
         hits = snapshot.scan(read_request("", now=NOW))
         next(hits)
         client.close_point_in_time(id=snapshot.point)
@@ -126,8 +139,8 @@ def test_a_lost_point_in_time_is_an_error_and_no_short_answer(client: Elasticsea
             list(hits)
 
 
-def test_without_an_index_one_line_says_what_to_do(client: Elasticsearch) -> None:
-    with pytest.raises(WireroomError, match="there is no index"), open_searcher(client).snapshot():
+def test_without_an_index_one_line_says_what_to_do(connection: Connection) -> None:
+    with pytest.raises(WireroomError, match="there is no index"), open_searcher(connection).snapshot():
         pass
 
 
