@@ -41,7 +41,9 @@ SLACK_S = 1.0  # of the server's clock: a busy machine closes a connection a lit
 MEMORY_MIB = 300
 LATENCY_RATIO = 1.2
 ANSWERS = 1_000
-SETTLING_S = 30.0  # the workers' start, and polls that find their rhythm
+STARTING_S = 300.0  # until the workers ask for a first story, on a busy machine
+SETTLING_S = 20.0  # polls that find their rhythm
+STARTS = "starts"  # the file that tells the webs when the hostile hosts come in
 TAIL_S = 180.0  # after the last hostile host came in: its answer, or what is left of a queue
 SETTINGS = {"WIREROOM_POLL_MIN": "5s", "WIREROOM_POLL_MAX": "5s", "WIREROOM_RETRY_DELAY": "1d"}
 
@@ -67,9 +69,9 @@ class Run:
 
 
 @contextmanager
-def webs(folder: Path, port: int, hosts: int, starts_at: float, rate: float) -> Iterator[None]:
+def webs(folder: Path, port: int, hosts: int, rate: float) -> Iterator[None]:
     """Serve the hostile and the polite web, each in a process of its own, so that neither slows the other."""
-    roles = (("hostile", ()), ("polite", (str(starts_at), str(rate))))
+    roles = (("hostile", ()), ("polite", (str(folder / STARTS), str(rate))))
     commands = [
         [sys.executable, "-m", "bench.hostile_web", role, str(port), str(folder / role), str(hosts), *more]
         for role, more in roles
@@ -82,6 +84,15 @@ def webs(folder: Path, port: int, hosts: int, starts_at: float, rate: float) -> 
         for process in processes:
             process.kill()
             process.wait()
+
+
+def await_first_story(log: Path) -> None:
+    """Wait until the workers are at work. Raises SystemExit when they do not come to it."""
+    ends_at = time.monotonic() + STARTING_S
+    while not (log.exists() and log.read_text()):
+        if time.monotonic() > ends_at:
+            raise SystemExit(f"no polite story was asked for within {STARTING_S:.0f} s")
+        time.sleep(0.5)
 
 
 def release(store: Store, hosts: Sequence[HostileHost], port: int, starts_at: float, rate: float) -> None:
@@ -104,7 +115,7 @@ def slugs(store: Store, hosts: Sequence[HostileHost], port: int) -> dict[str, st
     )
     with store.read() as connection:
         rows = connection.execute(query.where(events.c.stage == "fetch").order_by(events.c.id)).all()
-    pages = {row.id: _slug(row.slug, row.detail) for row in reversed(rows)}
+    pages = {row.id: _slug(row.slug, row.detail) for row in rows if row.slug}
     found = {}
     for host in hosts:
         url = host.url(port)
@@ -134,14 +145,16 @@ def peaks(home: Home) -> dict[str, float]:
 def run(hosts: Sequence[HostileHost], *, rate: float, alone_s: float) -> Run:
     """Run both phases on a fresh home."""
     port = free_port()
-    alone_at = time.monotonic() + SETTLING_S
-    hostile_at = alone_at + alone_s
     feeds = [f"http://{loopback(30, number)}:{port}/feed" for number in range(POLITE_HOSTS)]
     feeds.append(f"http://{loopback(31, 0)}:{port}/feed")
     paged = rate * sum(host.place != "feed" for host in hosts) / len(hosts)
-    with fresh_home(feeds, SETTINGS) as home, webs(home.folder, port, len(hosts), hostile_at, paged):
+    with fresh_home(feeds, SETTINGS) as home, webs(home.folder, port, len(hosts), paged):
         process = home.start("up")
         with closing(open_store(f"sqlite:///{home.folder / 'wireroom.db'}")) as store:
+            await_first_story(home.folder / "polite")
+            alone_at = time.monotonic() + SETTLING_S
+            hostile_at = alone_at + alone_s
+            (home.folder / STARTS).write_text(str(hostile_at))
             release(store, hosts, port, hostile_at, rate)
             ends_at = time.monotonic() + TAIL_S
             while len(slugs(store, hosts, port)) < len(hosts) and time.monotonic() < ends_at:

@@ -4,11 +4,12 @@ Every host is an address of its own. Hostile ones give what their path says, in 
 the page, the robots.txt. Polite ones publish a story every few seconds. What was served is told in a log.
 
     python -m bench.hostile_web hostile PORT LOG HOSTS                  from 127.20.0.1 on
-    python -m bench.hostile_web polite PORT LOG HOSTS STARTS_AT RATE    from 127.30.0.1 on
+    python -m bench.hostile_web polite PORT LOG HOSTS STARTS RATE    from 127.30.0.1 on
 """
 
 import asyncio
 import json
+import math
 import ssl
 import sys
 import time
@@ -23,7 +24,9 @@ from typing import TextIO
 
 from tests.misbehaving_server import ANSWERS, self_signed
 
-HARMLESS = frozenset({"/page", "/page-in-gzip", "/echo", "/odd-headers", "/redirect", "/redirect-inside"})
+HARMLESS = frozenset(
+    {"/robots.txt", "/page", "/page-in-gzip", "/echo", "/odd-headers", "/redirect", "/redirect-inside"}
+)
 TLS_KINDS = ("/tls-self-signed", "/tls-plain-text", "/tls-silence", "/tls-garbage")
 SLOW_HOPS = "/slow-redirects"
 HOP_S = 25.0
@@ -141,11 +144,11 @@ async def _answer(host: HostileHost, path: str, writer: asyncio.StreamWriter, he
         await answer(writer, head)
 
 
-async def serve_polite(port: int, log: Log, hostile: Sequence[str], starts_at: float, rate: float) -> None:
-    """Serve all polite hosts until cancelled. One more lists `hostile` links, so many a second from a moment
-    on, by the monotonic clock."""
+async def serve_polite(port: int, log: Log, hostile: Sequence[str], mark: Path, rate: float) -> None:
+    """Serve all polite hosts until cancelled. One more lists `hostile` links, so many a second from the
+    moment on that a file tells, by the monotonic clock."""
     begins_at = time.monotonic()
-    hub = partial(_hub, hostile, starts_at, rate)
+    hub = partial(_hub, hostile, mark, rate)
     await asyncio.start_server(partial(_polite, hub), loopback(31, 0), port)
     for number in range(POLITE_HOSTS):
         find = partial(_polite_site, number, begins_at, log, port)
@@ -185,8 +188,9 @@ def _polite_site(number: int, begins_at: float, log: Log, port: int, path: str) 
     return None
 
 
-def _hub(hostile: Sequence[str], starts_at: float, rate: float, path: str) -> bytes | None:
-    shown = int(max(0.0, time.monotonic() - starts_at) * rate)
+def _hub(hostile: Sequence[str], mark: Path, rate: float, path: str) -> bytes | None:
+    since = float(mark.read_text()) if mark.exists() else math.inf
+    shown = int(max(0.0, time.monotonic() - since) * rate)
     return rss(hostile[:shown]) if path == "/feed" else None
 
 
@@ -206,9 +210,8 @@ def main() -> None:
         if role == "hostile":
             asyncio.run(serve_hostile(int(port), Log(file), Path(path).parent, hosts))
         else:
-            starts_at, rate = map(float, rest)
             links = [host.url(int(port)) for host in hosts if host.place != "feed"]
-            asyncio.run(serve_polite(int(port), Log(file), links, starts_at, rate))
+            asyncio.run(serve_polite(int(port), Log(file), links, Path(rest[0]), float(rest[1])))
 
 
 if __name__ == "__main__":

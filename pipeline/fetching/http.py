@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -30,6 +30,8 @@ from pipeline.model import Exchange, FetchFailure, header
 from pipeline.outcomes import FetchSlug
 
 BODY_LIMIT = 10 * 1024 * 1024  # bytes after decompression; the largest of 181 real pages has 1.5 MB
+SMALL_BODY = 256 * 1024  # bytes that every answer may hold; seven in eight of those pages have no more
+LARGE_BODIES = 4  # answers of one client that hold more at the same time; others wait, within their time-out
 TOTAL_TIMEOUT = 30.0  # seconds from the first DNS query to the last byte; a slow drip ends here
 _CONNECT_TIMEOUT = 10.0  # seconds an address is tried
 _HEADER_LINE_LIMIT = 32 * 1024  # bytes; news sites send Content-Security-Policy headers of over 8 KiB
@@ -58,6 +60,7 @@ class Http:
         self._session = session
         self._options = options
         self._resolver = resolver
+        self._large = asyncio.Semaphore(LARGE_BODIES)
 
     async def get(
         self, url: str, *, headers: Sequence[tuple[str, str]] = (), limit: int = BODY_LIMIT
@@ -86,7 +89,7 @@ class Http:
         ) as response:
             if response.status < 200:  # 101, for which nobody asked (RFC 9110 §15.2.2)
                 raise _UnaskedError(f"answers {response.status}, which nobody asked for")
-            body = await _read(response, limit)
+            body = await _read(response, limit, self._large)
         return Exchange(
             url=str(target),
             method="GET",
@@ -165,15 +168,19 @@ class _UnaskedError(Exception):
     pass
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def _read(response: aiohttp.ClientResponse, limit: int, large: asyncio.Semaphore) -> bytes:
+    """Read a body; one that turns out to be large waits for its turn, so that many take no more memory."""
     if (response.content_length or 0) > limit:
         raise _BodyTooLargeError(f"declares {response.content_length} bytes, the limit is {limit}")
     body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise _BodyTooLargeError(f"over {limit} bytes after decompression")
-    return bytes(body)
+    async with AsyncExitStack() as turn:
+        async for chunk in response.content.iter_any():
+            if len(body) <= SMALL_BODY < len(body) + len(chunk):
+                await turn.enter_async_context(large)
+            body += chunk
+            if len(body) > limit:
+                raise _BodyTooLargeError(f"over {limit} bytes after decompression")
+        return bytes(body)
 
 
 async def _socket_factory(options: HttpOptions) -> aiohttp.SocketFactoryType:

@@ -22,9 +22,9 @@ drips must not keep all others waiting. With the slowest turn (92 s) it stays be
 SLOW_S = 3.0
 """Work that lasts longer waits for a slow server: it costs next to nothing, and gives its slot to others."""
 
-ASIDE = 7
-"""Slow pieces of work for each slot. Servers that drip for 30 s hold up the others only when more than four
-of them a second are due for 16 slots."""
+ASIDE = 3
+"""Slow pieces of work for each slot. Servers that drip for 30 s hold up the others of 16 slots only when two
+of them are due every second; one that drips is asked again later and later."""
 
 Work = TypeVar("Work")
 

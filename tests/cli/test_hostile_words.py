@@ -93,7 +93,7 @@ def _read(terminal: int) -> bytes:
 
 
 def rss(origin: str) -> bytes:
-    """Write a feed with an item for each kind of words, which are all that it says: escaped, raw, in CDATA."""
+    """Write a feed with an item for each kind of words: escaped, raw, in CDATA."""
     items = []
     for number, words in enumerate(ALL.values()):
         written = (escape(words), words, f"<![CDATA[{words.replace(']]>', '')}]]>")[number % 3]
