@@ -62,6 +62,7 @@ METADATA = (
 PUBLIC_WITH_ODD_PORTS = ("93.184.216.34", "2606:2800:220:1::1")
 ODD_PORTS = (22, 25, 110, 2375, 5432, 6379, 9200, 11211)
 
+WEB = "127.0.0.1"  # let through by the settings
 WIDE = str.maketrans("0123456789.", "０１２３４５６７８９。")
 CIRCLED = str.maketrans("123456789", "①②③④⑤⑥⑦⑧⑨")
 
@@ -83,6 +84,7 @@ def special_addresses() -> list[str]:
         size = network.num_addresses
         for place in sorted({0, min(1, size - 1), size // 2, size - 1} - {size}):
             found[str(network[place])] = None
+    del found[WEB]
     return [*found, *METADATA[:-1]]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from bench.ssrf_targets import Target, address_targets, canary_targets
+from bench.ssrf_targets import WEB, Target, address_targets, canary_targets
 from pipeline.cli.running import run as run_command
 from pipeline.flow import run_stage
 from pipeline.identity import url_key
@@ -26,7 +26,6 @@ from pipeline.store.subscriptions import NewFeed, add_feeds
 from tests.stages.loopback import Answer, Site, open_site, whole
 
 CANARIES = {"metadata": "127.0.0.2", "broker": "127.0.0.3", "index": "127.0.0.4"}
-WEB = "127.0.0.1"
 RSS = "application/rss+xml"
 
 

@@ -1,6 +1,7 @@
 """Whatever a feed or page says in any field, nothing of it is live where it is shown."""
 
 import csv
+import html
 import io
 import json
 import logging
@@ -133,13 +134,15 @@ def page(words: str) -> bytes:
     """Write a page that says the words wherever a page says anything."""
     stated = {"@type": "NewsArticle", "headline": words, "author": {"name": words}, "articleBody": words}
     metas = "".join(
-        f"<meta {name} content='{escape(words)}'>"
+        f"<meta {name} content='{html.escape(words)}'>"
         for name in ("name=author", "property=og:title", "name=keywords", "property=og:site_name")
     )
     linked = f"<script type=application/ld+json>{json.dumps(stated)}</script>"
     text = "".join(f"<p>The harbour of Lübeck was dredged again in spring. {words}</p>" for _ in range(6))
-    html = f"<!doctype html><title>{words}</title>{metas}{linked}<article><h1>{words}</h1>{text}</article>"
-    return html.encode("utf-8", "replace")
+    document = (
+        f"<!doctype html><title>{words}</title>{metas}{linked}<article><h1>{words}</h1>{text}</article>"
+    )
+    return document.encode("utf-8", "replace")
 
 
 def bad_reason(handler: BaseHTTPRequestHandler) -> None:
@@ -276,7 +279,7 @@ def test_no_command_steers_a_terminal(newsroom: Newsroom) -> None:
 
 def test_the_choice_of_feeds_steers_no_terminal(newsroom: Newsroom) -> None:
     links = "".join(
-        f"<link rel=alternate type={JSON_FEED} title='{escape(ALL_AT_ONCE)}' href='/feed.json?{number}'>"
+        f"<link rel=alternate type={JSON_FEED} title='{html.escape(ALL_AT_ONCE)}' href='/feed.json?{number}'>"
         for number in range(2)
     )
     newsroom.site.answers["/home"] = whole(f"<!doctype html>{links}".encode("utf-8", "replace"))

@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from pipeline.fetching.http import BODY_LIMIT, Http, HttpOptions, next_hop, open_http, user_agent
 from pipeline.model import Exchange, FetchFailure, header
 from tests.conftest import missing
+from tests.fetching.conftest import LOOPBACK
 from tests.misbehaving_server import MISDEEDS, MisbehavingServer, misbehaving_server, self_signed
 
 MEMORY_LIMIT = 60 * 1024 * 1024  # bytes that reading a bomb may take beyond the client itself
@@ -117,10 +118,10 @@ async def test_validators_are_sent_as_given(http: Http, server: MisbehavingServe
 
 
 @pytest.mark.parametrize(("path", "slug"), MISDEEDS.items())
-async def test_a_misbehaving_server_ends_in_a_slug(
-    http: Http, server: MisbehavingServer, path: str, slug: str
-) -> None:
-    answer = await http.get(server.url(path))
+async def test_a_misbehaving_server_ends_in_a_slug(server: MisbehavingServer, path: str, slug: str) -> None:
+    patience_s = 1.0 if slug == "timeout" else 30.0
+    async with open_http(HttpOptions(user_agent="W", allowed=LOOPBACK, timeout=patience_s)) as http:
+        answer = await http.get(server.url(path))
     assert isinstance(answer, FetchFailure)
     assert answer.slug == slug
     assert answer.detail
