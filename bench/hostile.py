@@ -45,7 +45,8 @@ STARTING_S = 300.0  # until the workers ask for a first story, on a busy machine
 SETTLING_S = 20.0  # polls that find their rhythm
 STARTS = "starts"  # the file that tells the webs when the hostile hosts come in
 TAIL_S = 180.0  # after the last hostile host came in: its answer, or what is left of a queue
-SETTINGS = {"WIREROOM_POLL_MIN": "5s", "WIREROOM_POLL_MAX": "5s", "WIREROOM_RETRY_DELAY": "1d"}
+SETTINGS = {"WIREROOM_POLL_MIN": "5s", "WIREROOM_POLL_MAX": "1h", "WIREROOM_RETRY_DELAY": "1d"}
+HOSTILE_INTERVAL_S = 3_600.0  # so that each hostile feed is asked once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ def release(store: Store, hosts: Sequence[HostileHost], port: int, starts_at: fl
     added = 0
     while added < len(feeds):
         due = int(max(0.0, time.monotonic() - starts_at) * share)
-        add_feeds(store, [NewFeed(url=url) for url in feeds[added:due]], interval_s=5.0)
+        add_feeds(store, [NewFeed(url=url) for url in feeds[added:due]], interval_s=HOSTILE_INTERVAL_S)
         added = max(added, min(due, len(feeds)))
         time.sleep(1)
 
