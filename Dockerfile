@@ -25,6 +25,7 @@ ENV PATH=/opt/wireroom/bin:$PATH \
     WIREROOM_HOME=/srv/wireroom/home \
     WIREROOM_ARCHIVE_URL=file:///srv/wireroom/archive \
     OPENBLAS_NUM_THREADS=1 \
+    MALLOC_ARENA_MAX=2 \
     OMP_NUM_THREADS=1
 WORKDIR /srv/wireroom
 USER wireroom

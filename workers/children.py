@@ -15,8 +15,9 @@ from pipeline.settings import Settings
 from workers.environment import child_environ
 from workers.orphans import die_with_parent
 
-NET_THREADS = 4
-"""One shift at a time for each of poll, fetch and index, and one that answers a ring too many."""
+NET_THREADS = 8
+"""One shift at a time for each of poll, fetch and index, up to four that wait for slow servers, and one that
+answers a ring too many."""
 
 QUIET_S = 60.0
 """A child that lived so long is restarted at once; one that dies sooner waits twice as long each time."""

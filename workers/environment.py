@@ -10,6 +10,8 @@ def child_environ(settings: Settings) -> dict[str, str]:
     """Write the environment of a child process."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
     one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # children are the parallelism
+    # Else glibc keeps a heap for each of up to 16 threads, and each as large as its largest bodies were.
+    few_heaps = {"MALLOC_ARENA_MAX": "2"}
     url = settings.broker_url if settings.broker_url != EMBEDDED else embedded_url(settings)
     parts = {"WIREROOM_BROKER_URL": url, "WIREROOM_HEARTBEAT": ""}  # the supervisor sees who ends, by itself
-    return {**kept, **one_thread, **settings.as_environ(), **parts}
+    return {**kept, **one_thread, **few_heaps, **settings.as_environ(), **parts}

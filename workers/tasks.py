@@ -4,8 +4,10 @@ import gc
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any
 
 from celery import Celery, signals
@@ -39,7 +41,7 @@ class Bench:
         self.stopping = StopFlag()
         # The threads of one process share its event loop per stage, its index writer and its connections.
         self.at_work = {stage: Lock() for stage in Stage}
-        self.began: dict[Stage, float] = {}  # the shifts under way, by the monotonic clock
+        self.began: dict[int, float] = {}  # the shifts under way by their threads, on the monotonic clock
 
     def services(self) -> Services:
         """Give the parts, opening them once."""
@@ -83,20 +85,33 @@ def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
     def work() -> None:
         if not bench.at_work[stage].acquire(blocking=False):
             return  # this process is at it already, and claims until nothing is due
-        bench.began[stage] = time.monotonic()
-        try:
-            bench.bells().answer(stage)
-            run_stage(stage, bench.services(), begin_shift(bench.bells().ring, bench.stopping))
-        except Exception:
-            log.exception("shift failed stage=%s", stage)  # its claims are back; the next tick rings again
-        finally:
-            del bench.began[stage]
-            bench.at_work[stage].release()
-            # A ring that came meanwhile was taken by a thread that found this one at work: unanswered, it
-            # would keep all others silent for its five seconds.
-            bench.bells().answer(stage)
+        bench.began[get_ident()] = time.monotonic()
+        with ExitStack() as duty:
+            duty.callback(_leave, bench, stage)
+            try:
+                bench.bells().answer(stage)
+                hand_over = partial(_hand_over, bench, stage, duty)
+                shift = begin_shift(bench.bells().ring, bench.stopping, hand_over=hand_over)
+                run_stage(stage, bench.services(), shift)
+            except Exception:
+                log.exception("shift failed stage=%s", stage)  # its claims are back; the next tick rings
+            finally:
+                del bench.began[get_ident()]
 
     return work
+
+
+def _leave(bench: Bench, stage: Stage) -> None:
+    bench.at_work[stage].release()
+    # A ring that came meanwhile was taken by a thread that found this one at work: unanswered, it would keep
+    # all others silent for its five seconds.
+    bench.bells().answer(stage)
+
+
+def _hand_over(bench: Bench, stage: Stage, duty: ExitStack) -> None:
+    """Let the next shift of a stage begin in another thread, while this one waits for slow servers."""
+    duty.close()
+    bench.bells().ring(stage)
 
 
 def _tick_task(bench: Bench) -> Callable[[], None]:

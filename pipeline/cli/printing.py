@@ -8,6 +8,8 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pipeline.quoting import STEERING, harmless
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -17,17 +19,9 @@ PLAIN_WIDTH = 10_000
 WIDEST = 120
 """Columns of a terminal that are used; longer lines are hard to read."""
 
-# Terminals obey C0 (ESC begins their commands) and C1 (0x9B is ESC [ in one character); the last two ranges
-# turn the direction of writing, and with it make text say something else than it does.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
-
-
-def harmless(text: str) -> str:
-    """Replace what a terminal would obey instead of show."""
-    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def one_line(text: str) -> str:
@@ -58,7 +52,7 @@ def json_line(value: Any) -> None:
 
 def xml(document: str) -> None:
     """Print XML; what a terminal would obey is written as a character reference."""
-    sys.stdout.write(_UNSAFE.sub(lambda match: f"&#x{ord(match[0]):X};", document))
+    sys.stdout.write(STEERING.sub(lambda match: f"&#x{ord(match[0]):X};", document))
 
 
 def as_json(record: Any) -> Any:

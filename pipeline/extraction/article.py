@@ -16,6 +16,7 @@ from pipeline.extraction.text import PAGE_SOURCES, Effort, Reading, rank, read_f
 from pipeline.extraction.walls import SHARE_OF_NOTICES, WALL_WORDS, is_wall, looks_like_wall
 from pipeline.model import Entry, Extraction, Page
 from pipeline.outcomes import Partial
+from pipeline.quoting import in_angle_quotes
 
 __all__ = ["Effort", "extract", "extractor_stamp"]
 
@@ -51,7 +52,7 @@ def extract(
     url = page.url if page else next((entry.link for entry in entries), "")
     now = page.fetched_at if now is None and page else now
     metadata = read_metadata(seen.markup, seen.claims, entries, url=url, now=now)
-    title = metadata.title or _title_from(url)
+    title = in_angle_quotes(metadata.title or _title_from(url))
     candidates = rank(seen.readings, read_feed(entries), title=title)
     read = any(candidate.source in PAGE_SOURCES for candidate in candidates)
     return Extraction(

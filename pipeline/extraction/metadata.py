@@ -11,6 +11,7 @@ from pipeline.extraction.markup import Markup
 from pipeline.extraction.plain import one_line
 from pipeline.extraction.titles import FEED, HEADING, METADATA, SHORTEST_HEADING, Witness, choose_title
 from pipeline.model import Entry, Published
+from pipeline.quoting import in_angle_quotes
 
 MARKED_BYLINES = 3  # marked names that are read; further ones belong to teasers
 TITLE_LIMIT = 1_000  # characters
@@ -48,7 +49,7 @@ def read_metadata(
     sites = _site_names(markup, claims, url)
     return Metadata(
         title=choose_title(_titles(markup, claims, entries), sites)[:TITLE_LIMIT],
-        authors=choose_authors(_bylines(markup, claims, entries), sites),
+        authors=tuple(map(in_angle_quotes, choose_authors(_bylines(markup, claims, entries), sites))),
         published=choose_date(markup, claims, entries, url=url, now=now),
         language=_language(markup, claims, entries),
         canonical_url=_canonical_url(markup, url) if markup else None,

@@ -6,6 +6,8 @@ from urllib.parse import urljoin, urlsplit
 
 import nh3
 
+from pipeline.quoting import in_angle_quotes
+
 TEXT_LIMIT = 1_000  # characters of a title, author or tag; the longest title of 6,555 real entries has 280
 HTML_LIMIT = 1 << 20  # characters of a summary or content: what enrichment reads of any text
 GUID_LIMIT = 2_048  # characters
@@ -57,8 +59,6 @@ _TAG_NAMES = "|".join(sorted(nh3.ALLOWED_TAGS | _CONTENT_DROPPED | _OTHER_ELEMEN
 _MARKUP = re.compile(rf"<(?:/?(?:{_TAG_NAMES})(?=[\s/>])|!|\?)[^>]*>", re.IGNORECASE)
 _NOT_MARKUP = re.compile(rf"<(?!/?(?:{_TAG_NAMES})[\s/>]|[!?])", re.IGNORECASE)
 _BREAK = re.compile(r"<(?=/?(?:blockquote|br|div|dd|dt|h[1-6]|hr|li|p|td|th|tr)\b)", re.IGNORECASE)
-_TAG_LIKE = re.compile(r"<([a-zA-Z/!?][^<>]*)>")
-_TAG_OPENING = re.compile(r"<(?=[a-zA-Z/!?])")
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _WEB_SCHEMES = frozenset({"http", "https"})
@@ -77,8 +77,7 @@ def plain_text(markup: str) -> str:
         text = _BREAK.sub(" <", _NOT_MARKUP.sub("&lt;", text))
         text = nh3.clean(text, tags=set(), clean_content_tags=_CONTENT_DROPPED)
     text = printable(html.unescape(text))
-    text = _TAG_OPENING.sub("‹", _TAG_LIKE.sub(r"‹\1›", text))
-    return " ".join(text.split())[:TEXT_LIMIT].rstrip()
+    return " ".join(in_angle_quotes(text).split())[:TEXT_LIMIT].rstrip()
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -18,6 +18,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from pipeline.fetching.classify import retry_after
+from pipeline.fetching.flooding import BoundedConnector
 from pipeline.fetching.guard import (
     AddressRefused,
     GuardedResolver,
@@ -31,6 +32,8 @@ from pipeline.model import Exchange, FetchFailure, Request, RequestKind, header
 from pipeline.outcomes import FetchSlug
 
 BODY_LIMIT = 10 * 1024 * 1024  # bytes after decompression; the largest of 181 real pages has 1.5 MB
+SMALL_BODY = 256 * 1024  # bytes that every answer may hold; seven in eight of those pages have no more
+LARGE_BODIES = 4  # answers of one client that hold more at the same time; others wait, within their time-out
 TOTAL_TIMEOUT = 30.0  # seconds from the first DNS query to the last byte; a slow drip ends here
 KEEP_ALIVE_S = 2.0
 """Longer than the pauses inside a host's turn, shorter than WIREROOM_HOST_DELAY: when another worker has the
@@ -61,16 +64,21 @@ class Http:
     """Make requests over one session, with at most one connection to each host and port."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, options: HttpOptions, resolver: GuardedResolver
+        self,
+        session: aiohttp.ClientSession,
+        options: HttpOptions,
+        resolver: GuardedResolver,
+        large: asyncio.Semaphore,
     ) -> None:
         self._session = session
         self._options = options
         self._resolver = resolver
+        self._large = large
         self.asked: list[Request] = []  # what was asked of servers, in the order of the answers
 
     def apart(self) -> "Http":
         """Give the same session with a list of requests of its own."""
-        return Http(self._session, self._options, self._resolver)
+        return Http(self._session, self._options, self._resolver, self._large)
 
     async def get(
         self,
@@ -114,7 +122,9 @@ class Http:
         async with self._session.get(
             target, headers=headers, allow_redirects=False, proxy=self._options.proxy
         ) as response:
-            body = await _read(response, limit)
+            if response.status < 200:  # 101, for which nobody asked (RFC 9110 §15.2.2)
+                raise _UnaskedError(f"answers {response.status}, which nobody asked for")
+            body = await _read(response, limit, self._large)
             received = int(getattr(response.content, "total_raw_bytes", 0))  # an empty stream has no count
         await asyncio.sleep(0)  # a connection that is not kept closes now, before its host's turn ends
         return Exchange(
@@ -142,7 +152,7 @@ async def open_http(
     """
     names = resolver or aiohttp.ThreadedResolver()
     guarded = GuardedResolver(names, options.allowed)
-    connector = aiohttp.TCPConnector(
+    connector = BoundedConnector(
         resolver=names if options.proxy else guarded,
         socket_factory=await _socket_factory(options),
         limit=0,
@@ -160,7 +170,7 @@ async def open_http(
         max_field_size=_HEADER_LINE_LIMIT,
         max_headers=_HEADERS_LIMIT,
     ) as session:
-        yield Http(session, options, guarded)
+        yield Http(session, options, guarded, asyncio.Semaphore(LARGE_BODIES))
 
 
 def user_agent(url: str) -> str:
@@ -219,15 +229,23 @@ class _BodyTooLargeError(Exception):
     pass
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+class _UnaskedError(Exception):
+    pass
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int, large: asyncio.Semaphore) -> bytes:
+    """Read a body; one that turns out to be large waits for its turn, so that many take no more memory."""
     if (response.content_length or 0) > limit:
         raise _BodyTooLargeError(f"declares {response.content_length} bytes, the limit is {limit}")
     body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise _BodyTooLargeError(f"over {limit} bytes after decompression")
-    return bytes(body)
+    async with AsyncExitStack() as turn:
+        async for chunk in response.content.iter_any():
+            if len(body) <= SMALL_BODY < len(body) + len(chunk):
+                await turn.enter_async_context(large)
+            body += chunk
+            if len(body) > limit:
+                raise _BodyTooLargeError(f"over {limit} bytes after decompression")
+        return bytes(body)
 
 
 async def _socket_factory(options: HttpOptions) -> aiohttp.SocketFactoryType:

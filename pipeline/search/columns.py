@@ -4,6 +4,7 @@ ones are added at the end."""
 import csv
 import difflib
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,11 @@ SEPARATOR = "|"
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 """What makes a spreadsheet compute a cell instead of showing it (OWASP, CSV injection; the wide ones in Asian
 versions); an apostrophe before it stops that."""
+
+
+_UNSEEN = re.compile(r"^[\s\ufffd\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+")
+"""Characters without a width, and the one for what was taken out: some programs drop them before they look at
+what a cell begins with."""
 
 
 def read_columns(written: str) -> tuple[str, ...]:
@@ -71,7 +77,7 @@ def _cell(value: Any, clean: Callable[[str], str]) -> str | int:
         return value
     values = value if isinstance(value, list) else [] if value is None else [value]
     text = SEPARATOR.join(clean(each) for each in values)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return f"'{text}" if _UNSEEN.sub("", text).startswith(FORMULA_STARTS) else text
 
 
 def _record(cells: Sequence[str | int]) -> str:

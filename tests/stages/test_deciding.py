@@ -12,7 +12,7 @@ from pipeline.model import Entry
 from pipeline.outcomes import Reason
 from pipeline.stages.fetch import pages_a_turn
 from pipeline.stages.retrying import retry_in
-from pipeline.stages.shift import Shift, begin_shift, keep_busy
+from pipeline.stages.shift import ASIDE, Shift, begin_shift, keep_busy
 
 ENTRY = Entry(
     link="https://news.example/2026/a",
@@ -120,6 +120,37 @@ async def test_slow_work_does_not_keep_what_is_due_waiting_when_the_shift_is_ove
     async with asyncio.timeout(10):
         await keep_busy(short, slots=2, claim=claim, do=do)
     assert due == []
+
+
+async def test_slow_work_gives_its_slot_to_others_but_not_without_end() -> None:
+    due, under_way, most, all_begun = list(range(20)), set(), [], asyncio.Event()
+
+    async def do(work: int) -> None:
+        under_way.add(work)
+        most.append(len(under_way))
+        if len(under_way) == 1 + ASIDE:
+            all_begun.set()
+        await all_begun.wait()
+        under_way.discard(work)
+
+    async with asyncio.timeout(10):
+        await keep_busy(
+            shift(), slots=1, claim=lambda free: [due.pop() for _ in due[:free]], do=do, slow_s=0.0
+        )
+    assert (due, max(most)) == ([], 1 + ASIDE)
+
+
+async def test_a_shift_that_only_waits_lets_the_next_one_begin() -> None:
+    next_one = asyncio.Event()
+    short = begin_shift(lambda stage: None, threading.Event(), budget_s=0.2, hand_over=next_one.set)
+    due = ["slow"]
+
+    async def do(_: str) -> None:
+        await next_one.wait()
+
+    async with asyncio.timeout(10):
+        await keep_busy(short, slots=2, claim=lambda free: [due.pop()] if due else [], do=do, overtime_s=0.0)
+    assert next_one.is_set()
 
 
 async def test_a_stop_cancels_what_is_under_way() -> None:
