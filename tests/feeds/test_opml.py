@@ -153,7 +153,7 @@ def test_the_export_is_what_other_readers_importers_ask_for() -> None:
             "text": "É",
             "title": "É",
             "xmlUrl": "https://a.example/",
-            "htmlUrl": "https://a.example/i",
+            "htmlUrl": "https://a.example/home",
             "category": "x",
         },
         {
