@@ -112,6 +112,11 @@ def test_functions_over_thirty_lines_are_known_by_name() -> None:
     assert questioned - LONG_FUNCTIONS == set()
 
 
+def test_every_test_module_has_a_name_of_its_own() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names)), "pytest imports one of them only"
+
+
 def test_modules_are_named_for_what_they_do() -> None:
     assert [name(path) for path in sources(*ROOMS) if VAGUE_MODULES.fullmatch(path.stem)] == []
 
