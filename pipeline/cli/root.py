@@ -19,6 +19,7 @@ from pipeline.cli import (
     status,
     store,
     up,
+    verify,
 )
 from pipeline.cli.printing import show
 
@@ -39,6 +40,7 @@ def make_app() -> typer.Typer:
     app.add_typer(_reindex(), name="reindex")
     app.add_typer(_reprocess(), name="reprocess")
     app.command("remove")(articles.remove_articles)
+    app.command("verify")(verify.verify)
     app.command("setup")(config.setup)
     app.command("doctor")(doctor.doctor)
     app.add_typer(_kibana(), name="kibana")
