@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from pipeline.identity import article_id, url_key
-from pipeline.model import Stage, State
+from pipeline.model import ArchivePosition, Stage, State
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, events, feeds, urls
+from pipeline.store.tables import articles, events, feeds, pages, urls
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -22,6 +22,16 @@ class Step:
     outcome: str
     slug: str | None
     detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPage:
+    """Hold where a page of an article is archived."""
+
+    url: str
+    status: int
+    fetched_at: float
+    position: ArchivePosition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +101,30 @@ def trace(store: Store, target: str) -> Trace | None:
         )
 
 
+def read_pages(store: Store, id: str) -> tuple[KeptPage, ...]:
+    """Read which pages of an article are archived, oldest first."""
+    with store.read() as connection:
+        return _pages(connection, id)
+
+
 def is_feed(store: Store, url: str) -> bool:
     """Tell whether a URL is that of a feed, which a person may have taken for an article's."""
     with store.read() as connection:
         query = select(feeds.c.id).where(feeds.c.url == url)
         return connection.execute(query).first() is not None
+
+
+def _pages(connection: Connection, id: str) -> tuple[KeptPage, ...]:
+    query = select(pages).where(pages.c.article_id == id).order_by(pages.c.id)
+    return tuple(
+        KeptPage(
+            url=row.url,
+            status=row.status,
+            fetched_at=row.fetched_at,
+            position=ArchivePosition(file=row.file, offset=row.offset, length=row.length, digest=row.digest),
+        )
+        for row in connection.execute(query)
+    )
 
 
 def _find(connection: Connection, target: str) -> str | None:
