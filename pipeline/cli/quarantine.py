@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.articles import find_trace, trace_screen
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json, Targets
 from pipeline.cli.printing import (
@@ -21,6 +20,7 @@ from pipeline.cli.printing import (
     rfc3339,
     show,
 )
+from pipeline.cli.trace import find_requests, find_trace, trace_json, trace_screen
 from pipeline.errors import UsageError, WireroomError
 from pipeline.outcomes import Cause, Reason
 
@@ -194,7 +194,8 @@ def _show_one(store: "Store", folder: "Path", each: "Quarantined") -> None:
     from pipeline.store.quarantine import MEANINGS
 
     meaning = MEANINGS[each.cause]
-    show(*trace_screen(find_trace(store, each.id)), "", f"{each.cause}: {meaning.text}")
+    found = find_trace(store, each.id)
+    show(*trace_screen(found, find_requests(folder, found)), "", f"{each.cause}: {meaning.text}")
     show(*([one_line(each.detail)] if each.detail else []), meaning.do, "")
     try:
         page, position = _served(store, folder, each.id)
@@ -214,7 +215,8 @@ def _shown_json(store: "Store", folder: "Path", each: "Quarantined") -> dict[str
     from pipeline.store.quarantine import MEANINGS
 
     meaning = MEANINGS[each.cause]
-    told = {**as_json(find_trace(store, each.id)), "cause": each.cause, "meaning": meaning.text}
+    found = find_trace(store, each.id)
+    told = {**trace_json(found, find_requests(folder, found)), "cause": each.cause, "meaning": meaning.text}
     try:
         page, position = _served(store, folder, each.id)
     except WireroomError:
@@ -228,10 +230,10 @@ def _served(store: "Store", folder: "Path", id: str) -> "tuple[Page, ArchivePosi
     from pipeline.archive.reading import read
     from pipeline.store.tracing import read_pages
 
-    requests = read_pages(store, id)
-    if not requests:
+    pages = read_pages(store, id)
+    if not pages:
         raise WireroomError("no page of it was ever had")
-    return read(folder, requests[-1].position), requests[-1].position
+    return read(folder, pages[-1].position), pages[-1].position
 
 
 def _body(served: "tuple[Page, ArchivePosition]") -> str:

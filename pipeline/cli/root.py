@@ -18,6 +18,7 @@ from pipeline.cli import (
     search,
     status,
     store,
+    trace,
     up,
     verify,
 )
@@ -33,7 +34,7 @@ def make_app() -> typer.Typer:
     app.command("up")(up.up)
     app.command("search")(search.search)
     app.command("show")(articles.show_articles)
-    app.command("trace")(articles.trace_articles)
+    app.command("trace")(trace.trace_articles)
     app.command("status")(status.status)
     app.add_typer(_feeds(), name="feeds")
     app.add_typer(_quarantine(), name="quarantine")

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from pipeline.indexing.tantivy import TantivyGenerations
 from pipeline.store.generations import live_generation
 from pipeline.store.store import Store
+from pipeline.store.tables import events
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, fetch, id_of, index, poll, publish, quarantine
 
@@ -78,6 +80,48 @@ def test_trace_tells_the_story(wireroom: Wireroom, published: Store) -> None:
     assert wireroom("trace", HARBOUR, "none", HARBOUR).out.count("\n\n") == 1
     assert [step["outcome"] for step in traced["steps"]] == ["found", "no-page", "enriched", "indexed"]
     assert traced["steps"][1]["slug"] == "gone"
+
+
+def test_trace_tells_what_is_known_beside_the_steps(wireroom: Wireroom, published: Store) -> None:
+    said = wireroom("trace", BRIDGE).out
+    for part in (
+        f"shown by  {FEED} since ",
+        "'The bridge is open'",
+        f"asked     2026-09-21T14:13:20Z {BRIDGE}: HTTP 200, text/html, in wireroom-",
+        "revision 1, version 1: 14 words from page, sha256 ",
+        "language  en",
+        "person    Ada Okafor",
+        "place     Lagos",
+        "read by   trafilatura 2.3.1, lid 1, en 3.8.0",
+        "index     g1 (live) holds version 1",
+    ):
+        assert part in said
+    traced = wireroom("trace", BRIDGE, "--json").json
+    assert [(each["url"], each["status"]) for each in traced["requests"]] == [(BRIDGE, 200)]
+    assert traced["shown"][0]["feed"] == FEED
+    assert traced["document"]["entities"]["person"] == ["Ada Okafor"]
+    assert traced["index"] == [{"generation": "g1", "state": "live", "version": 1}]
+
+
+def test_trace_tells_much_when_its_steps_were_trimmed(wireroom: Wireroom, published: Store) -> None:
+    with published.write() as connection:
+        connection.execute(delete(events))
+    said = wireroom("trace", BRIDGE).out
+    assert "its steps were trimmed by age" in said
+    assert "asked     2026-09-21T14:13:20Z" in said
+
+
+def test_an_address_that_no_feed_showed_is_answered_with_the_nearest(
+    wireroom: Wireroom, published: Store
+) -> None:
+    ran = wireroom("trace", "https://courier.example/bridges")
+    assert (ran.code, ran.out.splitlines()[:3]) == (
+        1,
+        ["https://courier.example/bridges", "in no feed; 1 feed of its site", f"  feed     {FEED}"],
+    )
+    assert ran.out.splitlines()[3].split() == ["indexed", BRIDGE]
+    unseen = wireroom("trace", "https://elsewhere.example/a", "--json").json
+    assert (unseen["id"], unseen["steps"], unseen["nearest"], unseen["feeds"]) == (None, [], [], [])
 
 
 def test_a_feed_that_is_taken_for_an_article_is_pointed_at(wireroom: Wireroom, published: Store) -> None:
