@@ -7,9 +7,11 @@ import typer
 from pipeline.cli import (
     add,
     articles,
+    backup,
     config,
     demo,
     doctor,
+    evidence,
     feeds,
     kibana,
     quarantine,
@@ -41,7 +43,10 @@ def make_app() -> typer.Typer:
     app.add_typer(_reindex(), name="reindex")
     app.add_typer(_reprocess(), name="reprocess")
     app.command("remove")(articles.remove_articles)
+    app.command("evidence")(evidence.evidence)
     app.command("verify")(verify.verify)
+    app.command("backup")(backup.backup)
+    app.command("restore")(backup.restore)
     app.command("setup")(config.setup)
     app.command("doctor")(doctor.doctor)
     app.add_typer(_kibana(), name="kibana")

@@ -1,0 +1,146 @@
+"""Copies of the embedded store, made while it runs, and put back in its place.
+
+What is put back is first made ready beside the store: brought to this version, freed of leases, cleared of
+what a person removed since, and with index at rest; then it takes the store's place in one step.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.errors import WireroomError
+from pipeline.model import ArchivePosition, State
+from pipeline.outcomes import Reason
+from pipeline.store.leases import free_all
+from pipeline.store.mending import hold_back
+from pipeline.store.migrations import copy_file, migrate, read_version
+from pipeline.store.removal import remove
+from pipeline.store.store import Store, open_store
+from pipeline.store.tables import articles, documents, events, feeds
+
+REPLACED = "replaced"
+"""Ends the name of the store that was there before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """Say what is in a store: how much, and up to when."""
+
+    feeds: int
+    articles: int
+    documents: int
+    newest_at: float | None  # the last thing that happened, as far as events are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """Say what was put back, what was removed from it again, and where the store before is kept."""
+
+    contents: Contents
+    removed: tuple[str, ...]
+    replaced: Path | None
+
+
+def back_up(path: Path, to: Path) -> Contents:
+    """Copy the store's file, while it is written, and look the copy over. Raises WireroomError."""
+    try:
+        copy_file(path, to)
+    except (OSError, sqlite3.Error) as error:
+        raise WireroomError(f"{to} cannot be written: {_cause(error)}") from None
+    return look_over(to)
+
+
+def look_over(path: Path) -> Contents:
+    """Check that a file is a whole store, and count what is in it. Raises WireroomError."""
+    if not path.is_file():
+        raise WireroomError(f"there is no file {path}")
+    with closing(open_store(f"sqlite:///{path.resolve()}")) as store:
+        try:
+            if read_version(store) is None:
+                raise WireroomError(f"{path} is no store of Wireroom's")
+            with store.read() as connection:
+                faults = tuple(connection.exec_driver_sql("PRAGMA quick_check(1)").scalars())
+            if faults != ("ok",):
+                raise WireroomError(f"{path} is damaged: {faults[0]}")
+            return _contents(store)
+        except SQLAlchemyError as error:
+            raise WireroomError(f"{path} is no store of Wireroom's: {_cause(error)}") from None
+
+
+def restore(backup: Path, path: Path, *, erase: Callable[[ArchivePosition], None]) -> Restored:
+    """Put a backup in the store's place; nobody may have it open. The store that is there is kept beside it.
+
+    Raises WireroomError, StoreVersionError for a newer version's; then all is as it was."""
+    look_over(backup)
+    draft = path.with_name(f"{path.name}.restoring")
+    try:
+        copy_file(backup, draft)
+        with closing(open_store(f"sqlite:///{draft}")) as store:
+            migrate(store)
+            free_all(store)
+            hold_back(store)
+            removed = _remove_again(store, path, erase) if path.exists() else ()
+            contents = _contents(store)
+        replaced = _set_aside(path) if path.exists() else None
+        os.replace(draft, path)
+    except (OSError, sqlite3.Error) as error:
+        raise WireroomError(f"{path} cannot be written: {_cause(error)}") from None
+    finally:
+        for left in path.parent.glob(f"{draft.name}*"):
+            left.unlink()
+    return Restored(contents=contents, removed=removed, replaced=replaced)
+
+
+def _set_aside(path: Path) -> Path:
+    replaced = path.with_name(f"{path.name}.{REPLACED}")
+    copy_file(path, replaced)
+    for suffix in ("-wal", "-shm"):  # else SQLite would take them for the new file's
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return replaced
+
+
+def _remove_again(store: Store, path: Path, erase: Callable[[ArchivePosition], None]) -> tuple[str, ...]:
+    """Remove what was removed from the store that is replaced, and is back in this one."""
+    reasons = _removals(path)
+    with store.read() as connection:
+        back = select(articles.c.id, articles.c.url).where(articles.c.id.in_(_id_list(reasons)))
+        alive = (articles.c.state != State.DROPPED) | (articles.c.reason != Reason.REMOVED)
+        rows = connection.execute(back.where(alive)).all()
+    for row in rows:
+        remove(store, row.id, reason=reasons[row.id], erase=erase)
+    return tuple(row.url for row in rows)
+
+
+def _removals(path: Path) -> dict[str, str]:
+    """Read what was removed from a store, and why; of one that cannot be read nothing is known."""
+    with closing(open_store(f"sqlite:///{path}")) as store:
+        try:
+            with store.read() as connection:
+                gone = select(articles.c.id, articles.c.detail).where(articles.c.reason == Reason.REMOVED)
+                return {row.id: row.detail or "" for row in connection.execute(gone)}
+        except SQLAlchemyError:
+            return {}
+
+
+def _contents(store: Store) -> Contents:
+    with store.read() as connection:
+        numbers = [
+            connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (feeds, articles, documents)
+        ]
+        newest_at = connection.execute(select(func.max(events.c.at))).scalar_one()
+    return Contents(feeds=numbers[0], articles=numbers[1], documents=numbers[2], newest_at=newest_at)
+
+
+def _id_list(reasons: dict[str, str]) -> list[str]:
+    return list(reasons)[:30_000]
+
+
+def _cause(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or getattr(error, "orig", None) or error)
