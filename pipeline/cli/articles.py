@@ -54,8 +54,8 @@ def remove_articles(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Erase articles for good; their addresses never come back."""
-    from pipeline.archive.reading import erase
-    from pipeline.store.removal import plan_removal, remove
+    from pipeline.removing import erase_article
+    from pipeline.store.removal import plan_removal
 
     chosen = settings()
     folder = chosen.archive_folder
@@ -66,7 +66,7 @@ def remove_articles(
         if dry_run:
             show(f"would remove: {_removal_line(plan_removal(store, id))}")
         else:
-            removal = remove(store, id, reason=reason, erase=lambda position: erase(folder, position))
+            removal = erase_article(store, folder, id, reason=reason)
             removed.append(removal.id)
             show(f"removed: {_removal_line(removal)}")
 

@@ -13,6 +13,7 @@ from pipeline.errors import UsageError, WireroomError
 if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.store.backup import Contents
+    from pipeline.store.store import Store
 
 SERVER = "the store is on a PostgreSQL server: use `{}` (Backup in docs/operating.md)"
 
@@ -48,17 +49,21 @@ def restore(
     json: Json = False,
 ) -> None:
     """Put a backup in the embedded store's place; index rests until you have looked."""
-    from pipeline.archive.reading import erase
+    from pipeline.removing import erase_article
     from pipeline.store.backup import restore as put_back
     from workers.home_lock import hold_home
 
     chosen = settings()
     path = _store_file(chosen, "pg_restore")
+
+    def remove(store: "Store", id: str, reason: str) -> None:
+        erase_article(store, chosen.archive_folder, id, reason=reason)
+
     make_home(chosen)
     with hold_home(chosen.home):
         if path.exists() and not replace:
             raise UsageError(f"there is a store, {path}: give --replace, and it is kept beside the new one")
-        restored = put_back(file, path, erase=lambda position: erase(chosen.archive_folder, position))
+        restored = put_back(file, path, remove=remove)
     if json:
         json_line(as_json(restored))
         return

@@ -133,9 +133,8 @@ def drop_quarantine(
     dry_run: DryRun = False,
 ) -> None:
     """Give articles up: they are erased as `wireroom remove` does it."""
-    from pipeline.archive.reading import erase
+    from pipeline.removing import erase_article
     from pipeline.store.quarantine import Choice
-    from pipeline.store.removal import remove
 
     settled = settings()
     with existing_store(settled) as store:
@@ -145,7 +144,7 @@ def drop_quarantine(
             _would("would be dropped", articles)
             return
         for each in articles:
-            remove(store, each.id, reason=reason, erase=lambda place: erase(settled.archive_folder, place))
+            erase_article(store, settled.archive_folder, each.id, reason=reason)
     show(f"{counted(len(articles), 'article')} dropped")
 
 

@@ -22,6 +22,7 @@ from pipeline.store.claims import claim_feeds
 from pipeline.store.found import FoundEntry, known_articles
 from pipeline.store.leases import blame_feed, new_owner, release_feed
 from pipeline.store.polled import Polled, record_poll
+from pipeline.store.removal import is_any_removed
 
 FEEDS_AT_ONCE = 16
 """Connections of one worker; each may hold a body of 10 MiB."""
@@ -113,13 +114,16 @@ def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> _Answer:
     if same or exchange.status >= 300:
         failure = None if same else f"http-{exchange.status}"
         return _Answer(status=exchange.status, failure=failure, detail=None, exchange=exchange, parsed=None)
-    services.archive.write(exchange)
     try:
         parsed = services.feed_parser.parse(exchange.body, url=exchange.url, headers=exchange.headers)
     except FeedError as error:
+        services.archive.write(exchange)
         return _Answer(
             status=exchange.status, failure=error.slug, detail=error.detail, exchange=exchange, parsed=None
         )
+    ids = [article_id(key) for entry in parsed.entries if (key := url_key(entry.link))]
+    if not is_any_removed(services.store, ids):  # of what a person removed, no word is kept again
+        services.archive.write(exchange)
     return _Answer(status=exchange.status, failure=None, detail=None, exchange=exchange, parsed=parsed)
 
 

@@ -15,12 +15,11 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import WireroomError
-from pipeline.model import ArchivePosition, State
+from pipeline.model import State
 from pipeline.outcomes import Reason
 from pipeline.store.leases import free_all
 from pipeline.store.mending import hold_back
 from pipeline.store.migrations import copy_file, migrate, read_version
-from pipeline.store.removal import remove
 from pipeline.store.store import Store, open_store
 from pipeline.store.tables import articles, documents, events, feeds
 
@@ -73,8 +72,9 @@ def look_over(path: Path) -> Contents:
             raise WireroomError(f"{path} is no store of Wireroom's: {_cause(error)}") from None
 
 
-def restore(backup: Path, path: Path, *, erase: Callable[[ArchivePosition], None]) -> Restored:
+def restore(backup: Path, path: Path, *, remove: Callable[[Store, str, str], object]) -> Restored:
     """Put a backup in the store's place; nobody may have it open. The store that is there is kept beside it.
+    `remove` takes an article, by its id and for a reason, out of a store and the archive.
 
     Raises WireroomError, StoreVersionError for a newer version's; then all is as it was."""
     look_over(backup)
@@ -85,7 +85,7 @@ def restore(backup: Path, path: Path, *, erase: Callable[[ArchivePosition], None
             migrate(store)
             free_all(store)
             hold_back(store)
-            removed = _remove_again(store, path, erase) if path.exists() else ()
+            removed = _remove_again(store, path, remove) if path.exists() else ()
             contents = _contents(store)
         replaced = _set_aside(path) if path.exists() else None
         os.replace(draft, path)
@@ -105,7 +105,7 @@ def _set_aside(path: Path) -> Path:
     return replaced
 
 
-def _remove_again(store: Store, path: Path, erase: Callable[[ArchivePosition], None]) -> tuple[str, ...]:
+def _remove_again(store: Store, path: Path, remove: Callable[[Store, str, str], object]) -> tuple[str, ...]:
     """Remove what was removed from the store that is replaced, and is back in this one."""
     reasons = _removals(path)
     with store.read() as connection:
@@ -113,7 +113,7 @@ def _remove_again(store: Store, path: Path, erase: Callable[[ArchivePosition], N
         alive = (articles.c.state != State.DROPPED) | (articles.c.reason != Reason.REMOVED)
         rows = connection.execute(back.where(alive)).all()
     for row in rows:
-        remove(store, row.id, reason=reasons[row.id], erase=erase)
+        remove(store, row.id, reasons[row.id])
     return tuple(row.url for row in rows)
 
 
