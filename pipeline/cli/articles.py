@@ -73,10 +73,15 @@ def remove_articles(
     try:
         for_each(urls, tell)
     finally:
-        if removed and not _is_out_of_index(chosen, removed):
-            note(
-                "they are found until `wireroom up` takes them out of the index: within seconds where it runs"
-            )
+        if removed:
+            _tell_of_index(chosen, removed)
+
+
+def _tell_of_index(settings: "Settings", removed: Sequence[str]) -> None:
+    """Say how long the index still has something of what was removed."""
+    note("the index keeps words that nobody finds any more: `wireroom reindex --keep 0` writes them anew")
+    if not _is_out_of_index(settings, removed):
+        note("they are found until `wireroom up` takes them out of the index: within seconds where it runs")
 
 
 def _is_out_of_index(settings: "Settings", ids: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from pipeline.errors import UsageError, WireroomError
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
-    from pipeline.store.backup import Contents
+    from pipeline.store.backup import Contents, Restored
     from pipeline.store.store import Store
 
 SERVER = "the store is on a PostgreSQL server: use `{}` (Backup in docs/operating.md)"
@@ -66,7 +66,11 @@ def restore(
         restored = put_back(file, path, remove=remove)
     if json:
         json_line(as_json(restored))
-        return
+    else:
+        _tell(restored)
+
+
+def _tell(restored: "Restored") -> None:
     show(f"restored: {_told(restored.contents)}")
     show(*(f"removed again: {one_line(url)}" for url in restored.removed))
     if restored.replaced:

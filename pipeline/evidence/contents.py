@@ -77,7 +77,7 @@ def readme(
             warc=WARC,
             answers=len(kept),
             revisions=len(history.revisions),
-            remarks=f"{sources}{missing}" or "No page of it is kept.",
+            remarks=f"{sources}{missing}" or "\n  Nothing of it is kept.",
         )
     )
 

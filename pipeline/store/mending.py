@@ -7,7 +7,7 @@ the store's version jumps over the index's, and index rests until somebody has l
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from pipeline.model import Stage, State
 from pipeline.store.codec import pack_document, unpack_document
@@ -120,10 +120,13 @@ def hold_back(store: Store) -> None:
 def is_held_back(store: Store) -> bool:
     """Tell whether index rests since the store was restored."""
     with store.read() as connection:
-        query = select(generations.c.name).where(
-            generations.c.name == RESTORED, generations.c.paused_until > store.now()
-        )
-        return connection.execute(query).first() is not None
+        return read_hold(connection, store)
+
+
+def read_hold(connection: Connection, store: Store) -> bool:
+    """Tell inside a transaction what `is_held_back` tells."""
+    mine = (generations.c.name == RESTORED, generations.c.paused_until > store.now())
+    return connection.execute(select(generations.c.name).where(*mine)).first() is not None
 
 
 def let_index_go(store: Store) -> None:

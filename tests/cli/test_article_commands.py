@@ -185,7 +185,9 @@ def test_remove_says_what_would_go_and_then_removes_it(
     assert wireroom("remove", BRIDGE, "--reason", "court order", "--dry-run").out == f"would remove: {told}"
     assert wireroom("search", "bridge", "--json").json["total"] == 2
     ran = wireroom("remove", BRIDGE, "--reason", "court order")
-    assert (ran.out, ran.err) == (f"removed: {told}", "")
+    assert ran.out == f"removed: {told}"
+    assert ran.err.startswith("wireroom: the index keeps words that nobody finds any more: `wireroom reindex")
+    assert ran.err.count("\n") == 1
     assert wireroom("search", "bridge", "--json").json["total"] == 1
     assert "dropped: removed" in wireroom("show", BRIDGE).err
     status = wireroom("status", "--json").json
@@ -199,7 +201,7 @@ def test_remove_says_what_would_go_and_then_removes_it(
 def test_a_removal_says_so_when_the_index_is_busy(wireroom: Wireroom, published: Store, home: Path) -> None:
     busy = TantivyGenerations(home / "index").open(live_generation(published) or "")
     ran = wireroom("remove", BRIDGE, "--reason", "court order")
-    assert (ran.code, ran.err.count("\n")) == (0, 1)
+    assert ran.code == 0
     assert "until `wireroom up`" in ran.err
     assert wireroom("search", "bridge", "--json").json["total"] == 2
     busy.close()

@@ -1,17 +1,18 @@
 """`wireroom backup` and `restore`: a whole copy while it runs, and no word comes back that was removed."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
-from pipeline.services import Services, open_services
+from pipeline.model import Stage
+from pipeline.services import open_services
 from pipeline.settings import read_settings
 from pipeline.stages.index import index
 from pipeline.stages.shift import begin_shift
+from pipeline.store.claims import claim_articles
 from pipeline.store.enriched import read_document
 from pipeline.store.mending import is_held_back
 from pipeline.store.status import read_counts
@@ -36,11 +37,6 @@ def saved(wireroom: Wireroom, store: Store, home: Path, tmp_path: Path) -> Path:
 def let_index_work(home: Path) -> None:
     with closing(open_services(read_settings({"WIREROOM_HOME": str(home)}))) as services:
         index(services, begin_shift(lambda _stage: None, Event(), budget_s=60.0))
-
-
-def services_of(home: Path) -> Iterator[Services]:
-    with closing(open_services(read_settings({"WIREROOM_HOME": str(home)}))) as services:
-        yield services
 
 
 def test_a_backup_is_whole_while_others_write(wireroom: Wireroom, store: Store, tmp_path: Path) -> None:
@@ -82,6 +78,7 @@ def test_after_a_restore_index_rests_until_a_repair(
     assert "nothing is indexed yet" in ran.err
     let_index_work(elsewhere)
     assert wireroom("search", "bridge", "--json").json["total"] == 0
+    assert "restored" in {each["slug"] for each in wireroom("status", "--json").json["problems"]}
     refused = wireroom("up", "--until-idle")
     assert (refused.code, "wireroom verify --repair" in refused.err) == (1, True)
     assert wireroom("verify", "--repair").code == 0
@@ -94,7 +91,6 @@ def test_an_index_that_is_ahead_of_the_restored_store_is_overtaken(
     wireroom: Wireroom, saved: Path, store: Store, home: Path
 ) -> None:
     with closing(open_services(read_settings({"WIREROOM_HOME": str(home)}))) as services:
-        wireroom("quarantine", "list")
         poll(store, "https://courier.example/second.xml", entry(BRIDGE))  # one more feed: version 2
         index(services, begin_shift(lambda _stage: None, Event(), budget_s=60.0))
     store.close()
@@ -134,9 +130,6 @@ def test_leases_of_the_time_of_the_backup_are_freed(
 ) -> None:
     poll(store, FEED, entry(NEWS))
     fetch(store, home)
-    from pipeline.model import Stage
-    from pipeline.store.claims import claim_articles
-
     claim_articles(store, Stage.ENRICH, owner="elsewhere:1:enrich:0", limit=1)
     wireroom("backup", str(tmp_path / "saved.db"))
     store.close()
