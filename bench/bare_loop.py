@@ -1,7 +1,8 @@
 """Read pages with the same libraries and nothing around them: the measure of what the product itself costs.
 
 Two processes share the links. Each fetches some pages in one event loop, then reads them: trafilatura's fast
-extraction, language, fingerprint, entities, JSON. There is no store, broker, archive, index, retry or politeness.
+extraction, language, fingerprint, entities, JSON. There is no store, broker, archive, index, retry or
+politeness.
 
     python -m bench.bare_loop links.txt     prints one line of JSON
 """

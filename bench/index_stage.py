@@ -1,60 +1,60 @@
-"""Measure the writing path of the index stage beside a bare `streaming_bulk` loop on the same Elasticsearch.
+"""Measure the index stage beside a bare `streaming_bulk` loop on the same Elasticsearch.
 
-Both write the texts of 181 real pages, many times over, into indices of the same mapping, in turn. Wireroom's
-side makes each `_source`, writes batches of 500 with an account of every item, and refreshes after each; the
-bare side has its sources ready, looks at nothing but the count, and refreshes once, at its end. The indices
-are there when the clock starts.
+Both write the texts of 181 real pages, many times over, into one index each of the same mapping, in turn. The
+stage claims articles in a store on SQLite, reads their documents, makes each `_source`, writes batches of 500
+with an account of every item and records what became of it; the bare side has its sources ready, looks at
+nothing but the count, and refreshes once, at its end.
 
-    python -m bench.index_stage [--url http://127.0.0.1:9200] [--documents 4000] [--rounds 3]
+    python -m bench.index_stage [--documents 4000] [--rounds 3]
 
-Without `--url` it starts a server of its own, as the tests do. Ends with 1 when the ratio is below 0.8.
+Ends with 1 when the ratio is below 0.8.
 """
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from threading import Event
 from typing import Any
 
 from elasticsearch import helpers
 
 from bench.search import corpus_texts, documents
-from pipeline.indexing.elasticsearch import ElasticsearchGenerations
 from pipeline.indexing.elasticsearch_client import Connection, connect
 from pipeline.indexing.elasticsearch_source import mapping_file, source
-from pipeline.indexing.index import PutOutcome
-from pipeline.model import Document
+from pipeline.model import Document, State
+from pipeline.services import Services, open_services, set_up
+from pipeline.settings import read_settings
+from pipeline.stages.index import index
+from pipeline.stages.shift import begin_shift
+from pipeline.store.due import article_counts
+from tests import servers
+from tests.indexing.desk import SEEN_AT, write
 
 GOAL = 0.8
-BATCH = 500  # documents, as the index stage claims them
+BATCH = 500  # documents of one request, as the index stage writes them
 BARE = "wireroom-bench-bare"
 CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
 
 
-def product(connection: Connection, name: str, written: Sequence[Document]) -> float:
-    """Write by the product's path into a generation that is searched; return documents per second."""
-    generations = ElasticsearchGenerations(connection, nullcontext)
-    index = generations.open(name)
-    index.put(written[:: max(1, len(written) // 100)])  # makes the indices of all months
-    generations.expose(name)
-    written = [replace(document, version=document.version + 1) for document in written]
+def product(services: Services, written: Sequence[Document]) -> float:
+    """Let the index stage write what waits for it; return documents per second."""
+    write(services.store, written)
     began = time.monotonic()
-    for start in range(0, len(written), BATCH):
-        results = index.put(written[start : start + BATCH])
-        index.commit()
-        assert all(result.outcome is PutOutcome.STORED for result in results)
-    return len(written) / (time.monotonic() - began)
+    index(services, begin_shift(lambda _stage: None, Event(), budget_s=3_600.0))
+    took_s = time.monotonic() - began
+    assert not article_counts(services.store)[State.ENRICHED]
+    return len(written) / took_s
 
 
 def bare(connection: Connection, sources: Sequence[dict[str, Any]]) -> float:
     """Write ready sources by the client's own helper; return documents per second."""
-    mapping, client = mapping_file(), connection.client
-    client.indices.delete(index=BARE, ignore_unavailable=True)
-    client.indices.create(index=BARE, settings=mapping["settings"], mappings=mapping["mappings"])
+    client = connection.client
 
     def actions() -> Iterator[dict[str, Any]]:
         for each in sources:
@@ -67,14 +67,16 @@ def bare(connection: Connection, sources: Sequence[dict[str, Any]]) -> float:
     return count / (time.monotonic() - began)
 
 
-def measure(connection: Connection, count: int, rounds: int, corpora: Path) -> bool:
+def measure(services: Services, connection: Connection, count: int, rounds: int, corpora: Path) -> bool:
     """Print a line a round; tell whether the goal is met. The first round warms both up."""
     written = list(documents(corpus_texts(corpora), count))
-    sources = [source(document) for document in written]
-    ratios = []
+    mapping, ratios = mapping_file(), []
+    connection.client.indices.create(index=BARE, settings=mapping["settings"], mappings=mapping["mappings"])
     print("round  wireroom/s  bare/s  ratio")
     for number in range(rounds + 1):
-        ours, theirs = product(connection, f"bench{number}", written), bare(connection, sources)
+        fresh = [replace(each, id=f"{each.id}-{number}", first_seen_at=SEEN_AT) for each in written]
+        sources = [source(document) for document in fresh]
+        ours, theirs = product(services, fresh), bare(connection, sources)
         print(f"{number or 'warm':>5}  {ours:10.0f}  {theirs:6.0f}  {ours / theirs:5.2f}", flush=True)
         ratios += [ours / theirs] if number else []
     print(f" mean  {'':10}  {'':6}  {fmean(ratios):5.2f}")
@@ -82,25 +84,18 @@ def measure(connection: Connection, count: int, rounds: int, corpora: Path) -> b
 
 
 def main() -> int:
-    """Measure, and print a table."""
+    """Measure on a server and in a home of their own, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m bench.index_stage", description=__doc__.splitlines()[0])
-    parser.add_argument("--url", help="an Elasticsearch to use, which searches what is measured afterwards")
     parser.add_argument("--documents", type=int, default=4_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--corpora", type=Path, default=CORPORA)
     arguments = parser.parse_args()
-    with ExitStack() as stack:
-        url = arguments.url
-        if url is None:
-            from tests import servers
-
-            url = stack.enter_context(servers.elasticsearch(9)).url
-        connection = connect(url)
-        client = connection.client
-        stack.callback(client.close)
-        for index in client.indices.get(index="wireroom-articles-bench*"):
-            client.indices.delete(index=index)
-        good = measure(connection, arguments.documents, arguments.rounds, arguments.corpora)
+    with servers.elasticsearch(9) as server, tempfile.TemporaryDirectory() as home:
+        settings = read_settings({"WIREROOM_HOME": home, "WIREROOM_INDEX_URL": server.url})
+        set_up(settings)
+        connection = connect(server.url)
+        with closing(connection.client), closing(open_services(settings)) as services:
+            good = measure(services, connection, arguments.documents, arguments.rounds, arguments.corpora)
     return 0 if good else 1
 
 

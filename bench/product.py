@@ -40,12 +40,12 @@ class Home:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a command; its output goes to `bench.log` in the home."""
         with (self.folder / "bench.log").open("ab") as log:
-            return subprocess.Popen([WIREROOM, *arguments], env=self._environment(), stdout=log, stderr=log)
+            return subprocess.Popen([WIREROOM, *arguments], env=self.environ(), stdout=log, stderr=log)
 
     def run(self, *arguments: str) -> str:
         """Run a command to its end; return what it printed. Raises SystemExit when it fails."""
         command = [str(WIREROOM), *arguments]
-        done = subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=self.environ(), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise SystemExit(f"{' '.join(command[:3])} …: exit {done.returncode}\n{done.stderr[-2000:]}")
         return done.stdout
@@ -91,7 +91,8 @@ class Home:
             json.loads(line) for part in parts for line in self.run("trace", "--json", *part).splitlines()
         ]
 
-    def _environment(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
+        """Return the environment in which the home's commands run."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
         return {**inherited, **SETTINGS, **self.settings, "WIREROOM_HOME": str(self.folder)}
 
@@ -103,6 +104,7 @@ def fresh_home(feeds: Sequence[str], settings: Mapping[str, str] | None = None) 
         home = Home(Path(folder), settings or {})
         addresses = Path(folder) / "feeds.txt"
         addresses.write_text("".join(f"{feed}\n" for feed in feeds))
+        home.run("setup")
         home.run("feeds", "import", str(addresses))
         try:
             yield home

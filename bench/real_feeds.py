@@ -1,20 +1,25 @@
 """Run the 200 real feeds end to end and account for every entry.
 
-    python -m bench.real_feeds [--feeds 200] [--examples 3]
+    python -m bench.real_feeds [--feeds 200] [--examples 3] [--production]
 
-Exit 1 when an entry is not accounted for: a link that no article stands for, an article that still waits, an
-entry without a link that was not counted.
+With --production on PostgreSQL, Redis and Elasticsearch. Exit 1 when an entry is not accounted for: a link
+that no article stands for, an article that still waits, an entry without a link that was not counted; or when
+the index does not hold what the store says, by ids and versions.
 """
 
 import argparse
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from bench.corpus_web import Oracle, corpus_web, oracle, real_feeds
 from bench.product import Home, fresh_home
+from bench.rebuild import count_differences
+from pipeline.settings import read_settings
+from tests import servers
 
 RESTING = ("indexed", "dropped", "quarantined")
 WAITING = ("found", "fetched", "enriched")
@@ -83,6 +88,31 @@ def examples_of(
     return {slug: lines[:count] for slug, lines in found.items()}
 
 
+def astray_documents(home: Home) -> list[str]:
+    """Compare the ids and versions of the store with those of the index."""
+    documents, lost, stale, risen = count_differences(read_settings(home.environ()))
+    differ = lost or stale or risen
+    return [f"of {documents} documents the index lacks {lost}, {stale} are old, {risen} risen"] * bool(differ)
+
+
+@contextmanager
+def parts(*, production: bool) -> Iterator[Mapping[str, str]]:
+    """Give the settings of the parts to run on, with servers as long as the block lasts."""
+    if not production:
+        yield {}
+        return
+    with (
+        servers.postgresql() as postgresql,
+        servers.redis(servers.redis_binary()) as redis,
+        servers.elasticsearch(9) as elasticsearch,
+    ):
+        yield {
+            "WIREROOM_STORE_URL": f"postgresql://postgres@{postgresql}/postgres",
+            "WIREROOM_BROKER_URL": redis,
+            "WIREROOM_INDEX_URL": elasticsearch.url,
+        }
+
+
 def main() -> None:
     """Run, print the table, and exit 1 when something does not add up."""
     parser = argparse.ArgumentParser(prog="python -m bench.real_feeds", description=__doc__.splitlines()[0])
@@ -90,15 +120,20 @@ def main() -> None:
         "--feeds", type=int, default=200, help="how many of the cached feeds (default: all 200)"
     )
     parser.add_argument("--examples", type=int, default=3, help="addresses shown for each slug (default: 3)")
+    parser.add_argument("--production", action="store_true", help="on PostgreSQL, Redis and Elasticsearch")
     arguments = parser.parse_args()
-    with corpus_web("--feeds", str(arguments.feeds)) as web, fresh_home(web.feeds) as home:
+    with (
+        parts(production=arguments.production) as settings,
+        corpus_web("--feeds", str(arguments.feeds)) as web,
+        fresh_home(web.feeds, settings) as home,
+    ):
         began = time.monotonic()
         home.up()
         seconds = time.monotonic() - began
         expected = oracle(real_feeds(web.hosts, feeds=arguments.feeds, articles=sys.maxsize))
         status, traces = home.status(), home.traces(expected.links)
         print(table(expected, status, examples_of(home, status, traces, arguments.examples)))
-    wrong = faults(expected, status, traces)
+        wrong = faults(expected, status, traces) + astray_documents(home)
     print(f"{seconds:6.0f} s; " + ("; ".join(wrong) or "every entry is accounted for"))
     sys.exit(1 if wrong else 0)
 

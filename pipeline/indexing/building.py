@@ -47,9 +47,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """Say what became of a batch: stored, put off by the index, and why it will not have some."""
+    """Say what became of a batch: the ids of what is stored, how much the index put off, and why it will not
+    have some."""
 
-    stored: int
+    stored: frozenset[str]
     deferred: int
     rejected: dict[str, str]
 
@@ -98,7 +99,7 @@ def record_results(
         each.id: each.detail or "no reason given" for each in results if each.outcome is PutOutcome.REJECTED
     }
     deferred = sum(each.outcome is PutOutcome.DEFERRED for each in results)
-    return Written(stored=len(stored), deferred=deferred, rejected=rejected)
+    return Written(stored=frozenset(stored), deferred=deferred, rejected=rejected)
 
 
 def verify_ids(work: Work, ids: Sequence[str]) -> Sequence[Verified]:

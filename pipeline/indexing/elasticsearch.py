@@ -75,8 +75,10 @@ class ElasticsearchIndex:
             if told.verdict not in (Verdict.DONE, Verdict.CONFLICT):  # a conflict: a newer version is there
                 raise IndexUnavailableError(f"removed articles are still in the index: {told.detail}")
 
-    def commit(self) -> None:
+    def commit(self, *, visible: bool = True) -> None:
         """Refresh what was written; every write is durable already. Nobody searches another generation."""
+        if not visible:
+            return
         exposed = set(exposed_months(self._connection)) if self._touched else set()
         _refresh(self._connection, sorted(self._touched & exposed, key=lambda month: month.month))
         self._touched.clear()

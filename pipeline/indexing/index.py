@@ -66,8 +66,9 @@ class Index(Protocol):
         """Remove documents, unless the index holds a newer version than the one named. That version or an
         older one, put later, does not bring a document back. Raises as `put` does."""
 
-    def commit(self) -> None:
-        """Make all that was put and removed durable, and visible to searches that begin afterwards."""
+    def commit(self, *, visible: bool = True) -> None:
+        """Make all that was put and removed durable, and visible to searches that begin afterwards; where
+        that costs much and is not asked for, visible with a later commit, or a second or so later."""
 
     def count(self) -> int:
         """Count the committed documents."""

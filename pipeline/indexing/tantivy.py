@@ -128,7 +128,8 @@ class TantivyIndex:
                 stone = _identity(each.id, each.version, removed=True)
                 self._write(each.id, each.version, stone, removed=True)
 
-    def commit(self) -> None:
+    def commit(self, *, visible: bool = True) -> None:
+        """Commit; here what is durable is visible."""
         if self._uncommitted:
             self._open_writer().commit()
             self._uncommitted.clear()

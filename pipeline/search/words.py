@@ -1,5 +1,6 @@
 """How a text becomes words, alike for every back-end: what is no character of it, and where a word ends."""
 
+import re
 import unicodedata
 from typing import Final
 
@@ -18,13 +19,16 @@ ELISION: Final = regex.compile(
     r"^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|un|(?:a|da|de|ne|su|que)ll)['’](?=\w{2})", regex.IGNORECASE
 )
 # Controls except tab and line ends, soft hyphens, surrogates: no reader sees them, and they part words.
-UNSEEN: Final = regex.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\ud800-\udfff]")
+# `re` looks a plain class of characters through four times as fast as `regex`.
+UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\ud800-\udfff]")
 
 _PIECE = regex.compile(TOKEN, regex.VERSION1)
 
 
 def clean(text: str) -> str:
     """Compose accents (NFC), and take out what cannot be indexed: soft hyphens, controls, lone surrogates."""
+    if text.isascii() and text.isprintable():
+        return text  # most names: a document has dozens of them
     seen = UNSEEN.sub(lambda match: "" if match[0] == "\xad" else " ", text)
     return unicodedata.normalize("NFC", seen)
 

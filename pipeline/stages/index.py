@@ -67,10 +67,13 @@ def _index_due(services: Services, shift: Shift, writer: Index, generation: str,
     while not shift.over():
         claims = claim_articles(services.store, Stage.INDEX, owner=owner, limit=BATCH)
         if not claims:
+            writer.commit()
             return False
-        _index_batch(services, writer, generation, _without_killers(services, claims))
-        if len(claims) < BATCH:
+        drained = len(claims) < BATCH
+        _index_batch(services, writer, generation, _without_killers(services, claims), visible=drained)
+        if drained:
             shift.rest(LINGER_S)
+    writer.commit()
     return True
 
 
@@ -82,14 +85,16 @@ def _without_killers(services: Services, claims: Sequence[ArticleClaim]) -> Sequ
     return [claim for claim in claims if claim.attempts <= ATTEMPTS]
 
 
-def _index_batch(services: Services, writer: Index, generation: str, claims: Sequence[ArticleClaim]) -> None:
+def _index_batch(
+    services: Services, writer: Index, generation: str, claims: Sequence[ArticleClaim], *, visible: bool
+) -> None:
     gone = [claim for claim in claims if claim.state is State.DROPPED]
     kept = [claim for claim in claims if claim.state is not State.DROPPED]
     try:
         documents = read_documents(services.store, kept)
         outcomes = {each.id: each for each in writer.put(documents)}
         writer.remove([_tombstone(claim) for claim in gone])
-        writer.commit()
+        writer.commit(visible=visible)
         versions = {document.id: document.version for document in documents}
         _record(services, generation, kept, versions, outcomes)
         _remove_from_kept(services, gone)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, and_, case, delete, insert, or_, select, update
 
@@ -13,7 +14,7 @@ from pipeline.store.codec import pack_document, unpack_document
 from pipeline.store.enriched import read_sightings, refresh_sightings
 from pipeline.store.events import Happening, record
 from pipeline.store.generations import is_live
-from pipeline.store.leases import finish, give_back, rested
+from pipeline.store.leases import finish, finish_all, give_back, lock_articles, rested
 from pipeline.store.store import Store
 from pipeline.store.tables import BUILDING, KEPT, articles, documents, events, generations, projections
 
@@ -49,8 +50,12 @@ def record_indexed(store: Store, generation: str, results: Sequence[Indexed]) ->
     Raises GenerationMovedError when another generation has become the live one."""
     with store.write() as connection:
         _check_live(connection, generation)
-        ours = [each for each in results if _finish_indexed(connection, store, each)]
-        held = [each for each in ours if each.rejected is None]
+        lock_articles(connection, [each.claim.id for each in results])
+        done = finish_all(
+            connection, [each.claim for each in results if each.rejected is None], _at_rest(store)
+        )
+        held = [each for each in results if each.claim.id in done]
+        ours = [*held, *(each for each in results if each.rejected and _finish_rejected(connection, each))]
         _delete_projections(connection, generation, [each.claim.id for each in held])
         if held:
             rows = [
@@ -137,25 +142,26 @@ def _write_refreshed(store: Store, claim: ArticleClaim, document: Document) -> D
     return document
 
 
-def _finish_indexed(connection: Connection, store: Store, result: Indexed) -> bool:
-    claim, now = result.claim, store.now()
-    if result.rejected is not None:
-        stays = {"stage": None, "due_at": None}
-        jailed = {
-            **stays,
-            "state": State.QUARANTINED,
-            "reason": Cause.INDEX_REJECTED,
-            "detail": result.rejected,
-        }
-        return finish(connection, claim, stays if claim.state is State.INDEXED else jailed)
-    values = {
+def _at_rest(store: Store) -> dict[str, Any]:
+    now = store.now()
+    return {
         **rested(now),
         "state": State.INDEXED,
         "indexed_at": case((articles.c.indexed_at.is_(None), now), else_=articles.c.indexed_at),
         "reason": None,
         "detail": None,
     }
-    return finish(connection, claim, values)
+
+
+def _finish_rejected(connection: Connection, result: Indexed) -> bool:
+    stays = {"stage": None, "due_at": None}
+    jailed = {
+        **stays,
+        "state": State.QUARANTINED,
+        "reason": Cause.INDEX_REJECTED,
+        "detail": result.rejected,
+    }
+    return finish(connection, result.claim, stays if result.claim.state is State.INDEXED else jailed)
 
 
 def _event(result: Indexed) -> Happening:

@@ -21,6 +21,8 @@ from pipeline.store.events import Happening, record
 from pipeline.store.store import Store, claimable
 from pipeline.store.tables import articles, feeds, hosts
 
+FREED = {"lease_owner": None, "lease_until": None, "attempts": 0, "rerun": False}
+
 LEASE_S = 120.0
 """Longer than the slowest batch: a host's turn (2 s and one request of 30 s), four articles of 20 s each."""
 
@@ -79,8 +81,18 @@ def lease(
 def finish(connection: Connection, claim: ArticleClaim, values: dict[str, Any]) -> bool:
     """Write an article's next state and free its lease; False when the lease was no longer ours."""
     mine = (articles.c.id == claim.id, articles.c.lease_owner == claim.owner)
-    freed = {"lease_owner": None, "lease_until": None, "attempts": 0, "rerun": False}
-    return connection.execute(update(articles).where(*mine).values(**freed, **values)).rowcount == 1
+    return connection.execute(update(articles).where(*mine).values(**FREED, **values)).rowcount == 1
+
+
+def finish_all(
+    connection: Connection, claims: Sequence[ArticleClaim], values: dict[str, Any]
+) -> frozenset[str]:
+    """Finish articles of one claim alike, in one statement; return the ids of those that were still ours."""
+    if not claims:
+        return frozenset()
+    mine = (articles.c.id.in_([claim.id for claim in claims]), articles.c.lease_owner == claims[0].owner)
+    statement = update(articles).where(*mine).values(**FREED, **values)
+    return frozenset(connection.execute(statement.returning(articles.c.id)).scalars())
 
 
 def rested(now: ColumnElement[float]) -> dict[str, Any]:
