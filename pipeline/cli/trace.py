@@ -116,6 +116,11 @@ def _facts(found: "Trace", answers: "Sequence[Answer]") -> Iterator[tuple[str, s
     for answer in answers:
         place = f"{answer.position.file}:{answer.position.offset}"
         yield "asked", f"{rfc3339(answer.at)} {answer.url}: HTTP {answer.status}, {answer.mime}, in {place}"
+    archived = {answer.position for answer in answers}
+    for page in found.pages:
+        if page.position not in archived:
+            place = f"{page.position.file}:{page.position.offset}, which is not here"
+            yield "asked", f"{rfc3339(page.fetched_at)} {page.url}: HTTP {page.status}, in {place}"
     yield from _standing(found)
     for held in found.index:
         yield "index", f"{held.generation} ({held.state}) holds version {held.version}"

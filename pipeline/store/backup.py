@@ -7,7 +7,7 @@ what a person removed since, and with index at rest; then it takes the store's p
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.errors import WireroomError
 from pipeline.model import State
 from pipeline.outcomes import Reason
+from pipeline.store.found import MANY
 from pipeline.store.leases import free_all
 from pipeline.store.mending import hold_back
 from pipeline.store.migrations import copy_file, migrate, read_version
@@ -25,6 +26,9 @@ from pipeline.store.tables import articles, documents, events, feeds
 
 REPLACED = "replaced"
 """Ends the name of the store that was there before."""
+
+LOGS = ("-wal", "-shm")
+"""End the names of the files that SQLite keeps beside a store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ class Restored:
     contents: Contents
     removed: tuple[str, ...]
     replaced: Path | None
+    is_past_known: bool  # else the store before could not be read, nor what was removed from it
 
 
 def back_up(path: Path, to: Path) -> Contents:
@@ -85,7 +90,8 @@ def restore(backup: Path, path: Path, *, remove: Callable[[Store, str, str], obj
             migrate(store)
             free_all(store)
             hold_back(store)
-            removed = _remove_again(store, path, remove) if path.exists() else ()
+            past = _removals(path) if path.exists() else {}
+            removed = _remove_again(store, past or {}, remove)
             contents = _contents(store)
         replaced = _set_aside(path) if path.exists() else None
         os.replace(draft, path)
@@ -94,38 +100,45 @@ def restore(backup: Path, path: Path, *, remove: Callable[[Store, str, str], obj
     finally:
         for left in path.parent.glob(f"{draft.name}*"):
             left.unlink()
-    return Restored(contents=contents, removed=removed, replaced=replaced)
+    return Restored(contents=contents, removed=removed, replaced=replaced, is_past_known=past is not None)
 
 
 def _set_aside(path: Path) -> Path:
+    """Rename the store's files, whole or damaged; a log that stayed would be taken for the new file's."""
     replaced = path.with_name(f"{path.name}.{REPLACED}")
-    copy_file(path, replaced)
-    for suffix in ("-wal", "-shm"):  # else SQLite would take them for the new file's
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    for suffix in LOGS:
+        replaced.with_name(replaced.name + suffix).unlink(missing_ok=True)
+    for suffix in ("", *LOGS):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(replaced.with_name(replaced.name + suffix))
     return replaced
 
 
-def _remove_again(store: Store, path: Path, remove: Callable[[Store, str, str], object]) -> tuple[str, ...]:
+def _remove_again(
+    store: Store, reasons: dict[str, str], remove: Callable[[Store, str, str], object]
+) -> tuple[str, ...]:
     """Remove what was removed from the store that is replaced, and is back in this one."""
-    reasons = _removals(path)
+    back: list[tuple[str, str]] = []
+    alive = (articles.c.state != State.DROPPED) | (articles.c.reason != Reason.REMOVED)
     with store.read() as connection:
-        back = select(articles.c.id, articles.c.url).where(articles.c.id.in_(_id_list(reasons)))
-        alive = (articles.c.state != State.DROPPED) | (articles.c.reason != Reason.REMOVED)
-        rows = connection.execute(back.where(alive)).all()
-    for row in rows:
-        remove(store, row.id, reasons[row.id])
-    return tuple(row.url for row in rows)
+        for start in range(0, len(reasons), MANY):
+            some = articles.c.id.in_(list(reasons)[start : start + MANY])
+            rows = connection.execute(select(articles.c.id, articles.c.url).where(some, alive))
+            back += [(row.id, row.url) for row in rows]
+    for id, _ in back:
+        remove(store, id, reasons[id])
+    return tuple(url for _, url in back)
 
 
-def _removals(path: Path) -> dict[str, str]:
-    """Read what was removed from a store, and why; of one that cannot be read nothing is known."""
+def _removals(path: Path) -> dict[str, str] | None:
+    """Read what was removed from a store, and why; None when it cannot be read."""
     with closing(open_store(f"sqlite:///{path}")) as store:
         try:
             with store.read() as connection:
                 gone = select(articles.c.id, articles.c.detail).where(articles.c.reason == Reason.REMOVED)
                 return {row.id: row.detail or "" for row in connection.execute(gone)}
         except SQLAlchemyError:
-            return {}
+            return None
 
 
 def _contents(store: Store) -> Contents:
@@ -136,10 +149,6 @@ def _contents(store: Store) -> Contents:
         ]
         newest_at = connection.execute(select(func.max(events.c.at))).scalar_one()
     return Contents(feeds=numbers[0], articles=numbers[1], documents=numbers[2], newest_at=newest_at)
-
-
-def _id_list(reasons: dict[str, str]) -> list[str]:
-    return list(reasons)[:30_000]
 
 
 def _cause(error: Exception) -> str:

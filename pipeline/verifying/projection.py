@@ -58,11 +58,8 @@ def compare_index(services: Services, *, sample: int | None, damaged: Collection
     suspects = [id for id in ids if _kind(due.get(id), held.get(id, 0))]
     found: dict[str, dict[str, int]] = {}
     for batch in _batches(sorted(suspects)):
-        again = {each.id: each.version for each in services.generations.held(name, ids=batch, hashed=False)}
-        known = read_due(store, name, batch)
-        for id in batch:
-            if kind := _kind(known.get(id), again.get(id, 0)):
-                found.setdefault(kind, {})[id] = again.get(id, 0)
+        for kind, id, version in _still(services, name, batch):
+            found.setdefault(kind, {})[id] = version
     sound = sorted(ids & held.keys() & due.keys() - set(suspects))
     chosen = sound if sample is None else sound[:: max(1, len(sound) // max(1, sample))][:sample]
     if other := dict(_other_contents(services, name, chosen)):
@@ -88,6 +85,18 @@ def mend_index(services: Services, compared: Compared) -> None:
         take_out(store, name, haunted)
     if ahead := {**found.get(NEWER, {}), **found.get(OTHER, {})}:
         overtake(store, name, ahead)
+
+
+def _still(services: Services, name: str, ids: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    """Yield what is wrong with suspects by the store before and after the index was asked: index may have
+    written in between."""
+    before = read_due(services.store, name, ids)
+    held = {each.id: each.version for each in services.generations.held(name, ids=ids, hashed=False)}
+    after = read_due(services.store, name, ids)
+    for id in ids:
+        kind = _kind(after.get(id), held.get(id, 0))
+        if kind and kind == _kind(before.get(id), held.get(id, 0)):
+            yield kind, id, held.get(id, 0)
 
 
 def _without_index(services: Services, name: str | None) -> Compared:

@@ -125,6 +125,17 @@ def test_what_was_removed_since_the_backup_stays_removed(
         assert read_counts(opened).dropped == {"removed": 1}
 
 
+def test_a_damaged_store_is_replaced_too(wireroom: Wireroom, saved: Path, store: Store, home: Path) -> None:
+    store.close()
+    path = home / "wireroom.db"
+    path.write_bytes(b"torn" * 1_000)
+    path.with_name("wireroom.db-wal").write_bytes(b"left over")
+    ran = wireroom("restore", str(saved), "--replace")
+    assert (ran.code, "nobody knows what was removed" in ran.err) == (0, True)
+    assert (home / "wireroom.db.replaced").read_bytes() == b"torn" * 1_000
+    assert wireroom("show", BRIDGE).code == 0
+
+
 def test_leases_of_the_time_of_the_backup_are_freed(
     wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
 ) -> None:
