@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.archive.mentions import erase_mentions
 from pipeline.archive.reading import erase
-from pipeline.store.removal import Removal, read_places, remove
+from pipeline.store.removal import Removal, is_a_page, read_places, remove
 from pipeline.store.store import Store
 
 
@@ -15,5 +15,5 @@ def erase_article(store: Store, folder: Path, id: str, *, reason: str) -> Remova
     Raises ArchiveError when a record cannot be erased; a further call goes on there."""
     removal = remove(store, id, reason=reason, erase=lambda position: erase(folder, position))
     places = read_places(store, id)
-    erase_mentions(folder, places.urls, places.feeds)
+    erase_mentions(folder, places.urls, places.feeds, is_anothers=lambda position: is_a_page(store, position))
     return removal

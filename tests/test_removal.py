@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from pipeline.archive.reading import read
 from pipeline.cli.running import run
 from pipeline.flow import run_stage
 from pipeline.identity import article_id, url_key
@@ -24,6 +25,7 @@ from pipeline.stages.shift import begin_shift
 from pipeline.store.due import waiting
 from pipeline.store.subscriptions import NewFeed, add_feeds
 from pipeline.store.tables import articles, feeds
+from pipeline.store.tracing import read_pages
 from tests.stages.loopback import Site, open_site, redirect, whole
 
 # Each stands in one place alone, so that what is left says where from.
@@ -138,6 +140,13 @@ def left(home: Path) -> dict[str, set[str]]:
     return found
 
 
+def show_text(ran: Run, path: str) -> str:
+    """Read an article's text as the archive still has it."""
+    with closing(open_services(settings_of(ran.home))) as services:
+        [*_, newest] = read_pages(services.store, article_id(url_key(ran.site.url(path)) or ""))
+        return read(services.settings.archive_folder, newest.position).body.decode()
+
+
 def test_before_the_removal_every_word_is_there(ran: Run) -> None:
     found = left(ran.home)
     assert set(found) == set(WORDS)
@@ -170,6 +179,25 @@ def test_none_is_found_at_once_and_none_is_left_in_the_index_files_after_a_rebui
     assert run(["reindex", "--keep", "0"]) == 0
     assert left(ran.home) == {}
     assert open_searcher(settings_of(ran.home)).search(read_request("ferry", now=0.0)).total == 5
+
+
+def test_a_page_to_which_another_article_was_sent_too_stays(ran: Run) -> None:
+    ran.site.answers["/ferry-5"] = redirect("/moved")
+    more = feed(ran.site, f"{SUMMARY}, corrected").replace(b"/ferry-4", b"/ferry-5")
+    other = "Nine lighthouses were painted red this summer, and the keepers are content with it. " * 8
+    ran.site.answers["/moved"] = whole(f"<title>Lights</title><article><p>{other}</p></article>".encode())
+    ran.until_idle(shown=more)
+    run(["remove", ran.site.url("/story"), "--reason", "court order"])
+    assert run(["verify", "--all"]) == 0
+    assert "lighthouses" in show_text(ran, "/ferry-5")
+
+
+def test_a_duplicate_goes_with_it_and_all_is_sound(ran: Run) -> None:
+    ran.site.answers["/ferry-5"] = redirect("/moved")
+    ran.until_idle(shown=feed(ran.site, SUMMARY).replace(b"/ferry-4", b"/ferry-5"))
+    run(["remove", ran.site.url("/ferry-5"), "--reason", "court order"])
+    assert run(["verify", "--all"]) == 0
+    assert {where for places in left(ran.home).values() for where in places} <= {"index"}
 
 
 def test_the_archive_stays_readable(ran: Run, capsys: pytest.CaptureFixture[str]) -> None:

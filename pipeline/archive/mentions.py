@@ -1,7 +1,7 @@
 """Erase what the archive holds of an article beside its pages: other answers of its addresses (redirects,
 error pages, walls), and the bodies of feeds in which it stands."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,13 +9,22 @@ from urllib.parse import urlsplit
 from pipeline.archive.errors import ArchiveError
 from pipeline.archive.finding import Answer, find_answers
 from pipeline.archive.reading import erase, read
+from pipeline.model import ArchivePosition
 
 
-def erase_mentions(folder: Path, urls: Collection[str], feeds: Collection[str]) -> int:
+def erase_mentions(
+    folder: Path,
+    urls: Collection[str],
+    feeds: Collection[str],
+    *,
+    is_anothers: Callable[[ArchivePosition], bool],
+) -> int:
     """Erase all answers of an article's addresses, and those of its feeds that name one; return how many.
+    What is another article's page stays: both may have been sent to the same one.
 
     May be repeated: where a redirect leads goes before the redirect. Raises ArchiveError as `erase` does."""
-    doomed = [*reversed(find_answers(folder, urls)), *_naming(folder, urls, feeds)]
+    own = [each for each in find_answers(folder, urls) if not is_anothers(each.position)]
+    doomed = [*reversed(own), *_naming(folder, urls, feeds)]
     for answer in doomed:
         erase(folder, answer.position)
     return len(doomed)

@@ -60,6 +60,13 @@ def read_places(store: Store, id: str) -> Places:
         return Places(tuple(sorted(urls)), tuple(sorted({row.feed_url for row in rows})))
 
 
+def is_a_page(store: Store, position: ArchivePosition) -> bool:
+    """Tell whether a record of the archive is an article's page; after a removal, another article's."""
+    with store.read() as connection:
+        same = (pages.c.file == position.file, pages.c.offset == position.offset)
+        return connection.execute(select(pages.c.id).where(*same).limit(1)).first() is not None
+
+
 def is_any_removed(store: Store, ids: Sequence[str]) -> bool:
     """Tell whether a person removed any of some articles."""
     with store.read() as connection:

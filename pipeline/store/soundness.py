@@ -126,7 +126,7 @@ def _lost() -> Iterator[Check]:
     no_twin = and_(articles.c.reason == Reason.DUPLICATE, ~_has(_twins.c.id, articles.c.duplicate_of))
     text = "duplicates of an article that is not there"
     yield "twin-missing", text, REPORT, select(articles.c.id).where(no_twin)
-    own = or_(articles.c.reason.is_(None), articles.c.reason != Reason.DUPLICATE)  # else its twin has them
+    own = articles.c.duplicate_of.is_(None)  # else its twin has them
     for slug, what, column in (
         ("url-missing", "no address leads to", urls.c.article_id),
         ("sighting-missing", "no feed showed", sightings.c.article_id),

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from pipeline.archive.errors import ArchiveError
 from pipeline.archive.reading import read
 from pipeline.model import ArchivePosition
+from pipeline.store.removal import is_a_page
 from pipeline.store.soundness import Fault
 from pipeline.store.store import Store
 from pipeline.store.tables import pages
@@ -33,7 +34,7 @@ def read_back(store: Store, folder: Path, *, sample: int | None) -> ReadBack:
         try:
             read(folder, position)
         except ArchiveError as error:
-            if _is_there_still(store, position):  # a removal may have come in between
+            if is_a_page(store, position):  # a removal may have come in between
                 broken.append((article_id, str(error)))
     return ReadBack(pages=count, broken=tuple(broken))
 
@@ -62,9 +63,3 @@ def _positions(store: Store, sample: int | None) -> Iterator[tuple[str, ArchiveP
         if len(rows) < BATCH:
             return
         after = rows[-1].id
-
-
-def _is_there_still(store: Store, position: ArchivePosition) -> bool:
-    with store.read() as connection:
-        same = (pages.c.file == position.file, pages.c.offset == position.offset)
-        return connection.execute(select(pages.c.id).where(*same)).first() is not None
