@@ -20,6 +20,7 @@ from pipeline.store.enriched import read_document, read_sightings
 from pipeline.store.status import read_funnel
 from pipeline.store.subscriptions import NewFeed, add_feeds
 from pipeline.store.tables import articles, feeds
+from pipeline.verifying.whole import verify
 
 
 class Run:
@@ -86,6 +87,12 @@ def test_every_entry_is_accounted_for(run: Run) -> None:
     assert funnel.without_link == run.expected.entries_without_link
     assert funnel.entries == funnel.without_link + funnel.repeated + funnel.sightings
     assert funnel.articles == run.expected.articles
+
+
+def test_store_index_and_archive_say_the_same(run: Run) -> None:
+    verdict = verify(run.services, sample=None, report=lambda _what: None)
+    assert verdict.faults == ()
+    assert verdict.checked["contents_hashed"] == run.expected.indexed
 
 
 def test_every_article_ends_once(run: Run) -> None:

@@ -17,9 +17,9 @@ _HEAD_LIMIT = 16 * 1024**2  # bytes of HTTP headers; more than the fetcher ever 
 
 def read(folder: Path, position: ArchivePosition) -> Page:
     """Read one page. Raises ArchiveError when its record is missing, torn, erased or not what was written."""
-    member = _member(_path(folder, position.file), position)
+    octets = member(folder, position)
     try:
-        record = _record(member)
+        record = _record(octets)
         is_response = record.record_type == WarcRecordType.response
         page = _page(record) if is_response else None
     except Exception as error:  # FastWARC raises what the damage makes it raise
@@ -29,6 +29,11 @@ def read(folder: Path, position: ArchivePosition) -> Page:
     if payload_digest(page.body) != position.digest:
         raise ArchiveError(f"the record at {_place(position)} is not the one that was written")
     return page
+
+
+def member(folder: Path, position: ArchivePosition) -> bytes:
+    """Read bytes of an archive's file, unchecked. Raises ArchiveError when they are not all there."""
+    return _member(_path(folder, position.file), position)
 
 
 def erase(folder: Path, position: ArchivePosition) -> None:

@@ -1,6 +1,5 @@
-"""`wireroom show`, `trace` and `remove`: single articles."""
+"""`wireroom show` and `remove`: single articles."""
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,14 +13,13 @@ from pipeline.cli.printing import (
     columns,
     counted,
     json_line,
-    lasting,
     local,
     note,
     one_line,
     rfc3339,
     show,
 )
-from pipeline.cli.wording import MEANING, step_in_words
+from pipeline.cli.wording import MEANING
 from pipeline.errors import WireroomError
 from pipeline.model import Label, names
 
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.store.removal import Removal
     from pipeline.store.store import Store
-    from pipeline.store.tracing import Trace
 
 INDEXING_S = 3.0
 """How long a removal may take to put the index right: some ten thousand documents, if so many wait."""
@@ -48,22 +45,7 @@ def show_articles(targets: Targets, json: Json = False) -> None:
         else:
             show(*apart, *document_screen(document))
 
-    _for_each(targets, tell)
-
-
-def trace_articles(
-    urls: Annotated[list[str], typer.Argument(metavar="URL…", show_default=False)], json: Json = False
-) -> None:
-    """Tell what happened to articles, step by step."""
-
-    def tell(store: "Store", target: str, apart: Sequence[str]) -> None:
-        found = find_trace(store, target)
-        if json:
-            json_line(as_json(found))
-        else:
-            show(*apart, *trace_screen(found))
-
-    _for_each(urls, tell)
+    for_each(targets, tell)
 
 
 def remove_articles(
@@ -72,8 +54,8 @@ def remove_articles(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Erase articles for good; their addresses never come back."""
-    from pipeline.archive.reading import erase
-    from pipeline.store.removal import plan_removal, remove
+    from pipeline.removing import erase_article
+    from pipeline.store.removal import plan_removal
 
     chosen = settings()
     folder = chosen.archive_folder
@@ -84,17 +66,22 @@ def remove_articles(
         if dry_run:
             show(f"would remove: {_removal_line(plan_removal(store, id))}")
         else:
-            removal = remove(store, id, reason=reason, erase=lambda position: erase(folder, position))
+            removal = erase_article(store, folder, id, reason=reason)
             removed.append(removal.id)
             show(f"removed: {_removal_line(removal)}")
 
     try:
-        _for_each(urls, tell)
+        for_each(urls, tell)
     finally:
-        if removed and not _is_out_of_index(chosen, removed):
-            note(
-                "they are found until `wireroom up` takes them out of the index: within seconds where it runs"
-            )
+        if removed:
+            _tell_of_index(chosen, removed)
+
+
+def _tell_of_index(settings: "Settings", removed: Sequence[str]) -> None:
+    """Say how long the index still has something of what was removed."""
+    note("the index keeps words that nobody finds any more: `wireroom reindex --keep 0` writes them anew")
+    if not _is_out_of_index(settings, removed):
+        note("they are found until `wireroom up` takes them out of the index: within seconds where it runs")
 
 
 def _is_out_of_index(settings: "Settings", ids: Sequence[str]) -> bool:
@@ -127,15 +114,6 @@ def require_article(store: "Store", target: str) -> str:
     if is_feed(store, target):
         raise WireroomError(f"{target} is a feed: `wireroom feeds show {target}` tells of it")
     raise WireroomError(f"{target} was never seen in any feed")
-
-
-def find_trace(store: "Store", target: str) -> "Trace":
-    """Trace an article. Raises WireroomError when it was never seen."""
-    from pipeline.store.tracing import trace
-
-    found = trace(store, require_article(store, target))
-    assert found is not None
-    return found
 
 
 def find_document(store: "Store", target: str) -> "Document":
@@ -202,41 +180,6 @@ def document_screen(document: "Document") -> "Sequence[RenderableType]":
     ]
 
 
-def trace_screen(found: "Trace") -> "Sequence[RenderableType]":
-    """Tell an article's story."""
-    from rich.text import Text
-
-    rows = []
-    before = None
-    for step in found.steps:
-        when = rfc3339(step.at) if before is None else f"+{lasting(step.at - before)}"
-        words = step_in_words(step.stage, step.outcome)
-        why = MEANING.get(step.slug or "", step.slug)
-        said = ": ".join(each for each in (why if why != words else None, step.detail) if each)
-        rows.append((Text(when, "dim"), Text(words), said))
-        before = step.at
-    told: list[RenderableType] = [columns(rows)] if rows else [Text("its steps were trimmed by age", "dim")]
-    return [
-        Text(one_line(found.url), "bold"),
-        Text(f"id {found.id}", "dim"),
-        *told,
-        Text(standing_line(found)),
-    ]
-
-
-def standing_line(found: "Trace") -> str:
-    """Say in a sentence where an article is and what comes next."""
-    slug = found.reason or found.partial
-    meaning = MEANING.get(slug or "", "")
-    why = f" ({meaning if meaning.startswith(slug) else f'{slug}: {meaning}'})" if slug else ""
-    twin = f", see {found.duplicate_of}" if found.duplicate_of else ""
-    following = ""
-    if found.stage and found.due_at is not None:
-        wait = found.due_at - time.time()
-        following = f"; next: {found.stage}" + (f" in {lasting(wait)}" if wait > 0 else ", due now")
-    return f"now {found.state}{why}{twin}{following}"
-
-
 def _removal_line(removal: "Removal") -> str:
     parts = [
         counted(removal.documents, "document"),
@@ -247,7 +190,7 @@ def _removal_line(removal: "Removal") -> str:
     return f"{one_line(removal.url)}: {', '.join(parts)}{repeated}"
 
 
-def _for_each(targets: Sequence[str], tell: "Callable[[Store, str, Sequence[str]], None]") -> None:
+def for_each(targets: Sequence[str], tell: "Callable[[Store, str, Sequence[str]], None]") -> None:
     """Do something for each target; one that cannot be had is said, and the others go on.
 
     `tell` is given what to print before what it tells, so that it stands apart from what was told before.

@@ -8,11 +8,13 @@ from pipeline.cli import (
     add,
     articles,
     asking,
+    backup,
     changing,
     config,
     coverage,
     demo,
     doctor,
+    evidence,
     feeds,
     health,
     hosts,
@@ -24,7 +26,9 @@ from pipeline.cli import (
     search,
     status,
     store,
+    trace,
     up,
+    verify,
 )
 from pipeline.cli.printing import show
 
@@ -38,7 +42,7 @@ def make_app() -> typer.Typer:
     app.command("up")(up.up)
     app.command("search")(search.search)
     app.command("show")(articles.show_articles)
-    app.command("trace")(articles.trace_articles)
+    app.command("trace")(trace.trace_articles)
     app.command("status")(status.status)
     app.command("coverage")(coverage.coverage)
     app.command("hosts")(hosts.hosts)
@@ -47,6 +51,10 @@ def make_app() -> typer.Typer:
     app.add_typer(_reindex(), name="reindex")
     app.add_typer(_reprocess(), name="reprocess")
     app.command("remove")(articles.remove_articles)
+    app.command("evidence")(evidence.evidence)
+    app.command("verify")(verify.verify)
+    app.command("backup")(backup.backup)
+    app.command("restore")(backup.restore)
     app.command("setup")(config.setup)
     app.command("doctor")(doctor.doctor)
     app.add_typer(_kibana(), name="kibana")

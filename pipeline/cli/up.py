@@ -7,6 +7,7 @@ import typer
 from pipeline.cli.opening import made_store, make_home, settings
 from pipeline.cli.printing import counted, local, note, show
 from pipeline.cli.progress import showing_progress
+from pipeline.errors import WireroomError
 from pipeline.model import State
 from pipeline.outlets import read_outlets
 
@@ -32,6 +33,7 @@ def up(
 
     if not _count(chosen).feeds.active:
         note("no feed is watched yet: `wireroom add URL` beside this one, any time")
+    _tell_if_restored(chosen, until_idle)
     with showing_progress(is_endless=not until_idle, first=_first_line(chosen, until_idle)) as report:
         ending = supervise(chosen, until_idle=until_idle, timeout_s=timeout, report=report)
     show(*ending_lines(_count(chosen)))
@@ -41,6 +43,19 @@ def up(
     if ending is Ending.STOPPED and until_idle:
         note("stopped before everything was done")
         raise typer.Exit(EXIT_FAILED)
+
+
+def _tell_if_restored(settings: "Settings", until_idle: bool) -> None:
+    """Say that index rests. Raises WireroomError where somebody waits for it to be done."""
+    from pipeline.store.mending import is_held_back
+
+    with made_store(settings) as store:
+        if not is_held_back(store):
+            return
+    told = "it was restored: nothing is indexed until `wireroom verify --repair` or `wireroom reindex`"
+    if until_idle:
+        raise WireroomError(told)
+    note(told)
 
 
 def _first_line(settings: "Settings", until_idle: bool) -> str:

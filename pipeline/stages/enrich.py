@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from pipeline.archive.errors import ArchiveError
-from pipeline.archive.reading import erase, read
+from pipeline.archive.reading import read
 from pipeline.enrichment.article import Enriched, enrich_text
 from pipeline.enrichment.fingerprints import similarity
 from pipeline.enrichment.models import Models
@@ -20,6 +20,7 @@ from pipeline.extraction.article import Effort, extract
 from pipeline.identity import outlet_of, url_key
 from pipeline.model import Document, Extraction, Page, Stage
 from pipeline.outcomes import Cause, Partial
+from pipeline.removing import erase_article
 from pipeline.reprocessing.changes import compare
 from pipeline.services import Services
 from pipeline.stages.composing import compose, is_unchanged, told
@@ -42,7 +43,6 @@ from pipeline.store.enriched import (
     wait_for_twin,
 )
 from pipeline.store.leases import blame, new_owner, release
-from pipeline.store.removal import remove
 from pipeline.store.reruns import claim_reruns, record_kept
 
 BATCH = 4
@@ -228,8 +228,7 @@ def _settled_by_twin(
 ) -> bool:
     twins = find_twins(services.store, claim, aliases, material.seen)
     if any(each.is_removed for each in twins):
-        folder = services.settings.archive_folder
-        remove(services.store, claim.id, reason=REMOVED_TWIN, erase=lambda position: erase(folder, position))
+        erase_article(services.store, services.settings.archive_folder, claim.id, reason=REMOVED_TWIN)
         return True
     twin = next((each for each in twins if _is_same(each, enriched)), None)
     if twin is not None and twin.document is not None:

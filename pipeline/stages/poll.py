@@ -12,6 +12,7 @@ from pipeline.feeds.moves import PERMANENT
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay
+from pipeline.identity import article_id
 from pipeline.model import Exchange, FetchFailure, Request, RequestKind, Stage
 from pipeline.outcomes import FetchSlug
 from pipeline.services import Services
@@ -24,6 +25,7 @@ from pipeline.store.leases import blame_feed, new_owner, postpone_feed, release_
 from pipeline.store.ledger import count_crashed_poll
 from pipeline.store.politeness import count_requests
 from pipeline.store.polled import record_hop, record_poll
+from pipeline.store.removal import is_any_removed
 
 FEEDS_AT_ONCE = 16
 """Connections of one worker; each may hold a body of 10 MiB."""
@@ -156,12 +158,15 @@ def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> Answer:
     hashed = body_hash(exchange)
     if hashed == claim.body_hash:
         return replace(plain, body_hash=hashed)
-    services.archive.write(exchange)
     try:
         parsed = services.feed_parser.parse(exchange.body, url=exchange.url, headers=exchange.headers)
     except FeedError as error:
+        services.archive.write(exchange)
         return replace(plain, failure=error.slug, detail=error.detail)
-    return replace(plain, parsed=parsed, body_hash=hashed)
+    answer = replace(plain, parsed=parsed, body_hash=hashed)
+    if not is_any_removed(services.store, [article_id(key) for key in answer.keyed]):
+        services.archive.write(exchange)  # of what a person removed, no word is kept again
+    return answer
 
 
 def _failed(exchange: Exchange | FetchFailure, slug: str, detail: str) -> Answer:

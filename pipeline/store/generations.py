@@ -107,7 +107,7 @@ def adopt_generation(store: Store, name: str, *, instead_of: str | None, mapping
         connection.execute(delete(generations).where(generations.c.name == live))
         row = {"name": name, "state": LIVE, "created_at": store.now(), "mapping": mapping}
         connection.execute(insert(generations).values(row))
-        _make_due(connection, store, name)
+        make_due(connection, store, name)
     return name
 
 
@@ -191,7 +191,34 @@ def swap(store: Store, name: str, owner: str, *, proof: dict[str, Any]) -> None:
         free = {"owner": None, "owned_until": None, "paused_until": None, "progress": None}
         live = {"state": LIVE, "proof": proof, **free}
         connection.execute(update(generations).where(generations.c.name == name).values(live))
-        _make_due(connection, store, name)
+        make_due(connection, store, name)
+
+
+def make_due(connection: Connection, store: Store, name: str) -> None:
+    """Make due for index what a generation lacks, and what it holds though it is removed. What is under way
+    in enrich or fetch, and may end without a new document, is marked to come to index afterwards."""
+    now = store.now()
+    held = and_(projections.c.generation == name, projections.c.article_id == articles.c.id)
+    lacks = and_(
+        articles.c.state == State.INDEXED,
+        articles.c.version > 0,
+        ~exists().where(held, projections.c.version >= articles.c.version),
+    )
+    haunts = and_(articles.c.state == State.DROPPED, exists().where(held))
+    comes_later = articles.c.stage == Stage.ENRICH
+    elsewhere = or_(articles.c.stage.is_(None), articles.c.stage != Stage.INDEX)
+    connection.execute(
+        update(articles)
+        .where(elsewhere, or_(lacks, haunts))
+        .values(
+            touched=or_(articles.c.touched, articles.c.stage.is_not(None)),
+            stage=case((comes_later, articles.c.stage), else_=Stage.INDEX),
+            refetch_at=case(
+                (articles.c.stage == Stage.FETCH, articles.c.due_at), (comes_later, articles.c.refetch_at)
+            ),
+            due_at=case((comes_later, articles.c.due_at), else_=now),
+        )
+    )
 
 
 def forget(store: Store, name: str) -> None:
@@ -218,33 +245,6 @@ def names_kept(store: Store) -> Sequence[str]:
     with store.read() as connection:
         kept = select(generations.c.name).where(generations.c.state == KEPT)
         return connection.execute(kept.order_by(generations.c.created_at.desc())).scalars().all()
-
-
-def _make_due(connection: Connection, store: Store, name: str) -> None:
-    """Make due for index what a generation lacks, and what it holds though it is removed. What is under way
-    in enrich or fetch, and may end without a new document, is marked to come to index afterwards."""
-    now = store.now()
-    held = and_(projections.c.generation == name, projections.c.article_id == articles.c.id)
-    lacks = and_(
-        articles.c.state == State.INDEXED,
-        articles.c.version > 0,
-        ~exists().where(held, projections.c.version >= articles.c.version),
-    )
-    haunts = and_(articles.c.state == State.DROPPED, exists().where(held))
-    comes_later = articles.c.stage == Stage.ENRICH
-    elsewhere = or_(articles.c.stage.is_(None), articles.c.stage != Stage.INDEX)
-    connection.execute(
-        update(articles)
-        .where(elsewhere, or_(lacks, haunts))
-        .values(
-            touched=or_(articles.c.touched, articles.c.stage.is_not(None)),
-            stage=case((comes_later, articles.c.stage), else_=Stage.INDEX),
-            refetch_at=case(
-                (articles.c.stage == Stage.FETCH, articles.c.due_at), (comes_later, articles.c.refetch_at)
-            ),
-            due_at=case((comes_later, articles.c.due_at), else_=now),
-        )
-    )
 
 
 def _refuse_second(connection: Connection, store: Store) -> None:

@@ -53,19 +53,33 @@ def keep_copy(store: Store, *, expected: str | None) -> Path | None:
     current = _current(store)
     if current is None or expected is None or current >= expected:
         return None
-    kept, unfinished = Path(f"{path}.{current}"), Path(f"{path}.{current}.unfinished")
+    kept = Path(f"{path}.{current}")
     try:
-        unfinished.unlink(missing_ok=True)
-        with closing(sqlite3.connect(path)) as here, closing(sqlite3.connect(unfinished)) as there:
-            here.backup(there)
-        unfinished.chmod(0o600)
-        os.replace(unfinished, kept)
+        copy_file(Path(path), kept)
     except (OSError, sqlite3.Error) as error:
-        unfinished.unlink(missing_ok=True)
         raise WireroomError(
             f"the store is of an older version and cannot be copied before it is migrated: {error}; make room"
         ) from None
     return kept
+
+
+def copy_file(here: Path, there: Path) -> None:
+    """Copy a SQLite file as it is at one moment, while others write it, by SQLite's backup API; the copy is
+    whole or not there. Raises OSError or sqlite3.Error."""
+    unfinished = there.with_name(f"{there.name}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(mode=0o600)
+        with closing(sqlite3.connect(here)) as source, closing(sqlite3.connect(unfinished)) as target:
+            source.backup(target)
+        os.replace(unfinished, there)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_version(store: Store) -> str | None:
+    """Tell which version's tables a store has; None: none of ours."""
+    return _current(store)
 
 
 def alembic_config() -> Config:

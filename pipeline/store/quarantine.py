@@ -1,15 +1,20 @@
 """The quarantine: what should not have happened, why, and how it is tried again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, Select, exists, select, update
+from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage, State
-from pipeline.outcomes import Cause
+from pipeline.outcomes import Cause, Reason
+from pipeline.store.codec import unpack_entry
 from pipeline.store.events import Happening, record
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, documents, events, pages
+from pipeline.store.tables import articles, documents, events, pages, sightings
+
+MANY = 500
+"""Ids named in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class Meaning:
     do: str
 
 
-MEANINGS: Mapping[Cause, Meaning] = {
+MEANINGS: Mapping[Cause | Reason, Meaning] = {
     Cause.ENRICH_CRASHED: Meaning(
         "every try to read the page and its entry ended the process",
         "replay it after an upgrade; `quarantine drop` gives it up",
@@ -33,40 +38,69 @@ MEANINGS: Mapping[Cause, Meaning] = {
         "a stage failed on it again and again in a way nobody foresaw",
         "replay it once; if it comes back, please report the detail",
     ),
+    Reason.TOO_OLD: Meaning(
+        "it was older than WIREROOM_MAX_AGE when it was first seen", "replay it to have it all the same"
+    ),
+    Reason.NOT_AN_ARTICLE: Meaning(
+        "its link is a site's front page, under a title without a text", "replay it if it is an article"
+    ),
+    Reason.REFUSED_ADDRESS: Meaning(
+        "its link leads to a private address or an unusual port",
+        "name the network in WIREROOM_ALLOW_ADDRESSES, then replay it",
+    ),
 }
+
+
+REPLAYABLE = (Reason.TOO_OLD, Reason.NOT_AN_ARTICLE, Reason.REFUSED_ADDRESS)
+"""Reasons that a person may turn round. A duplicate's words are its twin's, a removal is for good."""
+
+Chosen = Row[tuple[str, str, str, str, str | None, str | None, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """Hold an article in quarantine."""
+    """Hold an article in quarantine, or one that was dropped and may be tried again."""
 
     id: str
     url: str
-    cause: Cause
+    host: str
+    cause: Cause | Reason
     detail: str | None
     at: float  # since when, seconds since the epoch
     stage: str | None  # where it went wrong
 
 
-def list_quarantined(store: Store, *, cause: Cause | None = None) -> tuple[Quarantined, ...]:
-    """List the articles in quarantine by cause, newest first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Say which articles are meant: all that it names must fit. Nothing named: all in quarantine."""
+
+    cause: Cause | None = None
+    dropped: Reason | None = None  # not those in quarantine, but those dropped for this reason
+    host: str | None = None  # with or without its port
+    words: tuple[str, ...] = ()  # in the address, the detail, or what a feed said of it
+
+
+def list_quarantined(store: Store, choice: Choice | None = None) -> tuple[Quarantined, ...]:
+    """List the articles in quarantine by cause, then by host, newest first."""
+    choice = choice or Choice()
     with store.read() as connection:
-        rows = connection.execute(_quarantined(cause)).all()
-        listed = [_read(connection, row) for row in rows]
-    return tuple(sorted(listed, key=lambda each: (each.cause, -each.at)))
+        rows = connection.execute(_chosen(choice)).all()
+        listed = [_read(connection, row) for row in rows if _has_words(connection, row, choice.words)]
+    return tuple(sorted(listed, key=lambda each: (each.cause, each.host, -each.at)))
 
 
-def replay(store: Store, ids: Sequence[str]) -> tuple[str, ...]:
-    """Try quarantined articles again from the last step that was done; return the ids of those found."""
+def replay(store: Store, ids: Sequence[str], *, rate: float | None = None) -> tuple[str, ...]:
+    """Try articles again from the last step that was done, `rate` a second at most; return the ids of those
+    that were in quarantine, or dropped for a reason that may be turned round."""
     with store.write() as connection:
         now = store.now()
-        rows = connection.execute(_quarantined(None).where(articles.c.id.in_(ids))).all()
-        for row in rows:
+        rows = [*_among(connection, ids)]
+        for place, row in enumerate(rows):
             state, stage = _resume_at(connection, row)
             values = {
                 "state": state,
                 "stage": stage,
-                "due_at": now,
+                "due_at": now + (place / rate if rate else 0.0),
                 "attempts": 0,
                 "reason": None,
                 "detail": None,
@@ -82,38 +116,65 @@ def replay(store: Store, ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(row.id for row in rows)
 
 
-def _quarantined(cause: Cause | None) -> Select[tuple[str, str, str, str | None, str | None, float]]:
-    wanted = articles.c.state == State.QUARANTINED
-    query = select(
-        articles.c.id,
-        articles.c.url,
-        articles.c.reason,
-        articles.c.detail,
-        articles.c.partial,
-        articles.c.first_seen_at,
-    ).where(wanted)
-    return query if cause is None else query.where(articles.c.reason == cause)
+def _among(connection: Connection, ids: Sequence[str]) -> Iterator[Chosen]:
+    """Read those of some articles that may be tried again, in their order."""
+    may = or_(
+        articles.c.state == State.QUARANTINED,
+        and_(articles.c.state == State.DROPPED, articles.c.reason.in_(REPLAYABLE)),
+    )
+    for start in range(0, len(ids), MANY):
+        some = ids[start : start + MANY]
+        found = {row.id: row for row in connection.execute(_query(may).where(articles.c.id.in_(some)))}
+        yield from (found[id] for id in dict.fromkeys(some) if id in found)
 
 
-def _read(
-    connection: Connection, row: Row[tuple[str, str, str, str | None, str | None, float]]
-) -> Quarantined:
-    jailed = (events.c.article_id == row.id, events.c.outcome == "quarantined")
-    last = select(events.c.at, events.c.stage).where(*jailed).order_by(events.c.id.desc()).limit(1)
+def _chosen(choice: Choice) -> Select[tuple[str, str, str, str, str | None, str | None, float]]:
+    query = _query(articles.c.state == (State.DROPPED if choice.dropped else State.QUARANTINED))
+    if slug := choice.dropped or choice.cause:
+        query = query.where(articles.c.reason == slug)
+    if choice.host:
+        named = choice.host.lower()
+        query = query.where(
+            or_(articles.c.host == named, articles.c.host.startswith(f"{named}:", autoescape=True))
+        )
+    return query
+
+
+def _query(
+    wanted: ColumnElement[bool],
+) -> Select[tuple[str, str, str, str, str | None, str | None, float]]:
+    same = (articles.c.id, articles.c.url, articles.c.host, articles.c.reason, articles.c.detail)
+    return select(*same, articles.c.partial, articles.c.first_seen_at).where(wanted)
+
+
+def _has_words(connection: Connection, row: Chosen, words: Sequence[str]) -> bool:
+    if not words:
+        return True
+    said = select(sightings.c.entry, sightings.c.feed_url).where(sightings.c.article_id == row.id)
+    parts = [row.url, row.detail or ""]
+    for packed, feed in connection.execute(said):
+        entry = unpack_entry(packed)
+        parts += [entry.title, entry.summary, feed]
+    text = " ".join(parts).casefold()
+    return all(word.casefold() in text for word in words)
+
+
+def _read(connection: Connection, row: Chosen) -> Quarantined:
+    ended = (events.c.article_id == row.id, events.c.outcome.in_(("quarantined", "dropped")))
+    last = select(events.c.at, events.c.stage).where(*ended).order_by(events.c.id.desc()).limit(1)
     event = connection.execute(last).first()
     return Quarantined(
         id=row.id,
         url=row.url,
-        cause=Cause(row.reason),
+        host=row.host,
+        cause=Cause(row.reason) if row.reason in tuple(Cause) else Reason(row.reason),
         detail=row.detail,
         at=event.at if event else row.first_seen_at,  # events are trimmed by age
         stage=event.stage if event else None,
     )
 
 
-def _resume_at(
-    connection: Connection, row: Row[tuple[str, str, str, str | None, str | None, float]]
-) -> tuple[State, Stage]:
+def _resume_at(connection: Connection, row: Chosen) -> tuple[State, Stage]:
     has_document = select(exists().where(documents.c.article_id == row.id))
     if connection.execute(has_document).scalar_one():
         return State.ENRICHED, Stage.INDEX

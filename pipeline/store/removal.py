@@ -16,7 +16,7 @@ from pipeline.model import ArchivePosition, Stage, State
 from pipeline.outcomes import Reason
 from pipeline.store.codec import pack_entry, unpack_entry
 from pipeline.store.events import Happening, record
-from pipeline.store.found import bare_entry
+from pipeline.store.found import MANY, bare_entry
 from pipeline.store.leases import lock_articles
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, events, pages, reruns, sightings
@@ -38,6 +38,44 @@ def plan_removal(store: Store, id: str) -> Removal:
     """Count what the removal of an article would erase."""
     with store.read() as connection:
         return _count(connection, _family(connection, id))
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Say where else an article's words may stand: answers of its addresses, bodies of its feeds."""
+
+    urls: tuple[str, ...]
+    feeds: tuple[str, ...]
+
+
+def read_places(store: Store, id: str) -> Places:
+    """Read by which addresses feeds showed an article and its duplicates, and which feeds; after a removal,
+    too."""
+    with store.read() as connection:
+        family = _family(connection, id)
+        clicked = select(articles.c.url).where(articles.c.id.in_(family))
+        shown = select(sightings.c.feed_url, sightings.c.entry).where(sightings.c.article_id.in_(family))
+        rows = connection.execute(shown).all()
+        urls = {*connection.execute(clicked).scalars(), *(unpack_entry(row.entry).link for row in rows)}
+        return Places(tuple(sorted(urls)), tuple(sorted({row.feed_url for row in rows})))
+
+
+def is_a_page(store: Store, position: ArchivePosition) -> bool:
+    """Tell whether a record of the archive is an article's page; after a removal, another article's."""
+    with store.read() as connection:
+        same = (pages.c.file == position.file, pages.c.offset == position.offset)
+        return connection.execute(select(pages.c.id).where(*same).limit(1)).first() is not None
+
+
+def is_any_removed(store: Store, ids: Sequence[str]) -> bool:
+    """Tell whether a person removed any of some articles."""
+    with store.read() as connection:
+        for start in range(0, len(ids), MANY):
+            some = articles.c.id.in_(ids[start : start + MANY])
+            query = select(articles.c.id).where(some, articles.c.reason == Reason.REMOVED).limit(1)
+            if connection.execute(query).first():
+                return True
+    return False
 
 
 def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePosition], None]) -> Removal:

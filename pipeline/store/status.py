@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from pipeline.model import FeedState, Stage, State
 from pipeline.store.claims import due_article, due_feed
 from pipeline.store.leases import free
+from pipeline.store.mending import read_hold
 from pipeline.store.store import Store
 from pipeline.store.tables import BUILDING, LIVE, articles, events, feeds, generations, projections, sightings
 
@@ -88,6 +89,7 @@ class Counts:
     quarantined: Mapping[str, int]
     projected: int  # documents that the live index should hold
     rebuild_failed: bool  # a generation was built, and is not what the store says
+    is_held_back: bool = False  # the store was restored, and index rests
     lag_s: float | None  # from first sight to the index: the median of the newest
     due: Due
 
@@ -156,6 +158,7 @@ def read_counts(store: Store) -> Counts:
             quarantined=_slugs(connection, State.QUARANTINED, articles.c.reason),
             projected=connection.execute(projected).scalar_one(),
             rebuild_failed=_rebuild_failed(connection),
+            is_held_back=read_hold(connection, store),
             lag_s=_lag(connection, now),
             due=_due(connection, store),
         )
@@ -217,6 +220,9 @@ def _work_problems(counts: Counts) -> Iterator[Problem]:
     if (counts.due.oldest_s or 0) > LATE_S:
         text = f"something has been due for {(counts.due.oldest_s or 0) / 3600:.1f} hours"
         yield Problem("late", text, "wireroom doctor")
+    if counts.is_held_back:
+        text = "the store was restored, and index rests until you have looked"
+        yield Problem("restored", text, "wireroom verify --repair")
     if counts.rebuild_failed:
         text = "the last rebuild of the index failed its proof; the one before is searched"
         yield Problem("rebuild-failed", text, "wireroom reindex status --json")

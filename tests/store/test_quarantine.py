@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from pipeline.model import Stage, State
-from pipeline.outcomes import Cause
+from pipeline.outcomes import Cause, Reason
 from pipeline.store.claims import claim_articles
-from pipeline.store.quarantine import MEANINGS, list_quarantined, replay
+from pipeline.store.quarantine import MEANINGS, REPLAYABLE, Choice, list_quarantined, replay
 from pipeline.store.status import read_counts
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, events, pages
@@ -26,7 +26,7 @@ def jailed(store: Store, tmp_path: Path) -> Store:
 
 
 def test_each_cause_says_what_it_means_and_what_helps() -> None:
-    assert set(MEANINGS) == set(Cause)
+    assert set(MEANINGS) == {*Cause, *REPLAYABLE}
 
 
 def test_the_quarantine_says_what_was_seen_and_where(jailed: Store) -> None:
@@ -35,7 +35,7 @@ def test_the_quarantine_says_what_was_seen_and_where(jailed: Store) -> None:
     assert {(each.cause, each.detail, each.stage) for each in listed} == {
         (Cause.ENRICH_CRASHED, "signal 11, three times", "enrich")
     }
-    assert list_quarantined(jailed, cause=Cause.INDEX_REJECTED) == ()
+    assert list_quarantined(jailed, Choice(cause=Cause.INDEX_REJECTED)) == ()
 
 
 def test_it_is_listed_though_its_events_were_trimmed(jailed: Store) -> None:
@@ -80,3 +80,39 @@ def test_with_a_document_only_the_index_is_tried_again(store: Store, tmp_path: P
 def test_what_is_not_in_quarantine_is_left_alone(jailed: Store) -> None:
     replay(jailed, [id_of(BRIDGE)])
     assert replay(jailed, [id_of(BRIDGE), "0" * 32]) == ()
+
+
+@pytest.mark.parametrize(
+    ("choice", "urls"),
+    [
+        (Choice(host="courier.example"), {BRIDGE, HARBOUR}),
+        (Choice(host="courier.example:443"), {BRIDGE, HARBOUR}),
+        (Choice(host="courier"), set()),
+        (Choice(words=("harbour",)), {HARBOUR}),
+        (Choice(words=("Signal", "open")), {BRIDGE, HARBOUR}),
+        (Choice(words=("bridge", "closed")), set()),
+        (Choice(cause=Cause.ENRICH_CRASHED, words=("/bridge",)), {BRIDGE}),
+    ],
+)
+def test_articles_are_chosen_by_cause_host_and_words(jailed: Store, choice: Choice, urls: set[str]) -> None:
+    assert {each.url for each in list_quarantined(jailed, choice)} == urls
+
+
+def test_at_a_rate_one_comes_after_the_other(jailed: Store) -> None:
+    replay(jailed, [id_of(BRIDGE), id_of(HARBOUR)], rate=0.001)
+    with jailed.read() as connection:
+        rows = connection.execute(select(articles.c.due_at).order_by(articles.c.due_at)).scalars().all()
+    assert (rows[1] or 0) - (rows[0] or 0) == pytest.approx(1_000.0, abs=1.0)
+
+
+def test_what_was_dropped_for_a_reason_is_fetched_after_all(store: Store) -> None:
+    poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
+    with store.write() as connection:
+        dropped = {"state": State.DROPPED, "stage": None, "due_at": None}
+        old = update(articles).where(articles.c.id == id_of(BRIDGE))
+        connection.execute(old.values(**dropped, reason=Reason.TOO_OLD))
+        gone = update(articles).where(articles.c.id == id_of(HARBOUR))
+        connection.execute(gone.values(**dropped, reason=Reason.REMOVED))
+    assert [each.url for each in list_quarantined(store, Choice(dropped=Reason.TOO_OLD))] == [BRIDGE]
+    assert replay(store, [id_of(BRIDGE), id_of(HARBOUR)]) == (id_of(BRIDGE),)
+    assert read_counts(store).due.fetch == 1

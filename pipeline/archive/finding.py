@@ -1,0 +1,81 @@
+"""Find in the archive every answer that some addresses gave, by the CDXJ index beside each WARC file."""
+
+import calendar
+import json
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin
+
+from pipeline.archive.errors import ArchiveError
+from pipeline.archive.reading import read
+from pipeline.model import ArchivePosition, header
+
+HOPS = 5
+"""Redirects followed, as when a page is fetched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Hold one request with its answer: which address, when, what it gave, and where it is archived."""
+
+    url: str
+    at: float  # to the second
+    status: int
+    mime: str
+    position: ArchivePosition
+
+
+def find_answers(folder: Path, urls: Collection[str]) -> tuple[Answer, ...]:
+    """Find all answers of some addresses, and of those that they redirected to, oldest first. The indexes of
+    a million pages are read in some seconds."""
+    found: dict[ArchivePosition, Answer] = {}
+    asked: set[str] = set()
+    fresh = set(urls)
+    for _ in range(HOPS + 1):
+        new = list(_answers(folder, fresh)) if fresh else []
+        found |= {each.position: each for each in new}
+        asked |= fresh
+        fresh = {target for each in new if (target := _target(folder, each))} - asked
+    return tuple(sorted(found.values(), key=lambda each: (each.at, each.position.file, each.position.offset)))
+
+
+def _answers(folder: Path, urls: Collection[str]) -> Iterator[Answer]:
+    marks = [f'"url": {json.dumps(url)}'.encode() for url in urls]
+    for sidecar in sorted(folder.glob("*.cdxj")):
+        with sidecar.open("rb") as lines:
+            for line in lines:
+                if any(mark in line for mark in marks) and (answer := _read(line)):
+                    yield answer
+
+
+def _read(line: bytes) -> Answer | None:
+    """Read a line of an index; None for one that is torn."""
+    try:
+        _, timestamp, written = line.decode().split(" ", 2)
+        fields = json.loads(written)
+        return Answer(
+            url=fields["url"],
+            at=float(calendar.timegm(time.strptime(timestamp, "%Y%m%d%H%M%S"))),
+            status=int(fields["status"]),
+            mime=fields["mime"],
+            position=ArchivePosition(
+                file=fields["filename"],
+                offset=int(fields["offset"]),
+                length=int(fields["length"]),
+                digest=fields["digest"],
+            ),
+        )
+    except (ValueError, KeyError):
+        return None
+
+
+def _target(folder: Path, answer: Answer) -> str | None:
+    if not 300 <= answer.status < 400:
+        return None
+    try:
+        location = header(read(folder, answer.position).headers, "Location")
+    except ArchiveError:
+        return None
+    return urljoin(answer.url, location) if location else None

@@ -1,0 +1,102 @@
+"""The whole, verified: every check in its order, and what of it may be mended without asking a person."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from pipeline.errors import WireroomError
+from pipeline.services import Services
+from pipeline.store.leases import sweep
+from pipeline.store.mending import is_held_back, let_index_go
+from pipeline.store.projections import count_documents
+from pipeline.store.soundness import (
+    RESTORE,
+    Fault,
+    check_documents,
+    check_file,
+    check_leases,
+    check_rows,
+    send_on,
+)
+from pipeline.store.tables import articles
+from pipeline.verifying.projection import Compared, compare_index, index_faults, mend_index
+from pipeline.verifying.records import page_faults, read_back
+
+HELD_BACK = "index-held-back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Hold what was looked at, in numbers, and what is wrong."""
+
+    checked: Mapping[str, int]
+    faults: tuple[Fault, ...]
+    compared: Compared | None  # None: the index gave no answer
+
+
+def verify(services: Services, *, sample: int | None, report: Callable[[str], None]) -> Verdict:
+    """Check everything; `sample` contents and pages are read back and hashed, None: all of them. `report`
+    is told what is looked at."""
+    store = services.store
+    report("the store")
+    faults = [*check_file(store), *check_rows(store), *check_leases(store)]
+    report("its documents")
+    damaged = tuple(check_documents(store))
+    if damaged:
+        do = RESTORE
+        text = "documents that are not what was written"
+        faults.append(Fault(slug="document-damaged", text=text, do=do, ids=damaged))
+    report("the index")
+    held_back = is_held_back(store)
+    compared = _compared(services, faults, sample=None if held_back else sample, damaged=damaged)
+    if held_back:
+        do = "remove again what was removed after the backup, then `wireroom verify --repair`"
+        text = "the store was restored: index rests until somebody has looked"
+        faults.append(Fault(slug=HELD_BACK, text=text, do=do, ids=(), is_mendable=True))
+    report("the archive")
+    pages = read_back(store, services.settings.archive_folder, sample=sample)
+    faults += page_faults(pages)
+    checked = {
+        "articles": _count_articles(services),
+        "documents": count_documents(store),
+        "indexed": compared.documents if compared else 0,
+        "contents_hashed": compared.contents if compared else 0,
+        "pages_hashed": pages.pages,
+    }
+    return Verdict(checked=checked, faults=tuple(faults), compared=compared)
+
+
+def repair(services: Services, verdict: Verdict) -> None:
+    """Mend what is safe to mend: free leases, send on what is stuck, make due what the index holds wrongly.
+
+    Index is let go after a restore only when nothing else in the index needs a person."""
+    slugs = {fault.slug: fault for fault in verdict.faults}
+    if "lease-ended" in slugs:
+        sweep(services.store)
+    if stuck := slugs.get("stuck"):
+        send_on(services.store, stuck.ids)
+    if verdict.compared is not None:
+        mend_index(services, verdict.compared)
+        if all(fault.is_mendable for fault in index_faults(verdict.compared)):
+            let_index_go(services.store)
+
+
+def _compared(
+    services: Services, faults: list[Fault], *, sample: int | None, damaged: Collection[str]
+) -> Compared | None:
+    try:
+        compared = compare_index(services, sample=sample, damaged=damaged)
+    except WireroomError as error:
+        do = "`wireroom doctor` tells why"
+        faults.append(
+            Fault(slug="index-unreadable", text=f"the index cannot be read: {error}", do=do, ids=())
+        )
+        return None
+    faults += index_faults(compared)
+    return compared
+
+
+def _count_articles(services: Services) -> int:
+    with services.store.read() as connection:
+        return connection.execute(select(func.count()).select_from(articles)).scalar_one()

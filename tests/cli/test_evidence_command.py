@@ -1,0 +1,139 @@
+"""`wireroom evidence` packs what was received, so that anybody can check it."""
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from fastwarc.warc import ArchiveIterator
+from sqlalchemy import update
+
+from pipeline.archive.warc import open_archive
+from pipeline.model import Exchange, Stage
+from pipeline.store.claims import claim_hosts
+from pipeline.store.fetched import GotPage, record_turn
+from pipeline.store.store import Store
+from pipeline.store.tables import articles
+from tests.cli.conftest import Wireroom
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, OWNER, entry, id_of, poll, publish
+
+FIRST = "The bridge was opened on Monday by the mayor of Lagos, who thanked the workers. " * 5
+SECOND = FIRST.replace("Monday", "Tuesday")
+
+
+def serve(store: Store, home: Path, text: str, *, at: float) -> None:
+    """Fetch the bridge's page, which says this."""
+    with store.write() as connection:
+        due = {"stage": Stage.FETCH, "due_at": 0.0}
+        connection.execute(update(articles).where(articles.c.id == id_of(BRIDGE)).values(**due))
+    archive = open_archive(home / "archive")
+    [turn] = claim_hosts(store, owner=OWNER, limit=1, pages=1)
+    page = f"<html><body><article><h1>The bridge</h1><p>{text}</p></article></body></html>".encode()
+    exchange = Exchange(
+        url=BRIDGE, method="GET", request_headers=(("User-Agent", "Wireroom"),), status=200, reason="OK",
+        headers=(("Content-Type", "text/html"),), body=page, fetched_at=at, remote_address=None,
+    )  # fmt: skip
+    got = GotPage(
+        claim=turn.claims[0],
+        url=BRIDGE,
+        status=200,
+        position=archive.write(exchange),
+        fetched_at=at,
+        detail="",
+    )
+    record_turn(store, turn, [got], delay_s=0.0, robots=None)
+    archive.close()
+
+
+def unpacked(path: Path) -> dict[str, bytes]:
+    """Read a bag without its folder."""
+    with zipfile.ZipFile(path) as bag:
+        return {name.partition("/")[2]: bag.read(name) for name in bag.namelist()}
+
+
+@pytest.fixture
+def bag(wireroom: Wireroom, store: Store, home: Path, tmp_path: Path) -> dict[str, bytes]:
+    """The evidence of an article that its publisher edited once, and served unchanged once."""
+    poll(store, FEED, entry(BRIDGE))
+    for number, text in enumerate((FIRST, FIRST, SECOND)):
+        serve(store, home, text, at=1_790_000_000.0 + number)
+    ran = wireroom("evidence", BRIDGE, "-o", str(tmp_path / "bridge.zip"))
+    assert ran.code == 0
+    assert ran.out.splitlines()[0].endswith("bridge.zip: 3 answers, 2 revisions")
+    assert hashlib.sha256((tmp_path / "bridge.zip").read_bytes()).hexdigest() in ran.out
+    return unpacked(tmp_path / "bridge.zip")
+
+
+def test_every_sum_is_right_and_every_file_has_one(bag: dict[str, bytes]) -> None:
+    summed = {}
+    for manifest in ("manifest-sha256.txt", "tagmanifest-sha256.txt"):
+        for line in bag[manifest].decode().splitlines():
+            digest, name = line.split("  ", 1)
+            summed[name] = digest
+    assert summed == {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in bag.items()
+        if name != "tagmanifest-sha256.txt"
+    }
+
+
+def test_the_records_are_requests_and_answers_that_any_reader_takes(bag: dict[str, bytes]) -> None:
+    records = ArchiveIterator(io.BytesIO(bag["data/records.warc.gz"]))
+    kinds = [record.headers["WARC-Type"] for record in records]
+    assert kinds == ["warcinfo", *["request", "response"] * 3]
+
+
+def test_each_revision_is_there_with_what_changed(bag: dict[str, bytes]) -> None:
+    assert b"on Monday" in bag["data/revisions/1.txt"]
+    assert b"on Tuesday" in bag["data/revisions/2.txt"]
+    diff = bag["data/revisions/1-to-2.diff"].decode()
+    assert [line[0] for line in diff.splitlines() if line.startswith(("-The", "+The"))] == ["-", "+"]
+    assert "data/revisions/3.txt" not in bag
+
+
+def test_answers_carry_their_digests(bag: dict[str, bytes]) -> None:
+    heads, *lines = (line.split("\t") for line in bag["data/answers.tsv"].decode().splitlines())
+    first = dict(zip(heads, lines[0], strict=True))
+    assert first["address"] == BRIDGE
+    assert first["time"] == "2026-09-21T14:13:20.000000Z"
+    assert first["body-sha256"] == hashlib.sha256(bag["data/pages/1.html"]).hexdigest()
+    assert first["digest"].startswith("sha1:")
+
+
+def test_trace_feeds_and_a_readme_in_plain_words_are_there(bag: dict[str, bytes]) -> None:
+    assert BRIDGE.encode() in bag["data/trace.txt"]
+    assert b"What happened at the bridge." in bag["data/feeds.json"]
+    said = bag["README.txt"].decode()
+    assert "sha256sum -c manifest-sha256.txt" in said
+    assert "revision 2: from 2026-09-21T14:13:22.000000Z on, page of sha1:" in said
+
+
+def test_an_article_without_a_page_has_what_its_feed_said(
+    wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
+) -> None:
+    publish(store, home)
+    told = wireroom("evidence", HARBOUR, "-o", str(tmp_path / "harbour.zip"), "--json").json
+    assert (told["answers"], told["revisions"]) == (0, 1)
+    bag = unpacked(tmp_path / "harbour.zip")
+    assert b"the document that stands, feed-summary" in bag["README.txt"]
+    assert b"Ada Okafor" in bag["data/document.json"]
+
+
+def test_a_record_that_is_gone_is_told_of(
+    wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
+) -> None:
+    publish(store, home)
+    [warc] = (home / "archive").glob("*.warc.gz")
+    warc.write_bytes(warc.read_bytes()[:300])
+    ran = wireroom("evidence", BRIDGE, "-o", str(tmp_path / "bridge.zip"))
+    assert (ran.code, "not to be had" in ran.err) == (0, True)
+    assert "is cut short" in unpacked(tmp_path / "bridge.zip")["README.txt"].decode()
+
+
+def test_a_file_that_cannot_be_written_is_said_in_a_line(
+    wireroom: Wireroom, store: Store, home: Path
+) -> None:
+    publish(store, home)
+    ran = wireroom("evidence", BRIDGE, "-o", "/proc/none.zip")
+    assert (ran.code, ran.err.startswith("wireroom: /proc/none.zip cannot be written")) == (1, True)
