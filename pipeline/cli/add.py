@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,17 @@ from pipeline.cli.printing import can_ask, counted, json_line, note, one_line, s
 
 if TYPE_CHECKING:
     from pipeline.cli.finding import FoundFeed, NotFound
+    from pipeline.feeds.headers import Headers
     from pipeline.settings import Settings
+    from pipeline.store.subscriptions import NewFeed
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Hold an address as a person wrote it, but for the login in it."""
+
+    written: str
+    headers: "Headers" = field(repr=False)
 
 
 def add(
@@ -24,33 +35,32 @@ def add(
 ) -> None:
     """Watch a feed, or a site whose feeds are discovered."""
     from pipeline.cli.finding import NotFound
-    from pipeline.store.subscriptions import NewFeed, add_feeds, tag_feeds
+    from pipeline.feeds.headers import split_login
+    from pipeline.store.subscriptions import add_feeds, head_feeds, tag_feeds
 
     chosen = settings()
     tags, _ = read_tags(",".join(tag))
     make_home(chosen)
-    answers = asyncio.run(_find_all(chosen, urls, best_only=not take_all and not can_ask()))
-    wanted: list[FoundFeed] = []
-    for written, answer in zip(urls, answers, strict=True):
-        if isinstance(answer, NotFound):
-            note(answer.why)
-        else:
-            wanted += answer if take_all else _choose(written, answer)
-    if wanted:
-        new = [
-            NewFeed(url=feed.url, title=feed.title, site=feed.site, language=feed.language, tags=tags)
-            for feed in wanted
-        ]
+    asked = [_Asked(*split_login(url)) for url in urls]
+    answers = asyncio.run(_find_all(chosen, asked, best_only=not take_all and not can_ask()))
+    chosen_feeds = [
+        (feed, each)
+        for each, answer in zip(asked, answers, strict=True)
+        for feed in _taken(each, answer, take_all)
+    ]
+    if chosen_feeds:
+        new = [_new_feed(feed, each, tags) for feed, each in chosen_feeds]
         with made_store(chosen) as store:
             added = add_feeds(store, new, interval_s=chosen.poll_min)
             tag_feeds(store, [feed.url for feed in new], tags)
-        _tell(wanted, added, json=json)
+            head_feeds(store, new)
+        _tell([feed for feed, _ in chosen_feeds], added, json=json)
     if any(isinstance(answer, NotFound) for answer in answers):
         raise typer.Exit(1)
 
 
 async def _find_all(
-    settings: "Settings", urls: Sequence[str], *, best_only: bool
+    settings: "Settings", asked: Sequence[_Asked], *, best_only: bool
 ) -> "list[tuple[FoundFeed, ...] | NotFound]":
     from pipeline.cli.finding import find_feeds
     from pipeline.cli.turns import Turns
@@ -64,7 +74,49 @@ async def _find_all(
         parser = stack.enter_context(FeedParser())
         async with open_http(http_options(settings)) as http:
             turns = Turns(http, store, settings.host_delay)
-            return [await find_feeds(turns, parser, url, best_only=best_only) for url in urls]
+            return [
+                await find_feeds(
+                    turns.with_own(each.headers, url=_address(each)),
+                    parser,
+                    each.written,
+                    best_only=best_only,
+                )
+                for each in asked
+            ]
+
+
+def _address(asked: _Asked) -> str:
+    """Tell for which address the headers are: of a bare host, for the one that is encrypted."""
+    from pipeline.cli.finding import addresses
+
+    return next(iter(addresses(asked.written)), "")
+
+
+def _new_feed(feed: "FoundFeed", asked: _Asked, tags: tuple[str, ...]) -> "NewFeed":
+    from pipeline.feeds.headers import headers_for
+    from pipeline.identity import host_of, url_key
+    from pipeline.store.subscriptions import NewFeed
+
+    address = _address(asked)
+    return NewFeed(
+        url=feed.url,
+        title=feed.title,
+        site=feed.site,
+        language=feed.language,
+        tags=tags,
+        headers=headers_for(feed.url, asked.headers, host=host_of(address) if url_key(address) else None),
+    )
+
+
+def _taken(
+    asked: _Asked, answer: "tuple[FoundFeed, ...] | NotFound", take_all: bool
+) -> "Sequence[FoundFeed]":
+    from pipeline.cli.finding import NotFound
+
+    if isinstance(answer, NotFound):
+        note(answer.why)
+        return ()
+    return answer if take_all else _choose(asked.written, answer)
 
 
 def _choose(written: str, found: "Sequence[FoundFeed]") -> "Sequence[FoundFeed]":

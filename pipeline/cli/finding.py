@@ -8,6 +8,7 @@ from pipeline.cli.turns import Turns
 from pipeline.cli.wording import FEED
 from pipeline.feeds.child import FeedParser
 from pipeline.feeds.discovery import Candidate, feed_links, looks_like_feed, sitemap_links
+from pipeline.feeds.headers import split_login
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.http import Http, next_hop
 from pipeline.identity import url_key
@@ -123,7 +124,7 @@ def _distinct(found: Iterable[FoundFeed]) -> tuple[FoundFeed, ...]:
 
 
 async def _fetch(http: Http | Turns, url: str) -> _Fetched | NotFound:
-    asked = kept = url
+    asked = kept = url = split_login(url)[0]
     is_permanent = True
     for _ in range(HOPS + 1):
         answer = await http.get(asked)

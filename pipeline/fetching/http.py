@@ -179,7 +179,7 @@ def user_agent(url: str) -> str:
 
 
 def next_hop(exchange: Exchange) -> str | None:
-    """Return the absolute address that a redirect leads to, without its fragment.
+    """Return the absolute address that a redirect leads to, without its fragment and userinfo.
 
     None when the answer is no redirect, or leads to something that is no http(s) URL (RFC 9110 §10.2.2).
     """
@@ -187,7 +187,7 @@ def next_hop(exchange: Exchange) -> str | None:
     if exchange.status not in _REDIRECTS or location is None:
         return None
     try:
-        target = str(URL(exchange.url).join(URL(location.strip())).with_fragment(None))
+        target = str(URL(exchange.url).join(URL(location.strip())).with_fragment(None).with_user(None))
     except ValueError:
         return None
     return None if url_refusal(target) else target

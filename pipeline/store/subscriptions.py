@@ -42,6 +42,7 @@ class NewFeed:
     site: str | None = None
     language: str | None = None
     tags: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # of its own: secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,13 @@ def tag_feeds(store: Store, urls: Sequence[str], tags: tuple[str, ...]) -> None:
         change_feeds(store, urls, FeedChange(add_tags=tags))
 
 
+def head_feeds(store: Store, wanted: Sequence[NewFeed]) -> None:
+    """Give their headers to feeds that are watched already, too. Raises as `find_feeds` does."""
+    for feed in wanted:
+        if feed.headers:
+            change_feeds(store, [feed.url], FeedChange(headers=feed.headers))
+
+
 def poll_feeds(store: Store, urls: Sequence[str], *, force: bool = False) -> tuple[DueFeed, ...]:
     """Make feeds due now, or as soon as their publishers let them be asked; `force` does not wait for these.
 
@@ -250,6 +258,8 @@ def _row(feed: NewFeed, at: float, interval_s: float, place: int) -> dict[str, A
         "next_poll_at": at + max(0, place - AT_ONCE + 1) * SPREAD_S,
         "interval_s": interval_s,
         "why": "not polled yet",
+        "headers": feed.headers or None,
+        "headers_host": host_of(feed.url) if feed.headers else None,
     }
 
 

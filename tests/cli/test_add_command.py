@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Timer
 from time import monotonic
@@ -22,7 +23,7 @@ from pipeline.store.claims import claim_host
 from pipeline.store.leases import release_host
 from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
-from tests.stages.loopback import Site, open_site, whole
+from tests.stages.loopback import Answer, Site, open_site, rss, whole
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,24 @@ def test_a_site_without_a_feed_is_watched_by_the_news_sitemap_that_its_robots_tx
         "added": True,
     }
     assert site.requests == ["/", "/robots.txt", "/news.xml", "/2026.xml.gz"]
+
+
+def wanting_a_login(answer: Answer) -> Answer:
+    def checked(handler: BaseHTTPRequestHandler) -> None:
+        knows = handler.headers.get("Authorization") == "Basic ZGVzazpzM2NyZXQ="  # desk:s3cret
+        (answer if knows else whole(b"", status=401))(handler)
+
+    return checked
+
+
+def test_a_login_in_an_address_is_sent_and_kept_as_a_header(wireroom: Wireroom, site: Site) -> None:
+    site.answers["/feed"] = wanting_a_login(whole(rss(site.url("/a")), kind="application/rss+xml"))
+    ran = wireroom("add", site.url("/feed").replace("http://", "http://desk:s3cret@"), "--json")
+    assert ran.json["url"] == site.url("/feed")
+    (feed,) = wireroom("feeds", "list", "--json").lines
+    assert (feed["url"], feed["header_names"]) == (site.url("/feed"), ["Authorization"])
+    refused = wireroom("add", site.url("/feed").replace("http://", "http://desk:wr0ng@"))
+    assert (refused.code, "wr0ng" in refused.err) == (1, False)
 
 
 def test_a_sitemap_of_pages_is_no_feed(wireroom: Wireroom, site: Site) -> None:

@@ -97,6 +97,11 @@ def test_a_redirect_without_location_leads_nowhere() -> None:
     assert next_hop(redirect("https://example.org/", ())) is None
 
 
+def test_a_login_in_a_redirects_address_is_dropped_as_it_would_not_be_sent() -> None:
+    there = (("Location", "https://desk:s3cret@example.org/feed"),)
+    assert next_hop(redirect("https://example.org/", there)) == "https://example.org/feed"
+
+
 async def test_requests_carry_name_and_codings_and_nothing_that_tells_on_readers(
     http: Http, server: MisbehavingServer
 ) -> None:
