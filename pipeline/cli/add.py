@@ -94,7 +94,7 @@ def _address(asked: _Asked) -> str:
 
 def _new_feed(feed: "FoundFeed", asked: _Asked, tags: tuple[str, ...]) -> "NewFeed":
     from pipeline.feeds.headers import headers_for
-    from pipeline.identity import host_of, url_key
+    from pipeline.identity import origin_of, url_key
     from pipeline.store.subscriptions import NewFeed
 
     address = _address(asked)
@@ -104,7 +104,7 @@ def _new_feed(feed: "FoundFeed", asked: _Asked, tags: tuple[str, ...]) -> "NewFe
         site=feed.site,
         language=feed.language,
         tags=tags,
-        headers=headers_for(feed.url, asked.headers, host=host_of(address) if url_key(address) else None),
+        headers=headers_for(feed.url, asked.headers, origin=origin_of(address) if url_key(address) else None),
     )
 
 

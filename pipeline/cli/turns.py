@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pipeline.feeds.headers import Headers, headers_for
 from pipeline.fetching.http import BODY_LIMIT, Http
 from pipeline.fetching.pacing import host_delay
-from pipeline.identity import host_of, url_key
+from pipeline.identity import host_of, origin_of, url_key
 from pipeline.model import Exchange, FetchFailure
 from pipeline.outcomes import FetchSlug
 from pipeline.store.claims import claim_host
@@ -28,13 +28,13 @@ class Turns:
     store: Store | None
     delay_s: float
     own: Headers = field(default=(), repr=False)  # secrets
-    own_host: str | None = None  # who may have them
+    own_origin: str | None = None  # who may have them
     owner: str = field(default_factory=lambda: new_owner("command"))
     rest_until: dict[str, float] = field(default_factory=dict)  # by host, on time.monotonic()
 
     def with_own(self, headers: Headers, *, url: str) -> "Turns":
-        """Ask in the same turns, with headers for the host of an address alone."""
-        return replace(self, own=headers, own_host=host_of(url) if url_key(url) else None)
+        """Ask in the same turns, with headers for the origin of an address alone."""
+        return replace(self, own=headers, own_origin=origin_of(url) if url_key(url) else None)
 
     async def get(self, url: str, *, limit: int = BODY_LIMIT) -> Exchange | FetchFailure:
         """Do what `Http.get` does when it is the host's turn; fail with `timeout` when it does not come."""
@@ -46,7 +46,7 @@ class Turns:
             return FetchFailure(url=url, slug=FetchSlug.TIMEOUT, detail=detail)
         delay_s = self.delay_s
         try:
-            own = headers_for(url, self.own, host=self.own_host)
+            own = headers_for(url, self.own, origin=self.own_origin)
             answer = await self.http.get(url, headers=own, limit=limit)
             delay_s = host_delay(self.delay_s, crawl_delay_s=None, elapsed_s=answer.elapsed_s)
         finally:

@@ -1,6 +1,6 @@
 """Headers of a feed's own: what a publisher asks its subscribers to send. They are secrets.
 
-They come from a file, go to the feed's own host and to nobody else, and are neither shown nor archived.
+They come from a file or an address, go to the feed's own origin alone, and are neither shown nor archived.
 """
 
 import base64
@@ -10,7 +10,7 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from pipeline.errors import WireroomError
-from pipeline.identity import host_of
+from pipeline.identity import origin_of
 from pipeline.model import Exchange
 
 Headers = tuple[tuple[str, str], ...]
@@ -66,9 +66,10 @@ def split_login(url: str) -> tuple[str, Headers]:
         return address, ()
 
 
-def headers_for(url: str, headers: Headers, *, host: str | None) -> Headers:
-    """Give a feed's headers for a request to the `host:port` that they are for, and none for any other."""
-    return headers if host_of(url) == host else ()
+def headers_for(url: str, headers: Headers, *, origin: str | None) -> Headers:
+    """Give a feed's headers for a request to the origin that they are for, and none for any other: what was
+    given for https is not sent in clear."""
+    return headers if origin_of(url) == origin else ()
 
 
 def without(exchange: Exchange, headers: Headers) -> Exchange:

@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import WireroomError
 from pipeline.feeds.hints import opening, unpacked
-from pipeline.identity import host_of, url_key
+from pipeline.identity import host_of, origin_of, url_key
 from pipeline.model import FeedState
 from pipeline.store.events import Happening, record
 from pipeline.store.frame import Change, log_changes, next_feed_id
@@ -259,7 +259,7 @@ def _row(feed: NewFeed, at: float, interval_s: float, place: int) -> dict[str, A
         "interval_s": interval_s,
         "why": "not polled yet",
         "headers": feed.headers or None,
-        "headers_host": host_of(feed.url) if feed.headers else None,
+        "headers_origin": origin_of(feed.url) if feed.headers else None,
     }
 
 
@@ -274,7 +274,7 @@ def _changed(row: Row[Any], change: FeedChange) -> dict[str, Any]:
         values["max_interval_s"] = change.max_interval_s or None
     if change.headers is not None:
         values["headers"] = change.headers or None
-        values["headers_host"] = host_of(row.url) if change.headers else None
+        values["headers_origin"] = origin_of(row.url) if change.headers else None
     return values
 
 

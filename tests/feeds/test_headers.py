@@ -62,14 +62,15 @@ def test_what_is_no_login_is_refused_without_a_word_of_it(text: str) -> None:
         ("https://news.example/feed", KEY),
         ("https://NEWS.example:443/elsewhere", KEY),
         ("http://news.example/feed", ()),
+        ("http://news.example:443/feed", ()),
         ("https://news.example:8443/feed", ()),
         ("https://www.news.example/feed", ()),
         ("https://evil.example/?https://news.example/feed", ()),
         ("https://news.example@evil.example/feed", ()),
     ],
 )
-def test_they_go_to_the_feeds_own_host_and_port_alone(asked: str, given: object) -> None:
-    assert headers_for(asked, KEY, host="news.example:443") == given
+def test_they_go_to_the_feeds_own_origin_alone(asked: str, given: object) -> None:
+    assert headers_for(asked, KEY, origin="https://news.example:443") == given
 
 
 def test_nothing_that_is_kept_of_a_request_has_them() -> None:
