@@ -14,14 +14,16 @@ from threading import Timer
 from time import monotonic
 
 import pytest
+from sqlalchemy import update
 
 from pipeline.cli.add import chosen_places
 from pipeline.cli.finding import addresses
 from pipeline.demo.site import SampleWeb, open_sample_web
 from pipeline.identity import host_of
-from pipeline.store.claims import claim_host
+from pipeline.store.claims import claim_host, rest_of
 from pipeline.store.leases import release_host
 from pipeline.store.store import Store
+from pipeline.store.tables import hosts
 from tests.cli.conftest import Wireroom
 from tests.stages.loopback import Answer, Site, open_site, rss, whole
 
@@ -208,6 +210,31 @@ def test_a_host_whose_turn_a_worker_has_is_asked_when_it_is_over(
     assert wireroom("add", site.url("/news.xml")).code == 0
     assert monotonic() - began > 0.4
     release.join()
+
+
+def test_a_host_that_asks_for_a_long_pause_is_asked_nothing_more(
+    wireroom: Wireroom, store: Store, site: Site
+) -> None:
+    links = "".join(f'<link rel="alternate" type="application/rss+xml" href="/{n}">' for n in range(3))
+    site.answers["/"] = whole(f"<!doctype html><title>Home</title>{links}".encode())
+    site.answers["/0"] = whole(b"", status=429, headers={"Retry-After": "3600"})
+    ran = wireroom("add", site.url("/"))
+    assert (ran.code, site.requests) == (1, ["/", "/0"])
+    assert 3500 < rest_of(store, host_of(site.origin)) <= 3600
+
+
+def test_without_a_store_a_long_pause_is_kept_as_well(wireroom: Wireroom, site: Site) -> None:
+    site.answers["/"] = whole(b"", status=503)
+    wireroom("add", site.url("/"), site.url("/news.xml"))
+    assert site.requests == ["/"]
+
+
+def test_the_crawl_delay_of_a_host_is_kept(wireroom: Wireroom, store: Store, site: Site) -> None:
+    assert claim_host(store, host_of(site.origin), owner="elsewhere:1:fetch:0")
+    with store.write() as connection:
+        connection.execute(update(hosts).values(crawl_delay_s=50.0))
+    release_host(store, host_of(site.origin), "elsewhere:1:fetch:0", delay_s=0.0)
+    assert 40 < rest_of(store, host_of(site.origin)) <= 50
 
 
 def on_a_terminal(home: Path, typed: str, *arguments: str) -> str:
