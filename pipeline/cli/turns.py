@@ -8,7 +8,7 @@ from pipeline.feeds.headers import Headers, headers_for
 from pipeline.fetching.classify import rest_after
 from pipeline.fetching.http import BODY_LIMIT, Http
 from pipeline.identity import host_of, origin_of, url_key
-from pipeline.model import Exchange, FetchFailure
+from pipeline.model import Exchange, FetchFailure, RequestKind
 from pipeline.outcomes import FetchSlug
 from pipeline.store.claims import claim_host, rest_of
 from pipeline.store.leases import new_owner, release_host
@@ -36,7 +36,14 @@ class Turns:
         """Ask in the same turns, with headers for the origin of an address alone."""
         return replace(self, own=headers, own_origin=origin_of(url) if url_key(url) else None)
 
-    async def get(self, url: str, *, limit: int = BODY_LIMIT) -> Exchange | FetchFailure:
+    async def get(
+        self,
+        url: str,
+        *,
+        headers: Headers = (),
+        limit: int = BODY_LIMIT,
+        kind: RequestKind = RequestKind.PAGE,
+    ) -> Exchange | FetchFailure:
         """Do what `Http.get` does in the host's turn; fail with `timeout` when that will not come in time."""
         if url_key(url) is None:
             return await self.http.get(url, limit=limit)  # which refuses it
@@ -47,7 +54,7 @@ class Turns:
         delay_s = self.delay_s
         try:
             own = headers_for(url, self.own, origin=self.own_origin)
-            answer = await self.http.get(url, headers=own, limit=limit)
+            answer = await self.http.get(url, headers=(*headers, *own), limit=limit, kind=kind)
             delay_s = rest_after(answer, self.delay_s)
         finally:
             self._give_back(host, delay_s)

@@ -15,11 +15,15 @@ from pipeline.cli.judging import (
 from pipeline.demo.site import SampleWeb, open_sample_web
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.robots import read_robots
+from pipeline.identity import host_of
 from pipeline.model import Entry, Exchange, FetchFailure, ParsedFeed
 from pipeline.outcomes import FeedSlug, FetchSlug
+from pipeline.store.claims import claim_host
+from pipeline.store.leases import release_host
 from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, HARBOUR, entry
+from tests.stages.loopback import open_site, whole
 
 STEPS = ["discovery", "watched", "fetch", "parse", "identity", "dates", "robots", "page", "text"]
 
@@ -62,6 +66,23 @@ def test_a_sound_feed_is_followed_from_its_address_to_a_text(wireroom: Wireroom,
     assert [finding["name"] for finding in ran.lines if not finding["ok"]] == []
     assert ran.code == 0
     assert "words from page" in ran.lines[-1]["text"]
+
+
+@pytest.mark.usefixtures("_loopback")
+def test_hosts_are_asked_in_their_turns(wireroom: Wireroom, web: SampleWeb, store: Store) -> None:
+    host = host_of(web.feeds[0])
+    assert claim_host(store, host, owner="elsewhere:1:fetch:0")
+    release_host(store, host, "elsewhere:1:fetch:0", delay_s=3_600.0)
+    ran = wireroom("doctor", web.feeds[0], "--json")
+    assert (ran.code, ran.json["name"], "to be left alone" in ran.json["text"]) == (1, "discovery", True)
+
+
+@pytest.mark.usefixtures("_loopback")
+def test_a_host_that_says_429_is_asked_once_and_told_of(wireroom: Wireroom) -> None:
+    with open_site() as site:
+        site.answers["/feed"] = whole(b"", status=429)
+        finding = wireroom("doctor", site.url("/feed"), "--json").json
+        assert (site.requests, "--min-interval" in finding["do"]) == (["/feed"], True)
 
 
 @pytest.mark.usefixtures("_loopback")
