@@ -11,6 +11,7 @@ import typer
 from pipeline.cli.opening import is_store_absent, made_store, make_home, settings
 from pipeline.cli.options import Json, Urls, read_tags
 from pipeline.cli.printing import can_ask, counted, json_line, note, one_line, show
+from pipeline.cli.secrets import own_headers
 
 if TYPE_CHECKING:
     from pipeline.cli.finding import FoundFeed, NotFound
@@ -27,21 +28,30 @@ class _Asked:
     headers: "Headers" = field(repr=False)
 
 
+HeadersFrom = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Lines `Name: value` to send for them.")
+]
+LoginFrom = Annotated[
+    str | None, typer.Option(metavar="FILE", help="One line `name:password` to log in with.")
+]
+
+
 def add(
     urls: Urls,
     tag: Annotated[list[str], typer.Option("--tag", help="Tags for them: a,b; may be repeated.")] = [],  # noqa: B006
     take_all: Annotated[bool, typer.Option("--all", help="All feeds of a site, not just the best.")] = False,
+    headers_from: HeadersFrom = None,
+    login_from: LoginFrom = None,
     json: Json = False,
 ) -> None:
     """Watch a feed, or a site whose feeds are discovered."""
     from pipeline.cli.finding import NotFound
-    from pipeline.feeds.headers import split_login
-    from pipeline.store.subscriptions import add_feeds, head_feeds, tag_feeds
 
     chosen = settings()
     tags, _ = read_tags(",".join(tag))
     make_home(chosen)
-    asked = [_Asked(*split_login(url)) for url in urls]
+    given = own_headers(headers_from, login_from)
+    asked = [_asked(url, given) for url in urls]
     answers = asyncio.run(_find_all(chosen, asked, best_only=not take_all and not can_ask()))
     chosen_feeds = [
         (feed, each)
@@ -50,19 +60,22 @@ def add(
     ]
     if chosen_feeds:
         new = [_new_feed(feed, each, tags) for feed, each in chosen_feeds]
-        with made_store(chosen) as store:
-            added = add_feeds(store, new, interval_s=chosen.poll_min)
-            tag_feeds(store, [feed.url for feed in new], tags)
-            head_feeds(store, new)
-        _tell([feed for feed, _ in chosen_feeds], added, json=json)
+        _tell([feed for feed, _ in chosen_feeds], _watch(chosen, new, tags), json=json)
     if any(isinstance(answer, NotFound) for answer in answers):
         raise typer.Exit(1)
+
+
+def _asked(written: str, given: "Headers | None") -> _Asked:
+    from pipeline.feeds.headers import split_login
+
+    address, login = split_login(written)
+    return _Asked(address, login if given is None else given)
 
 
 async def _find_all(
     settings: "Settings", asked: Sequence[_Asked], *, best_only: bool
 ) -> "list[tuple[FoundFeed, ...] | NotFound]":
-    from pipeline.cli.finding import find_feeds
+    from pipeline.cli.finding import find_feeds, own_origin
     from pipeline.cli.turns import Turns
     from pipeline.feeds.child import FeedParser
     from pipeline.fetching.http import open_http
@@ -76,7 +89,7 @@ async def _find_all(
             turns = Turns(http, store, settings.host_delay)
             return [
                 await find_feeds(
-                    turns.with_own(each.headers, url=_address(each)),
+                    turns.with_own(each.headers, origin=own_origin(each.written)),
                     parser,
                     each.written,
                     best_only=best_only,
@@ -85,26 +98,18 @@ async def _find_all(
             ]
 
 
-def _address(asked: _Asked) -> str:
-    """Tell for which address the headers are: of a bare host, for the one that is encrypted."""
-    from pipeline.cli.finding import addresses
-
-    return next(iter(addresses(asked.written)), "")
-
-
 def _new_feed(feed: "FoundFeed", asked: _Asked, tags: tuple[str, ...]) -> "NewFeed":
+    from pipeline.cli.finding import own_origin
     from pipeline.feeds.headers import headers_for
-    from pipeline.identity import origin_of, url_key
     from pipeline.store.subscriptions import NewFeed
 
-    address = _address(asked)
     return NewFeed(
         url=feed.url,
         title=feed.title,
         site=feed.site,
         language=feed.language,
         tags=tags,
-        headers=headers_for(feed.url, asked.headers, origin=origin_of(address) if url_key(address) else None),
+        headers=headers_for(feed.url, asked.headers, origin=own_origin(asked.written)),
     )
 
 
@@ -141,6 +146,17 @@ def chosen_places(answer: str, count: int) -> Sequence[int] | None:
     if not all(number.isdecimal() and 1 <= int(number) <= count for number in numbers):
         return None
     return [int(number) - 1 for number in numbers]
+
+
+def _watch(settings: "Settings", new: "Sequence[NewFeed]", tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Watch feeds, and give their tags and headers to those that were; return the addresses of the others."""
+    from pipeline.store.subscriptions import add_feeds, head_feeds, tag_feeds
+
+    with made_store(settings) as store:
+        added = add_feeds(store, new, interval_s=settings.poll_min)
+        tag_feeds(store, [feed.url for feed in new], tags)
+        head_feeds(store, new)
+    return added
 
 
 def _tell(wanted: "Sequence[FoundFeed]", added: Sequence[str], *, json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from pipeline.cli.doctor import Finding
-from pipeline.cli.finding import HOPS, FoundFeed, NotFound, find_feeds
+from pipeline.cli.finding import HOPS, FoundFeed, NotFound, find_feeds, own_origin
 from pipeline.cli.judging import (
     judge_dates,
     judge_document,
@@ -20,6 +20,7 @@ from pipeline.cli.opening import existing_store, is_store_absent
 from pipeline.cli.turns import Turns
 from pipeline.errors import WireroomError
 from pipeline.feeds.child import FeedParser
+from pipeline.feeds.headers import Headers, split_login
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.classify import page_problem
 from pipeline.fetching.http import next_hop, open_http
@@ -42,13 +43,14 @@ async def examine_feed(settings: "Settings", written: str) -> AsyncIterator[Find
         parser, store = stack.enter_context(FeedParser()), _store(settings, stack)
         async with open_http(http_options(settings)) as http:
             turns = Turns(http, store, settings.host_delay)
-            found = await find_feeds(turns, parser, written)
+            address, login = split_login(written)
+            found = await find_feeds(_with_own(turns, address, login), parser, address)
             if isinstance(found, NotFound):
                 yield Finding("discovery", False, found.why, _what_mends(found))
                 return
             yield _discovered(found)
             yield _subscription(_watched(store, found[0].url), found[0].url)
-            async for finding in _examine_document(turns, parser, found[0].url):
+            async for finding in _examine_document(turns, parser, found[0].url, login):
                 yield finding
 
 
@@ -60,6 +62,16 @@ def _store(settings: "Settings", stack: ExitStack) -> "Store | None":
         return stack.enter_context(existing_store(settings))
     except WireroomError:
         return None  # plain `doctor` tells of it
+
+
+def _with_own(turns: Turns, url: str, login: Headers) -> Turns:
+    """Ask for a feed as its polls do, or with a login that stood in its address."""
+    from pipeline.store.subscriptions import read_own_headers
+
+    if login:
+        return turns.with_own(login, origin=own_origin(url))
+    headers, origin = read_own_headers(turns.store, url) if turns.store else ((), None)
+    return turns.with_own(headers, origin=origin)
 
 
 async def _get(turns: Turns, url: str, *, kind: RequestKind) -> Exchange | FetchFailure:
@@ -79,8 +91,10 @@ def _what_mends(found: NotFound) -> str:
     return judged.do if judged and not judged.ok else "give the feed's own address, if the site has a feed"
 
 
-async def _examine_document(turns: Turns, parser: FeedParser, url: str) -> AsyncIterator[Finding]:
-    answer = await _get(turns, url, kind=RequestKind.FEED)
+async def _examine_document(
+    turns: Turns, parser: FeedParser, url: str, login: Headers
+) -> AsyncIterator[Finding]:
+    answer = await _get(_with_own(turns, url, login), url, kind=RequestKind.FEED)
     yield judge_request(answer)
     if isinstance(answer, FetchFailure) or answer.status >= 300:
         return

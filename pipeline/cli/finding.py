@@ -11,7 +11,7 @@ from pipeline.feeds.discovery import Candidate, feed_links, looks_like_feed, sit
 from pipeline.feeds.headers import split_login
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.http import next_hop
-from pipeline.identity import url_key
+from pipeline.identity import origin_of, url_key
 from pipeline.model import Exchange, FetchFailure, header
 from pipeline.outcomes import FetchSlug
 
@@ -59,6 +59,11 @@ def addresses(written: str) -> tuple[str, ...]:
     looks_like_host = named and "@" not in host and not any(map(str.isspace, written))
     spelled = (f"https://{written}", f"http://{written}")
     return spelled if looks_like_host and url_key(spelled[0]) else ()
+
+
+def own_origin(written: str) -> str | None:
+    """Tell the origin of a written address, to which alone its secrets go; of a bare host the https one."""
+    return next(map(origin_of, addresses(written)), None)
 
 
 async def find_feeds(

@@ -20,7 +20,8 @@ FOR_FAILURES = {
     FetchSlug.TIMEOUT: "try again later; if it stays, the server is too slow for anybody",
 }
 FOR_STATUSES = {
-    401: "it wants a login; a feed with headers or credentials of its own may be watched",
+    401: "it wants a login: `wireroom add URL --login-from FILE`, "
+    "or `wireroom feeds set URL --login-from FILE` where it is watched",
     403: "it turns readers like us away; name a page of yours in WIREROOM_USER_AGENT_URL and write to them",
     404: "look for the feed's new address: `wireroom add` with the site's address finds feeds",
     410: "it is gone for good: `wireroom feeds remove`, and `wireroom add` with the site's address",

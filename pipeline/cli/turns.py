@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pipeline.feeds.headers import Headers, headers_for
 from pipeline.fetching.classify import rest_after
 from pipeline.fetching.http import BODY_LIMIT, Http
-from pipeline.identity import host_of, origin_of, url_key
+from pipeline.identity import host_of, url_key
 from pipeline.model import Exchange, FetchFailure, RequestKind
 from pipeline.outcomes import FetchSlug
 from pipeline.store.claims import claim_host, rest_of
@@ -32,9 +32,9 @@ class Turns:
     owner: str = field(default_factory=lambda: new_owner("command"))
     rest_until: dict[str, float] = field(default_factory=dict)  # by host, on time.monotonic()
 
-    def with_own(self, headers: Headers, *, url: str) -> "Turns":
-        """Ask in the same turns, with headers for the origin of an address alone."""
-        return replace(self, own=headers, own_origin=origin_of(url) if url_key(url) else None)
+    def with_own(self, headers: Headers, *, origin: str | None) -> "Turns":
+        """Ask in the same turns, with headers for one origin alone."""
+        return replace(self, own=headers, own_origin=origin)
 
     async def get(
         self,

@@ -132,6 +132,16 @@ def find_feeds(store: Store, urls: Sequence[str]) -> tuple[WatchedFeed, ...]:
         return _watched_feeds(connection, store, rows)
 
 
+def read_own_headers(store: Store, url: str) -> tuple[tuple[tuple[str, str], ...], str | None]:
+    """Read a feed's own headers, which are secrets, and the origin that may have them; none if nobody watches
+    it."""
+    with store.read() as connection:
+        row = _by_key(connection, [url]).get(_key(url)) if url_key(url) else None
+    if row is None:
+        return (), None
+    return tuple((str(name), str(value)) for name, value in row.headers or ()), row.headers_origin
+
+
 def change_feeds(store: Store, urls: Sequence[str], change: FeedChange) -> tuple[str, ...]:
     """Change feeds, all or none; return their addresses. Raises as `find_feeds` does."""
     with store.write() as connection:

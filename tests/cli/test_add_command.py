@@ -184,6 +184,32 @@ def test_a_login_in_an_address_is_sent_and_kept_as_a_header(wireroom: Wireroom, 
     assert (refused.code, "wr0ng" in refused.err) == (1, False)
 
 
+def test_a_feed_behind_a_login_is_added_and_examined(wireroom: Wireroom, site: Site, tmp_path: Path) -> None:
+    site.answers["/feed"] = wanting_a_login(whole(rss(site.url("/a")), kind="application/rss+xml"))
+    without = wireroom("add", site.url("/feed"))
+    assert (without.code, "answers 401" in without.err) == (1, True)
+    assert "--login-from FILE" in wireroom("doctor", site.url("/feed")).out
+    (tmp_path / "login").write_text("desk:s3cret\n")
+    added = wireroom("add", site.url("/feed"), "--login-from", str(tmp_path / "login"))
+    assert added.out.startswith("added: ")
+    assert wireroom("feeds", "list", "--json").json["header_names"] == ["Authorization"]
+    found = {line["name"]: line["ok"] for line in wireroom("doctor", site.url("/feed"), "--json").lines}
+    assert (found["discovery"], found["fetch"]) == (True, True)
+
+
+def test_a_login_for_a_site_is_not_given_to_a_feed_elsewhere(
+    wireroom: Wireroom, site: Site, tmp_path: Path
+) -> None:
+    with open_site() as other:
+        other.answers["/feed"] = wanting_a_login(whole(rss(site.url("/a")), kind="application/rss+xml"))
+        link = f'<link rel="alternate" type="application/rss+xml" href="{other.url("/feed")}">'
+        site.answers["/"] = whole(f"<!doctype html><title>Home</title>{link}".encode())
+        (tmp_path / "login").write_text("desk:s3cret\n")
+        ran = wireroom("add", site.url("/"), "--login-from", str(tmp_path / "login"), "--json")
+        assert other.requests == ["/feed"]
+        assert ran.json["url"] == site.url("/news.xml")
+
+
 def test_a_sitemap_of_pages_is_no_feed(wireroom: Wireroom, site: Site) -> None:
     ran = wireroom("add", site.url("/pages.xml"))
     assert (ran.code, "a sitemap of pages that it does not call news" in ran.err) == (1, True)
