@@ -212,7 +212,8 @@ def remove_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
     """Forget feeds; their articles stay, and what they said of them. Return their addresses."""
     with store.write() as connection:
         rows = _require(connection, urls)
-        connection.execute(delete(feeds).where(feeds.c.id.in_([row.id for row in rows])))
+        for portion in _portions([row.id for row in rows]):
+            connection.execute(delete(feeds).where(feeds.c.id.in_(portion)))
         record(connection, store, [_happening(row, "removed") for row in rows])
         log_changes(connection, store, Change.REMOVED, rows)
     return tuple(row.url for row in rows)
@@ -290,8 +291,10 @@ def _changed(row: Row[Any], change: FeedChange) -> dict[str, Any]:
 
 def _log_tags(connection: Connection, store: Store, before: Sequence[Row[Any]]) -> None:
     tags = {row.id: row.tags for row in before}
-    now = connection.execute(select(feeds).where(feeds.c.id.in_(tags)).order_by(feeds.c.id)).all()
-    log_changes(connection, store, Change.TAGGED, [row for row in now if row.tags != tags[row.id]])
+    query = select(feeds).order_by(feeds.c.id)
+    for portion in _portions(sorted(tags)):
+        now = connection.execute(query.where(feeds.c.id.in_(portion))).all()
+        log_changes(connection, store, Change.TAGGED, [row for row in now if row.tags != tags[row.id]])
 
 
 def _set_state(
@@ -300,8 +303,8 @@ def _set_state(
     with store.write() as connection:
         rows = [row for row in _require(connection, urls) if row.state != state]
         since = {"state": state, "state_since": store.now()}
-        ids = [row.id for row in rows]
-        connection.execute(update(feeds).where(feeds.c.id.in_(ids)).values({**since, **values}))
+        for portion in _portions([row.id for row in rows]):
+            connection.execute(update(feeds).where(feeds.c.id.in_(portion)).values({**since, **values}))
         record(connection, store, [_happening(row, state) for row in rows])
         log_changes(connection, store, STATE_CHANGES[state], rows)
     return tuple(row.url for row in rows)
