@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Self, cast
 
 import orjson
 
-from pipeline.feeds.parsing import FeedError, parse_feed
+from pipeline.feeds.parsing import FeedError, parse_feed, unpacked
 from pipeline.model import Entry, FeedHints, ParsedFeed
 from pipeline.outcomes import FeedSlug
 
@@ -48,8 +48,11 @@ class FeedParser:
 
         Raises FeedError as `parse_feed`, and with `parse-timeout`, `parse-crashed` or `too-large` (memory).
         """
-        request = orjson.dumps({"url": url, "headers": headers, "length": len(body)}) + b"\n"
         with self._turn:
+            body = unpacked(
+                body
+            )  # here, so that time and memory are given by what is read, not by what was sent
+            request = orjson.dumps({"url": url, "headers": headers, "length": len(body)}) + b"\n"
             try:
                 return _read_answer(self._ask(request, body))
             except EOFError as error:
