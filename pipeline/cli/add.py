@@ -85,7 +85,7 @@ async def _find_all(
         # Where there is a store, workers may be asking the same hosts.
         store = None if is_store_absent(settings) else stack.enter_context(made_store(settings))
         parser = stack.enter_context(FeedParser())
-        async with open_http(http_options(settings)) as http:
+        async with open_http(http_options(settings), keep_alive_s=0) as http:
             turns = Turns(http, store, settings.host_delay)
             return [
                 await find_feeds(

@@ -41,7 +41,7 @@ async def examine_feed(settings: "Settings", written: str) -> AsyncIterator[Find
     follow ends it."""
     with ExitStack() as stack:
         parser, store = stack.enter_context(FeedParser()), _store(settings, stack)
-        async with open_http(http_options(settings)) as http:
+        async with open_http(http_options(settings), keep_alive_s=0) as http:
             turns = Turns(http, store, settings.host_delay)
             address, login = split_login(written)
             found = await find_feeds(_with_own(turns, address, login), parser, address)

@@ -91,6 +91,7 @@ async def _ask_in_turn(
         delay_s = rest_after(answer, chosen_s)
         return answer
     finally:
+        http.hang_up()
         release_host(services.store, host, turn.owner, delay_s=delay_s)
 
 
