@@ -11,6 +11,7 @@ from pipeline.cli.judging import (
     judge_dates,
     judge_document,
     judge_identity,
+    judge_index,
     judge_page,
     judge_request,
     judge_robots,
@@ -20,7 +21,7 @@ from pipeline.cli.opening import existing_store, is_store_absent
 from pipeline.cli.turns import Turns
 from pipeline.errors import WireroomError
 from pipeline.feeds.child import FeedParser
-from pipeline.feeds.headers import Headers, split_login
+from pipeline.feeds.headers import split_login
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.classify import page_problem
 from pipeline.fetching.http import next_hop, open_http
@@ -44,13 +45,16 @@ async def examine_feed(settings: "Settings", written: str) -> AsyncIterator[Find
         async with open_http(http_options(settings), keep_alive_s=0) as http:
             turns = Turns(http, store, settings.host_delay)
             address, login = split_login(written)
-            found = await find_feeds(_with_own(turns, address, login), parser, address)
+            own = turns.with_own(login, origin=own_origin(address)) if login else None
+            found = await find_feeds(own or _as_polls(turns, address), parser, address)
             if isinstance(found, NotFound):
                 yield Finding("discovery", False, found.why, _what_mends(found))
                 return
             yield _discovered(found)
             yield _subscription(_watched(store, found[0].url), found[0].url)
-            async for finding in _examine_document(turns, parser, found[0].url, login):
+            async for finding in _examine_document(
+                own or _as_polls(turns, found[0].url), parser, found[0].url
+            ):
                 yield finding
 
 
@@ -64,12 +68,10 @@ def _store(settings: "Settings", stack: ExitStack) -> "Store | None":
         return None  # plain `doctor` tells of it
 
 
-def _with_own(turns: Turns, url: str, login: Headers) -> Turns:
-    """Ask for a feed as its polls do, or with a login that stood in its address."""
+def _as_polls(turns: Turns, url: str) -> Turns:
+    """Ask for a feed as its polls do, with its own headers if it is watched and has some."""
     from pipeline.store.subscriptions import read_own_headers
 
-    if login:
-        return turns.with_own(login, origin=own_origin(url))
     headers, origin = read_own_headers(turns.store, url) if turns.store else ((), None)
     return turns.with_own(headers, origin=origin)
 
@@ -91,14 +93,17 @@ def _what_mends(found: NotFound) -> str:
     return judged.do if judged and not judged.ok else "give the feed's own address, if the site has a feed"
 
 
-async def _examine_document(
-    turns: Turns, parser: FeedParser, url: str, login: Headers
-) -> AsyncIterator[Finding]:
-    answer = await _get(_with_own(turns, url, login), url, kind=RequestKind.FEED)
+async def _examine_document(turns: Turns, parser: FeedParser, url: str) -> AsyncIterator[Finding]:
+    answer = await _get(turns, url, kind=RequestKind.FEED)
     yield judge_request(answer)
     if isinstance(answer, FetchFailure) or answer.status >= 300:
         return
     parsed = _parse(parser, answer)
+    if isinstance(parsed, ParsedFeed) and parsed.next_url is not None:
+        yield judge_index(parsed)
+        async for finding in _examine_document(turns, parser, parsed.next_url):
+            yield finding
+        return
     yield judge_document(parsed)
     if isinstance(parsed, FeedError):
         return
@@ -110,7 +115,7 @@ async def _examine_document(
         default=None,
     )
     if newest is not None:
-        async for finding in _examine_article(turns, newest):
+        async for finding in _examine_article(turns.with_own((), origin=None), newest):
             yield finding
 
 

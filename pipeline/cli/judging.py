@@ -66,6 +66,16 @@ def judge_document(parsed: ParsedFeed | FeedError) -> Finding:
     return Finding("parse", True, f"{title}{told}")
 
 
+def judge_index(parsed: ParsedFeed) -> Finding:
+    """Judge an index of sitemaps, of which polls read one child."""
+    told = f"an index of sitemaps, read by its newest: {parsed.next_url}"
+    if not parsed.unread:
+        return Finding("sitemaps", True, told)
+    others = "1 other sitemap" if len(parsed.unread) == 1 else f"{len(parsed.unread):,} other sitemaps"
+    text = f"{told}; {others} of news are not read: {', '.join(parsed.unread)}"
+    return Finding("sitemaps", False, text, f"watch them too: `wireroom add {' '.join(parsed.unread)}`")
+
+
 def judge_identity(parsed: ParsedFeed) -> Finding:
     """Judge whether a feed's entries can be told apart and known again."""
     keys = [key for entry in parsed.entries if (key := url_key(entry.link))]

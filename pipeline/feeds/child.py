@@ -119,7 +119,8 @@ def _read_answer(answers: BinaryIO) -> ParsedFeed:
     if "slug" in head:
         raise FeedError(FeedSlug(head["slug"]), head["detail"])
     entries = tuple(_entry(_read_line(answers)) for _ in range(head.pop("entries")))
-    return ParsedFeed(**head | {"hints": _hints(head["hints"])}, entries=entries)
+    typed = {"hints": _hints(head["hints"]), "unread": tuple(head["unread"])}
+    return ParsedFeed(**head | typed, entries=entries)
 
 
 def _hints(record: dict[str, Any]) -> FeedHints:
@@ -168,6 +169,7 @@ def _answer(body: bytes, *, url: str, headers: Sequence[tuple[str, str]]) -> Ite
             "entries_without_link": feed.entries_without_link,
             "is_well_formed": feed.is_well_formed,
             "next_url": feed.next_url,
+            "unread": feed.unread,
             "hints": asdict(feed.hints)
             | {
                 "skip_hours": sorted(feed.hints.skip_hours),
