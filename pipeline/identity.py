@@ -101,6 +101,15 @@ def host_of(url: str) -> str:
     return f"{address.host}:{address.port}"
 
 
+def origin_of(url: str) -> str:
+    """Return `scheme://host:port` of an http(s) URL, the scheme's default port included (RFC 6454 §4).
+
+    Raises ValueError for what is no http(s) URL.
+    """
+    address = _require(url)
+    return f"{address.scheme}://{address.host}:{address.port}"
+
+
 def outlet_of(url: str) -> str:
     """Return the registrable domain of an http(s) URL by the public suffix list, in its ASCII form.
 

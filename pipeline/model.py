@@ -96,6 +96,9 @@ class ParsedFeed:
     is_well_formed: bool = True  # else it was read as far as possible: entries may be missing
     hints: FeedHints = FeedHints()
     next_url: str | None = None  # of an index of sitemaps: where its newest entries are
+    unread: tuple[
+        str, ...
+    ] = ()  # its other children that seem to hold news of these days, as far as they are told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

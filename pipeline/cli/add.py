@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,49 +11,71 @@ import typer
 from pipeline.cli.opening import is_store_absent, made_store, make_home, settings
 from pipeline.cli.options import Json, Urls, read_tags
 from pipeline.cli.printing import can_ask, counted, json_line, note, one_line, show
+from pipeline.cli.secrets import own_headers
 
 if TYPE_CHECKING:
     from pipeline.cli.finding import FoundFeed, NotFound
+    from pipeline.feeds.headers import Headers
     from pipeline.settings import Settings
+    from pipeline.store.subscriptions import NewFeed
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Hold an address as a person wrote it, but for the login in it."""
+
+    written: str
+    headers: "Headers" = field(repr=False)
+
+
+HeadersFrom = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Lines `Name: value` to send for them.")
+]
+LoginFrom = Annotated[
+    str | None, typer.Option(metavar="FILE", help="One line `name:password` to log in with.")
+]
 
 
 def add(
     urls: Urls,
     tag: Annotated[list[str], typer.Option("--tag", help="Tags for them: a,b; may be repeated.")] = [],  # noqa: B006
     take_all: Annotated[bool, typer.Option("--all", help="All feeds of a site, not just the best.")] = False,
+    headers_from: HeadersFrom = None,
+    login_from: LoginFrom = None,
     json: Json = False,
 ) -> None:
     """Watch a feed, or a site whose feeds are discovered."""
     from pipeline.cli.finding import NotFound
-    from pipeline.store.subscriptions import NewFeed, add_feeds, tag_feeds
 
     chosen = settings()
     tags, _ = read_tags(",".join(tag))
     make_home(chosen)
-    answers = asyncio.run(_find_all(chosen, urls, best_only=not take_all and not can_ask()))
-    wanted: list[FoundFeed] = []
-    for written, answer in zip(urls, answers, strict=True):
-        if isinstance(answer, NotFound):
-            note(answer.why)
-        else:
-            wanted += answer if take_all else _choose(written, answer)
-    if wanted:
-        new = [
-            NewFeed(url=feed.url, title=feed.title, site=feed.site, language=feed.language, tags=tags)
-            for feed in wanted
-        ]
-        with made_store(chosen) as store:
-            added = add_feeds(store, new, interval_s=chosen.poll_min)
-            tag_feeds(store, [feed.url for feed in new], tags)
-        _tell(wanted, added, json=json)
+    given = own_headers(headers_from, login_from)
+    asked = [_asked(url, given) for url in urls]
+    answers = asyncio.run(_find_all(chosen, asked, best_only=not take_all and not can_ask()))
+    chosen_feeds = [
+        (feed, each)
+        for each, answer in zip(asked, answers, strict=True)
+        for feed in _taken(each, answer, take_all)
+    ]
+    if chosen_feeds:
+        new = [_new_feed(feed, each, tags) for feed, each in chosen_feeds]
+        _tell([feed for feed, _ in chosen_feeds], _watch(chosen, new, tags), json=json)
     if any(isinstance(answer, NotFound) for answer in answers):
         raise typer.Exit(1)
 
 
+def _asked(written: str, given: "Headers | None") -> _Asked:
+    from pipeline.feeds.headers import split_login
+
+    address, login = split_login(written)
+    return _Asked(address, login if given is None else given)
+
+
 async def _find_all(
-    settings: "Settings", urls: Sequence[str], *, best_only: bool
+    settings: "Settings", asked: Sequence[_Asked], *, best_only: bool
 ) -> "list[tuple[FoundFeed, ...] | NotFound]":
-    from pipeline.cli.finding import find_feeds
+    from pipeline.cli.finding import find_feeds, own_origin
     from pipeline.cli.turns import Turns
     from pipeline.feeds.child import FeedParser
     from pipeline.fetching.http import open_http
@@ -62,9 +85,43 @@ async def _find_all(
         # Where there is a store, workers may be asking the same hosts.
         store = None if is_store_absent(settings) else stack.enter_context(made_store(settings))
         parser = stack.enter_context(FeedParser())
-        async with open_http(http_options(settings)) as http:
+        async with open_http(http_options(settings), keep_alive_s=0) as http:
             turns = Turns(http, store, settings.host_delay)
-            return [await find_feeds(turns, parser, url, best_only=best_only) for url in urls]
+            return [
+                await find_feeds(
+                    turns.with_own(each.headers, origin=own_origin(each.written)),
+                    parser,
+                    each.written,
+                    best_only=best_only,
+                )
+                for each in asked
+            ]
+
+
+def _new_feed(feed: "FoundFeed", asked: _Asked, tags: tuple[str, ...]) -> "NewFeed":
+    from pipeline.cli.finding import own_origin
+    from pipeline.feeds.headers import headers_for
+    from pipeline.store.subscriptions import NewFeed
+
+    return NewFeed(
+        url=feed.url,
+        title=feed.title,
+        site=feed.site,
+        language=feed.language,
+        tags=tags,
+        headers=headers_for(feed.url, asked.headers, origin=own_origin(asked.written)),
+    )
+
+
+def _taken(
+    asked: _Asked, answer: "tuple[FoundFeed, ...] | NotFound", take_all: bool
+) -> "Sequence[FoundFeed]":
+    from pipeline.cli.finding import NotFound
+
+    if isinstance(answer, NotFound):
+        note(answer.why)
+        return ()
+    return answer if take_all else _choose(asked.written, answer)
 
 
 def _choose(written: str, found: "Sequence[FoundFeed]") -> "Sequence[FoundFeed]":
@@ -89,6 +146,17 @@ def chosen_places(answer: str, count: int) -> Sequence[int] | None:
     if not all(number.isdecimal() and 1 <= int(number) <= count for number in numbers):
         return None
     return [int(number) - 1 for number in numbers]
+
+
+def _watch(settings: "Settings", new: "Sequence[NewFeed]", tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Watch feeds, and give their tags and headers to those that were; return the addresses of the others."""
+    from pipeline.store.subscriptions import add_feeds, head_feeds, tag_feeds
+
+    with made_store(settings) as store:
+        added = add_feeds(store, new, interval_s=settings.poll_min)
+        tag_feeds(store, [feed.url for feed in new], tags)
+        head_feeds(store, new)
+    return added
 
 
 def _tell(wanted: "Sequence[FoundFeed]", added: Sequence[str], *, json: bool) -> None:

@@ -41,7 +41,7 @@ def show_articles(targets: Targets, json: Json = False) -> None:
     def tell(store: "Store", target: str, apart: Sequence[str]) -> None:
         document = find_document(store, target)
         if json:
-            json_line(document_json(document))
+            json_line({**document_json(document), "sightings": _sightings_json(store, document)})
         else:
             show(*apart, *document_screen(document))
 
@@ -149,8 +149,15 @@ def document_json(document: "Document") -> dict[str, Any]:
         "story": None,
         **{name: as_json(getattr(document, name)) for name in also},
         "stamps": as_json(document.stamps),
-        "sightings": as_json(document.sightings),
     }
+
+
+def _sightings_json(store: "Store", document: "Document") -> list[dict[str, Any]]:
+    """Render where an article was seen, with the media that each feed's entry links to."""
+    from pipeline.store.enriched import read_sightings
+
+    media = {each.sighting.feed: each.entry.media for each in read_sightings(store, document.id)}
+    return [{**as_json(each), "media": list(media.get(each.feed, ()))} for each in document.sightings]
 
 
 def document_screen(document: "Document") -> "Sequence[RenderableType]":

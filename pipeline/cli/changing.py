@@ -1,23 +1,13 @@
 """`wireroom feeds set`: what people decide about feeds."""
 
-from collections.abc import Callable
-from pathlib import Path
-from stat import S_IRWXG, S_IRWXO, S_ISREG
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.feeds import each_feed
 from pipeline.cli.options import Urls, read_tags
-from pipeline.cli.printing import note
+from pipeline.cli.secrets import NONE, own_headers
 from pipeline.errors import UsageError
-
-NONE = "none"
-LONGEST_FILE = 64 * 1024
-"""Bytes read of a file with headers; what is longer is another file."""
-
-Headers = tuple[tuple[str, str], ...]
-
 
 Tag = Annotated[str, typer.Option(help="Tags to add and take away: +politics,-sport")]
 Language = Annotated[str | None, typer.Option(help="Code as en or fr; `none` takes it away.")]
@@ -55,7 +45,7 @@ def set_feeds(
         language=_language(language),
         min_interval_s=_interval(min_interval, "--min-interval"),
         max_interval_s=_interval(max_interval, "--max-interval"),
-        headers=_headers(headers_from, login_from),
+        headers=own_headers(headers_from, login_from),
     )
     if change == FeedChange():
         options = "--tag, --language, --min-interval, --max-interval, --headers-from or --login-from"
@@ -84,33 +74,3 @@ def _interval(written: str | None, option: str) -> float | None:
     if not isinstance(given, float) or given <= 0:
         raise UsageError(f"{option} {written}: write 15m, 6h or none")
     return given
-
-
-def _headers(headers_from: str | None, login_from: str | None) -> Headers | None:
-    from pipeline.feeds.headers import read_headers, read_login
-
-    given = [(headers_from, read_headers), (login_from, read_login)]
-    named = [(file, read) for file, read in given if file is not None]
-    if not named:
-        return None
-    return tuple(header for file, read in named if file != NONE for header in _from_file(file, read))
-
-
-def _from_file(file: str, read: Callable[[str], Headers]) -> Headers:
-    from pipeline.feeds.headers import HeadersError
-
-    path = Path(file)
-    try:
-        with path.open(encoding="utf-8") as lines:
-            text = lines.read(LONGEST_FILE)
-        mode = path.stat().st_mode
-        headers = read(text)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is no text in UTF-8") from None
-    except HeadersError as error:
-        raise UsageError(f"{file}: {error}") from None
-    if S_ISREG(mode) and mode & (S_IRWXG | S_IRWXO):
-        note(f"{file} can be read by others than its owner: `chmod 600` it")
-    return headers

@@ -82,7 +82,13 @@ def _print_json(read: "Coverage") -> None:
             "total": {name: value for name, value in as_json(total).items() if name not in ("day", "feed")},
         }
     )
-    for kind, records in (("day", read.days), ("change", read.changes), ("sitemap", read.sitemaps)):
+    told = (
+        ("day", read.days),
+        ("change", read.changes),
+        ("sitemap", read.sitemaps),
+        ("unwatched-sitemap", read.unwatched_sitemaps),
+    )
+    for kind, records in told:
         for record in records:
             shown = {name: value for name, value in as_json(record).items() if name != "feed_id"}
             json_line({"kind": kind, **shown})
@@ -111,6 +117,13 @@ def _screen(read: "Coverage") -> "list[RenderableType]":
         listed = [(each.day, each.listed, each.shown_by_feeds, each.sitemap) for each in read.sitemaps]
         parts += ["", Text("against news sitemaps", style="bold")]
         parts.append(columns(listed, ("day", "listed", "in feeds, too", "sitemap")))
+    if read.unwatched_sitemaps:
+        unwatched = [(each.outlet, each.sitemap) for each in read.unwatched_sitemaps]
+        parts += [
+            "",
+            Text("news sitemaps to compare with, once `wireroom add URL` watches them", style="bold"),
+        ]
+        parts.append(columns(unwatched))
     return [*parts, "", Text("the frame", style="bold"), columns([_change(each) for each in read.changes])]
 
 

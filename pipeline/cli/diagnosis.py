@@ -1,89 +1,109 @@
 """`wireroom doctor URL`: go the way of a feed's newest article, step by step, by the product's own code."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from pipeline.cli.doctor import Finding
-from pipeline.cli.finding import HOPS, FoundFeed, NotFound, addresses, find_feeds
+from pipeline.cli.finding import HOPS, FoundFeed, NotFound, find_feeds, own_origin
 from pipeline.cli.judging import (
     judge_dates,
     judge_document,
     judge_identity,
+    judge_index,
     judge_page,
     judge_request,
     judge_robots,
     judge_text,
 )
 from pipeline.cli.opening import existing_store, is_store_absent
+from pipeline.cli.turns import Turns
 from pipeline.errors import WireroomError
 from pipeline.feeds.child import FeedParser
+from pipeline.feeds.headers import split_login
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.classify import page_problem
-from pipeline.fetching.http import Http, next_hop, open_http
+from pipeline.fetching.http import next_hop, open_http
 from pipeline.fetching.robots import Robots, read_robots
-from pipeline.identity import host_of, url_key
+from pipeline.identity import url_key
 from pipeline.model import Entry, Exchange, FeedState, FetchFailure, Page, ParsedFeed, RequestKind
 from pipeline.services import http_options
 from pipeline.stages import fetch, poll
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
+    from pipeline.store.store import Store
     from pipeline.store.subscriptions import WatchedFeed
-
-
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """One visit: requests to a host are as far apart as workers' are."""
-
-    http: Http
-    delay_s: float
-
-    async def get(self, url: str, *, kind: RequestKind) -> Exchange | FetchFailure:
-        """Ask for a URL and follow its redirects; the answer may be one redirect too many."""
-        for _ in range(HOPS + 1):
-            if any(request.host == host_of(url) for request in self.http.asked):
-                await asyncio.sleep(self.delay_s)
-            answer = await self.http.get(url, headers=_headers(kind), kind=kind)
-            target = next_hop(answer) if isinstance(answer, Exchange) else None
-            if target is None:
-                break
-            url = target
-        return answer
 
 
 async def examine_feed(settings: "Settings", written: str) -> AsyncIterator[Finding]:
     """Examine an address from discovery to the text of its newest article; the first fault that lets nothing
     follow ends it."""
-    with FeedParser() as parser:
-        async with open_http(http_options(settings)) as http:
-            visit = _Visit(http, settings.host_delay)
-            found = await find_feeds(http, parser, written)
+    with ExitStack() as stack:
+        parser, store = stack.enter_context(FeedParser()), _store(settings, stack)
+        async with open_http(http_options(settings), keep_alive_s=0) as http:
+            turns = Turns(http, store, settings.host_delay)
+            address, login = split_login(written)
+            own = turns.with_own(login, origin=own_origin(address)) if login else None
+            found = await find_feeds(own or _as_polls(turns, address), parser, address)
             if isinstance(found, NotFound):
-                yield Finding("discovery", False, found.why, await _what_mends(visit, written))
+                yield Finding("discovery", False, found.why, _what_mends(found))
                 return
             yield _discovered(found)
-            watched = _watched(settings, found[0].url)
-            yield _subscription(watched, found[0].url)
-            async for finding in _examine_document(visit, parser, found[0].url):
+            yield _subscription(_watched(store, found[0].url), found[0].url)
+            async for finding in _examine_document(
+                own or _as_polls(turns, found[0].url), parser, found[0].url
+            ):
                 yield finding
 
 
-async def _what_mends(visit: _Visit, written: str) -> str:
-    """Tell what to do about an address that stands for no feed: ask once more, and judge the answer alone."""
-    spelled = addresses(written)
-    judged = judge_request(await visit.get(spelled[0], kind=RequestKind.FEED)) if spelled else None
+def _store(settings: "Settings", stack: ExitStack) -> "Store | None":
+    """Open the store, if there is one: its workers may be asking the same hosts."""
+    if is_store_absent(settings):
+        return None
+    try:
+        return stack.enter_context(existing_store(settings))
+    except WireroomError:
+        return None  # plain `doctor` tells of it
+
+
+def _as_polls(turns: Turns, url: str) -> Turns:
+    """Ask for a feed as its polls do, with its own headers if it is watched and has some."""
+    from pipeline.store.subscriptions import read_own_headers
+
+    headers, origin = read_own_headers(turns.store, url) if turns.store else ((), None)
+    return turns.with_own(headers, origin=origin)
+
+
+async def _get(turns: Turns, url: str, *, kind: RequestKind) -> Exchange | FetchFailure:
+    """Ask for a URL and follow its redirects; the answer may be one redirect too many."""
+    for _ in range(HOPS + 1):
+        answer = await turns.get(url, headers=_headers(kind), kind=kind)
+        target = next_hop(answer) if isinstance(answer, Exchange) else None
+        if target is None:
+            break
+        url = target
+    return answer
+
+
+def _what_mends(found: NotFound) -> str:
+    """Tell what to do about an address that stands for no feed."""
+    judged = judge_request(found.answer) if found.answer else None
     return judged.do if judged and not judged.ok else "give the feed's own address, if the site has a feed"
 
 
-async def _examine_document(visit: _Visit, parser: FeedParser, url: str) -> AsyncIterator[Finding]:
-    answer = await visit.get(url, kind=RequestKind.FEED)
+async def _examine_document(turns: Turns, parser: FeedParser, url: str) -> AsyncIterator[Finding]:
+    answer = await _get(turns, url, kind=RequestKind.FEED)
     yield judge_request(answer)
     if isinstance(answer, FetchFailure) or answer.status >= 300:
         return
     parsed = _parse(parser, answer)
+    if isinstance(parsed, ParsedFeed) and parsed.next_url is not None:
+        yield judge_index(parsed)
+        async for finding in _examine_document(turns, parser, parsed.next_url):
+            yield finding
+        return
     yield judge_document(parsed)
     if isinstance(parsed, FeedError):
         return
@@ -95,18 +115,18 @@ async def _examine_document(visit: _Visit, parser: FeedParser, url: str) -> Asyn
         default=None,
     )
     if newest is not None:
-        async for finding in _examine_article(visit, newest):
+        async for finding in _examine_article(turns.with_own((), origin=None), newest):
             yield finding
 
 
-async def _examine_article(visit: _Visit, entry: Entry) -> AsyncIterator[Finding]:
+async def _examine_article(turns: Turns, entry: Entry) -> AsyncIterator[Finding]:
     from pipeline.extraction.article import Effort, extract
 
-    robots = _robots(await visit.get(urljoin(entry.link, "/robots.txt"), kind=RequestKind.ROBOTS))
+    robots = _robots(await _get(turns, urljoin(entry.link, "/robots.txt"), kind=RequestKind.ROBOTS))
     yield judge_robots(robots, entry.link)
     page = None
     if robots.allows(entry.link):
-        answer = await visit.get(entry.link, kind=RequestKind.PAGE)
+        answer = await _get(turns, entry.link, kind=RequestKind.PAGE)
         yield judge_page(answer)
         page = _page(answer)
     yield judge_text(extract(page, [entry], effort=Effort.FULL))
@@ -149,16 +169,13 @@ def _discovered(found: tuple[FoundFeed, ...]) -> Finding:
     return Finding("discovery", True, f"{found[0].url}{others}")
 
 
-def _watched(settings: "Settings", url: str) -> "WatchedFeed | None":
+def _watched(store: "Store | None", url: str) -> "WatchedFeed | None":
     from pipeline.store.subscriptions import find_feeds as find_watched
 
-    if is_store_absent(settings):
-        return None
     try:
-        with existing_store(settings) as store:
-            return find_watched(store, [url])[0]
+        return find_watched(store, [url])[0] if store else None
     except WireroomError:
-        return None  # not watched, or a store that plain `doctor` tells of
+        return None  # not watched
 
 
 def _subscription(watched: "WatchedFeed | None", url: str) -> Finding:

@@ -8,9 +8,10 @@ from pipeline.cli.turns import Turns
 from pipeline.cli.wording import FEED
 from pipeline.feeds.child import FeedParser
 from pipeline.feeds.discovery import Candidate, feed_links, looks_like_feed, sitemap_links
+from pipeline.feeds.headers import split_login
 from pipeline.feeds.parsing import FeedError
-from pipeline.fetching.http import Http, next_hop
-from pipeline.identity import url_key
+from pipeline.fetching.http import next_hop
+from pipeline.identity import origin_of, url_key
 from pipeline.model import Exchange, FetchFailure, header
 from pipeline.outcomes import FetchSlug
 
@@ -36,9 +37,10 @@ class FoundFeed:
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """Say in one line why an address stands for no feed."""
+    """Say in one line why an address stands for no feed, and what its server answered if that is why."""
 
     why: str
+    answer: Exchange | FetchFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,13 @@ def addresses(written: str) -> tuple[str, ...]:
     return spelled if looks_like_host and url_key(spelled[0]) else ()
 
 
+def own_origin(written: str) -> str | None:
+    """Tell the origin of a written address, to which alone its secrets go; of a bare host the https one."""
+    return next(map(origin_of, addresses(written)), None)
+
+
 async def find_feeds(
-    http: Http | Turns, parser: FeedParser, written: str, *, best_only: bool = False
+    turns: Turns, parser: FeedParser, written: str, *, best_only: bool = False
 ) -> tuple[FoundFeed, ...] | NotFound:
     """Fetch an address and find its feeds, best first; candidates are fetched and read to make sure.
 
@@ -70,44 +77,44 @@ async def find_feeds(
     if not spelled:
         return NotFound(f"{written.strip() or 'an empty address'} is no http(s) URL")
     for url in spelled:
-        fetched = await _fetch(http, url)
+        fetched = await _fetch(turns, url)
         if isinstance(fetched, _Fetched):
-            return await _read(http, parser, fetched, best_only=best_only)
+            return await _read(turns, parser, fetched, best_only=best_only)
     assert isinstance(fetched, NotFound)
     return fetched
 
 
 async def _read(
-    http: Http | Turns, parser: FeedParser, fetched: _Fetched, *, best_only: bool
+    turns: Turns, parser: FeedParser, fetched: _Fetched, *, best_only: bool
 ) -> tuple[FoundFeed, ...] | NotFound:
     exchange = fetched.exchange
     body, media_type = exchange.body, header(exchange.headers, "Content-Type") or ""
     if body.startswith(GZIP) or looks_like_feed(body, media_type):
-        feed = await _parse(http, parser, fetched)
+        feed = await _parse(turns, parser, fetched)
         return (feed,) if isinstance(feed, FoundFeed) else feed
     candidates = feed_links(body, url=exchange.url)
     named = [candidate for candidate in candidates if not candidate.guessed]
     guessed = [candidate for candidate in candidates if candidate.guessed]
-    found = await _check(http, parser, named[:TRIED], best_only=best_only)
+    found = await _check(turns, parser, named[:TRIED], best_only=best_only)
     if not (found and best_only):
-        listed = await _listed_in_robots(http, exchange.url)
-        found = _distinct(found + await _check(http, parser, listed, best_only=best_only))
-    found = found or await _check(http, parser, guessed, best_only=True)
+        listed = await _listed_in_robots(turns, exchange.url)
+        found = _distinct(found + await _check(turns, parser, listed, best_only=best_only))
+    found = found or await _check(turns, parser, guessed, best_only=True)
     return found or NotFound(f"{fetched.url} is no feed, and no page of a site with one")
 
 
-async def _listed_in_robots(http: Http | Turns, url: str) -> tuple[Candidate, ...]:
-    answer = await _fetch(http, urljoin(url, "/robots.txt"))
+async def _listed_in_robots(turns: Turns, url: str) -> tuple[Candidate, ...]:
+    answer = await _fetch(turns, urljoin(url, "/robots.txt"))
     return sitemap_links(answer.exchange.body, url=url) if isinstance(answer, _Fetched) else ()
 
 
 async def _check(
-    http: Http | Turns, parser: FeedParser, candidates: Sequence[Candidate], *, best_only: bool
+    turns: Turns, parser: FeedParser, candidates: Sequence[Candidate], *, best_only: bool
 ) -> tuple[FoundFeed, ...]:
     found: list[FoundFeed] = []
     for candidate in candidates:
-        fetched = await _fetch(http, candidate.url)
-        feed = await _parse(http, parser, fetched) if isinstance(fetched, _Fetched) else fetched
+        fetched = await _fetch(turns, candidate.url)
+        feed = await _parse(turns, parser, fetched) if isinstance(fetched, _Fetched) else fetched
         if isinstance(feed, FoundFeed):
             found.append(feed)
             if best_only:
@@ -122,18 +129,18 @@ def _distinct(found: Iterable[FoundFeed]) -> tuple[FoundFeed, ...]:
     return tuple(distinct.values())
 
 
-async def _fetch(http: Http | Turns, url: str) -> _Fetched | NotFound:
-    asked = kept = url
+async def _fetch(turns: Turns, url: str) -> _Fetched | NotFound:
+    asked = kept = url = split_login(url)[0]
     is_permanent = True
     for _ in range(HOPS + 1):
-        answer = await http.get(asked)
+        answer = await turns.get(asked)
         if isinstance(answer, FetchFailure):
             let = (
                 "; WIREROOM_ALLOW_ADDRESSES can let it through"
                 if answer.slug == FetchSlug.REFUSED_ADDRESS
                 else ""
             )
-            return NotFound(f"{url}: {FEED.get(answer.slug, answer.slug)} ({answer.detail}){let}")
+            return NotFound(f"{url}: {FEED.get(answer.slug, answer.slug)} ({answer.detail}){let}", answer)
         target = next_hop(answer)
         if target is None:
             break
@@ -142,11 +149,11 @@ async def _fetch(http: Http | Turns, url: str) -> _Fetched | NotFound:
     else:
         return NotFound(f"{url} redirects more than {HOPS} times")
     if not 200 <= answer.status < 300:
-        return NotFound(f"{url} answers {answer.status} {answer.reason}".rstrip())
+        return NotFound(f"{url} answers {answer.status} {answer.reason}".rstrip(), answer)
     return _Fetched(kept, answer)
 
 
-async def _parse(http: Http | Turns, parser: FeedParser, fetched: _Fetched) -> FoundFeed | NotFound:
+async def _parse(turns: Turns, parser: FeedParser, fetched: _Fetched) -> FoundFeed | NotFound:
     """Read a feed; of an index of sitemaps, what its newest child holds, which a poll will read too."""
     exchange = fetched.exchange
     for _ in range(INDEXES + 1):
@@ -163,7 +170,7 @@ async def _parse(http: Http | Turns, parser: FeedParser, fetched: _Fetched) -> F
                 entries=len(parsed.entries) + parsed.entries_without_link,
                 is_well_formed=parsed.is_well_formed,
             )
-        child = await _fetch(http, parsed.next_url)
+        child = await _fetch(turns, parsed.next_url)
         if isinstance(child, NotFound):
             return child
         exchange = child.exchange

@@ -56,22 +56,29 @@ def import_feeds(
 
 def _new_feeds(listed: "Subscriptions", *, tags: tuple[str, ...]) -> "tuple[list[NewFeed], list[Line]]":
     """Choose the feeds of a list, each once whatever spelling it has, and report on the other lines."""
+    from pipeline.feeds.headers import split_login
     from pipeline.identity import url_key
     from pipeline.store.subscriptions import NewFeed
 
     lines = [Line("skipped", None, problem) for problem in listed.problems]
-    lines += [Line("repeated", url) for url in listed.repeated]
+    lines += [Line("repeated", split_login(url)[0]) for url in listed.repeated]
     wanted: dict[str, NewFeed] = {}
     for feed in listed.feeds:
-        key, all_tags = url_key(feed.url), tuple(dict.fromkeys((*feed.tags, *tags)))
+        url, login = split_login(feed.url)
+        key, all_tags = url_key(url), tuple(dict.fromkeys((*feed.tags, *tags)))
         if key is None:
-            lines.append(Line("skipped", feed.url, f"no host has such a name: {feed.url}"))
+            lines.append(Line("skipped", url, f"no host has such a name: {url}"))
         elif known := wanted.get(key):
-            lines.append(Line("repeated", feed.url))
+            lines.append(Line("repeated", url))
             wanted[key] = replace(known, tags=tuple(dict.fromkeys((*known.tags, *all_tags))))
         else:
             wanted[key] = NewFeed(
-                url=feed.url, title=feed.title, site=feed.site, language=feed.language, tags=all_tags
+                url=url,
+                title=feed.title,
+                site=feed.site,
+                language=feed.language,
+                tags=all_tags,
+                headers=login,
             )
     return list(wanted.values()), lines
 

@@ -20,7 +20,8 @@ FOR_FAILURES = {
     FetchSlug.TIMEOUT: "try again later; if it stays, the server is too slow for anybody",
 }
 FOR_STATUSES = {
-    401: "it wants a login; a feed with headers or credentials of its own may be watched",
+    401: "it wants a login: `wireroom add URL --login-from FILE`, "
+    "or `wireroom feeds set URL --login-from FILE` where it is watched",
     403: "it turns readers like us away; name a page of yours in WIREROOM_USER_AGENT_URL and write to them",
     404: "look for the feed's new address: `wireroom add` with the site's address finds feeds",
     410: "it is gone for good: `wireroom feeds remove`, and `wireroom add` with the site's address",
@@ -63,6 +64,16 @@ def judge_document(parsed: ParsedFeed | FeedError) -> Finding:
             "parse", False, f"{title}no entry with a link", "wait for one, or look for another feed"
         )
     return Finding("parse", True, f"{title}{told}")
+
+
+def judge_index(parsed: ParsedFeed) -> Finding:
+    """Judge an index of sitemaps, of which polls read one child."""
+    told = f"an index of sitemaps, read by its newest: {parsed.next_url}"
+    if not parsed.unread:
+        return Finding("sitemaps", True, told)
+    others = "1 other sitemap" if len(parsed.unread) == 1 else f"{len(parsed.unread):,} other sitemaps"
+    text = f"{told}; {others} of news are not read: {', '.join(parsed.unread)}"
+    return Finding("sitemaps", False, text, f"watch them too: `wireroom add {' '.join(parsed.unread)}`")
 
 
 def judge_identity(parsed: ParsedFeed) -> Finding:

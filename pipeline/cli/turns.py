@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from pipeline.feeds.headers import Headers, headers_for
+from pipeline.fetching.classify import rest_after
 from pipeline.fetching.http import BODY_LIMIT, Http
-from pipeline.fetching.pacing import host_delay
 from pipeline.identity import host_of, url_key
-from pipeline.model import Exchange, FetchFailure
+from pipeline.model import Exchange, FetchFailure, RequestKind
 from pipeline.outcomes import FetchSlug
-from pipeline.store.claims import claim_host
+from pipeline.store.claims import claim_host, rest_of
 from pipeline.store.leases import new_owner, release_host
 from pipeline.store.store import Store
 
@@ -26,21 +27,35 @@ class Turns:
     http: Http
     store: Store | None
     delay_s: float
+    own: Headers = field(default=(), repr=False)  # secrets
+    own_origin: str | None = None  # who may have them
     owner: str = field(default_factory=lambda: new_owner("command"))
     rest_until: dict[str, float] = field(default_factory=dict)  # by host, on time.monotonic()
 
-    async def get(self, url: str, *, limit: int = BODY_LIMIT) -> Exchange | FetchFailure:
-        """Do what `Http.get` does when it is the host's turn; fail with `timeout` when it does not come."""
+    def with_own(self, headers: Headers, *, origin: str | None) -> "Turns":
+        """Ask in the same turns, with headers for one origin alone."""
+        return replace(self, own=headers, own_origin=origin)
+
+    async def get(
+        self,
+        url: str,
+        *,
+        headers: Headers = (),
+        limit: int = BODY_LIMIT,
+        kind: RequestKind = RequestKind.PAGE,
+    ) -> Exchange | FetchFailure:
+        """Do what `Http.get` does in the host's turn; fail with `timeout` when that will not come in time."""
         if url_key(url) is None:
             return await self.http.get(url, limit=limit)  # which refuses it
         host = host_of(url)
         if not await self._take(host):
-            detail = f"{host} was busy or to be left alone for {PATIENCE_S:g} s"
+            detail = f"{host} is busy, or to be left alone for more than {PATIENCE_S:g} s"
             return FetchFailure(url=url, slug=FetchSlug.TIMEOUT, detail=detail)
         delay_s = self.delay_s
         try:
-            answer = await self.http.get(url, limit=limit)
-            delay_s = host_delay(self.delay_s, crawl_delay_s=None, elapsed_s=answer.elapsed_s)
+            own = headers_for(url, self.own, origin=self.own_origin)
+            answer = await self.http.get(url, headers=(*headers, *own), limit=limit, kind=kind)
+            delay_s = rest_after(answer, self.delay_s)
         finally:
             self._give_back(host, delay_s)
         return answer
@@ -48,7 +63,7 @@ class Turns:
     async def _take(self, host: str) -> bool:
         ends_at = time.monotonic() + PATIENCE_S
         while not self._is_ours(host):
-            if time.monotonic() >= ends_at:
+            if time.monotonic() + self._rest(host) >= ends_at:
                 return False
             await asyncio.sleep(LOOK_AGAIN_S)
         return True
@@ -58,7 +73,13 @@ class Turns:
             return claim_host(self.store, host, owner=self.owner)
         return time.monotonic() >= self.rest_until.get(host, 0.0)
 
+    def _rest(self, host: str) -> float:
+        if self.store is not None:
+            return max(0.0, rest_of(self.store, host))
+        return max(0.0, self.rest_until.get(host, 0.0) - time.monotonic())
+
     def _give_back(self, host: str, delay_s: float) -> None:
         if self.store is not None:
             release_host(self.store, host, self.owner, delay_s=delay_s)
+            return
         self.rest_until[host] = time.monotonic() + delay_s

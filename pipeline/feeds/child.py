@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Self, cast
 
 import orjson
 
-from pipeline.feeds.parsing import FeedError, parse_feed
+from pipeline.feeds.parsing import FeedError, parse_feed, unpacked
 from pipeline.model import Entry, FeedHints, ParsedFeed
 from pipeline.outcomes import FeedSlug
 
@@ -48,8 +48,11 @@ class FeedParser:
 
         Raises FeedError as `parse_feed`, and with `parse-timeout`, `parse-crashed` or `too-large` (memory).
         """
-        request = orjson.dumps({"url": url, "headers": headers, "length": len(body)}) + b"\n"
         with self._turn:
+            body = unpacked(
+                body
+            )  # here, so that time and memory are given by what is read, not by what was sent
+            request = orjson.dumps({"url": url, "headers": headers, "length": len(body)}) + b"\n"
             try:
                 return _read_answer(self._ask(request, body))
             except EOFError as error:
@@ -116,7 +119,8 @@ def _read_answer(answers: BinaryIO) -> ParsedFeed:
     if "slug" in head:
         raise FeedError(FeedSlug(head["slug"]), head["detail"])
     entries = tuple(_entry(_read_line(answers)) for _ in range(head.pop("entries")))
-    return ParsedFeed(**head | {"hints": _hints(head["hints"])}, entries=entries)
+    typed = {"hints": _hints(head["hints"]), "unread": tuple(head["unread"])}
+    return ParsedFeed(**head | typed, entries=entries)
 
 
 def _hints(record: dict[str, Any]) -> FeedHints:
@@ -165,6 +169,7 @@ def _answer(body: bytes, *, url: str, headers: Sequence[tuple[str, str]]) -> Ite
             "entries_without_link": feed.entries_without_link,
             "is_well_formed": feed.is_well_formed,
             "next_url": feed.next_url,
+            "unread": feed.unread,
             "hints": asdict(feed.hints)
             | {
                 "skip_hours": sorted(feed.hints.skip_hours),

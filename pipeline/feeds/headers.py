@@ -1,15 +1,16 @@
 """Headers of a feed's own: what a publisher asks its subscribers to send. They are secrets.
 
-They come from a file, go to the feed's own host and to nobody else, and are neither shown nor archived.
+They come from a file or an address, go to the feed's own origin alone, and are neither shown nor archived.
 """
 
 import base64
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import unquote
 
 from pipeline.errors import WireroomError
-from pipeline.identity import host_of
+from pipeline.identity import origin_of
 from pipeline.model import Exchange
 
 Headers = tuple[tuple[str, str], ...]
@@ -17,6 +18,7 @@ Headers = tuple[tuple[str, str], ...]
 HEADERS_LIMIT = 16  # of one feed; publishers ask for one or two
 VALUE_LIMIT = 4_096  # characters; servers take 8 KiB for all
 
+_LOGIN = re.compile(r"\s*(?:https?:)?[/\\]{2,}([^/\\?#]*)@", re.IGNORECASE)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 §5.6.2
 _VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
 # What a request is made of, and what would make us another reader than we say we are.
@@ -48,9 +50,26 @@ def read_login(text: str) -> Headers:
     return (("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}"),)
 
 
-def headers_for(url: str, headers: Headers, *, host: str | None) -> Headers:
-    """Give a feed's headers for a request to the `host:port` that they are for, and none for any other."""
-    return headers if host_of(url) == host else ()
+def split_login(url: str) -> tuple[str, Headers]:
+    """Take the userinfo out of an address, as `https://name:password@host/` has it, and give it as a header.
+
+    Addresses are shown and logged (RFC 3986 §7.5 advises against userinfo); headers are not.
+    """
+    found = _LOGIN.match(url)
+    if found is None:
+        return url, ()
+    address = url[: found.start(1)] + url[found.end() :]
+    name, _, password = found[1].partition(":")
+    try:
+        return address, read_login(f"{unquote(name)}:{unquote(password)}")
+    except HeadersError:  # nothing that a server could take
+        return address, ()
+
+
+def headers_for(url: str, headers: Headers, *, origin: str | None) -> Headers:
+    """Give a feed's headers for a request to the origin that they are for, and none for any other: what was
+    given for https is not sent in clear."""
+    return headers if origin_of(url) == origin else ()
 
 
 def without(exchange: Exchange, headers: Headers) -> Exchange:

@@ -54,8 +54,7 @@ def parse_feed(body: bytes, *, url: str, headers: Sequence[tuple[str, str]]) -> 
     `entries_without_link`; entries that share a link all stay.
     Raises FeedError when the body is empty, no feed, too large, nested too deeply, or crashes the parser.
     """
-    if body.startswith(_GZIP):
-        body = _unpacked(body)
+    body = unpacked(body)
     if not body.strip(_NOTHING):
         raise FeedError(FeedSlug.EMPTY, "the answer has no body")
     content_type = header(headers, "content-type") or ""
@@ -73,15 +72,18 @@ def parse_feed(body: bytes, *, url: str, headers: Sequence[tuple[str, str]]) -> 
         raise FeedError(FeedSlug.PARSE_CRASHED, f"{type(error).__name__}: {error}"[:200]) from error
 
 
-def _unpacked(body: bytes) -> bytes:
+def unpacked(body: bytes) -> bytes:
+    """Unpack a gzip file; give any other body back. Raises FeedError when it is broken or too large."""
+    if not body.startswith(_GZIP):
+        return body
     unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: a gzip header
     try:
-        unpacked = unpacking.decompress(body, UNPACKED_LIMIT + 1)
+        plain = unpacking.decompress(body, UNPACKED_LIMIT + 1)
     except zlib.error as error:
         raise FeedError(FeedSlug.NOT_A_FEED, f"a gzip file that cannot be unpacked ({error})") from error
-    if len(unpacked) > UNPACKED_LIMIT:
+    if len(plain) > UNPACKED_LIMIT:
         raise FeedError(FeedSlug.TOO_LARGE, f"a gzip file of over {UNPACKED_LIMIT >> 20} MiB when unpacked")
-    return unpacked
+    return plain
 
 
 def _no_news() -> ParsedFeed:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -17,6 +18,8 @@ from pipeline.feeds.cleaning import plain_text, usable_link
 from pipeline.model import Entry, ParsedFeed
 
 MEDIA_LIMIT = 32  # addresses of one entry
+UNREAD_LIMIT = 32  # children of one index that are told
+NEWS_S = 2 * 86_400.0  # a sitemap of news lists the articles of two days, as Google asks
 
 _SNIFFED = 8_192  # bytes; a licence comment or a style sheet may precede the root element
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
@@ -57,6 +60,7 @@ def parse_sitemap(body: bytes, *, url: str) -> ParsedFeed | None:
             without_link += entry is None
         else:
             pages += 1
+    newest = _newest(children)
     if pages and not entries and not without_link:
         return None
     return ParsedFeed(
@@ -66,7 +70,8 @@ def parse_sitemap(body: bytes, *, url: str) -> ParsedFeed | None:
         entries=tuple(entries),
         entries_without_link=without_link,
         is_well_formed=not parsing.error_log,
-        next_url=_newest(children),
+        next_url=newest.url if newest else None,
+        unread=_unread(children, newest) if newest else (),
     )
 
 
@@ -158,8 +163,18 @@ def _child(fields: dict[str, list[str]], *, url: str) -> list[_Child]:
     return [_Child(link, _moment(_first(fields, "lastmod")))] if link and link != url else []
 
 
-def _newest(children: list[_Child]) -> str | None:
+def _newest(children: list[_Child]) -> _Child | None:
     """Choose the child that changed last, among those that are named news where there are any."""
     news = [child for child in children if is_named_news(child.url)] or children
-    newest = max(news, key=lambda child: child.changed_at or 0.0, default=None)
-    return newest.url if newest else None
+    return max(news, key=lambda child: child.changed_at or 0.0, default=None)
+
+
+def _unread(children: list[_Child], newest: _Child) -> tuple[str, ...]:
+    """List other children that are named news and changed in the newest one's days, or do not say when."""
+    since = (newest.changed_at or 0.0) - NEWS_S
+    urls = (
+        child.url
+        for child in children
+        if is_named_news(child.url) and (child.changed_at is None or child.changed_at >= since)
+    )
+    return tuple(islice((url for url in dict.fromkeys(urls) if url != newest.url), UNREAD_LIMIT))

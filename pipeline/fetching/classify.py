@@ -1,10 +1,11 @@
-"""What an answer to a request for an article's page means. Decides only; nothing is fetched here."""
+"""What an answer means for an article's page, and for its host. Decides only; nothing is fetched here."""
 
 import math
 import re
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from pipeline.fetching.pacing import host_delay, host_pause
 from pipeline.model import Exchange, FetchFailure, header
 from pipeline.outcomes import FetchSlug, Partial, Reason
 
@@ -70,6 +71,14 @@ def retry_after(exchange: Exchange) -> float | None:
         return None
     sent = _timestamp(header(exchange.headers, "Date") or "")
     return min(max(0.0, until - (exchange.fetched_at if sent is None else sent)), _LONGEST_WAIT)
+
+
+def rest_after(answer: Exchange | FetchFailure, chosen_s: float) -> float:
+    """Return for how many seconds a host is left alone after an answer: it was slow, or asks for a pause."""
+    delay_s = host_delay(chosen_s, crawl_delay_s=None, elapsed_s=answer.elapsed_s)
+    if isinstance(answer, FetchFailure):
+        return delay_s
+    return max(delay_s, host_pause(answer.status, retry_after(answer)))
 
 
 def _timestamp(date: str) -> float | None:

@@ -14,6 +14,7 @@ from importlib.metadata import version
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from yarl import URL
 
@@ -36,8 +37,7 @@ SMALL_BODY = 256 * 1024  # bytes that every answer may hold; seven in eight of t
 LARGE_BODIES = 4  # answers of one client that hold more at the same time; others wait, within their time-out
 TOTAL_TIMEOUT = 30.0  # seconds from the first DNS query to the last byte; a slow drip ends here
 KEEP_ALIVE_S = 2.0
-"""Longer than the pauses inside a host's turn, shorter than WIREROOM_HOST_DELAY: when another worker has the
-turn, this one's connection is closed."""
+"""As long as a host's turn may pause between two pages; at its end `hang_up` closes its connection."""
 
 _CONNECT_TIMEOUT = 10.0  # seconds an address is tried
 _HEADER_LINE_LIMIT = 32 * 1024  # bytes; news sites send Content-Security-Policy headers of over 8 KiB
@@ -74,11 +74,18 @@ class Http:
         self._options = options
         self._resolver = resolver
         self._large = large
+        self._connections: set[ResponseHandler] = set()  # that requests were made on
         self.asked: list[Request] = []  # what was asked of servers, in the order of the answers
 
     def apart(self) -> "Http":
         """Give the same session with a list of requests of its own."""
         return Http(self._session, self._options, self._resolver, self._large)
+
+    def hang_up(self) -> None:
+        """Close the connections that this client's requests left open: another may be the next to ask."""
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
 
     async def get(
         self,
@@ -124,6 +131,8 @@ class Http:
         ) as response:
             if response.status < 200:  # 101, for which nobody asked (RFC 9110 §15.2.2)
                 raise _UnaskedError(f"answers {response.status}, which nobody asked for")
+            if response.protocol is not None:  # type: ignore[attr-defined]
+                self._connections.add(response.protocol)  # type: ignore[attr-defined]
             body = await _read(response, limit, self._large)
             received = int(getattr(response.content, "total_raw_bytes", 0))  # an empty stream has no count
         await asyncio.sleep(0)  # a connection that is not kept closes now, before its host's turn ends
@@ -179,7 +188,7 @@ def user_agent(url: str) -> str:
 
 
 def next_hop(exchange: Exchange) -> str | None:
-    """Return the absolute address that a redirect leads to, without its fragment.
+    """Return the absolute address that a redirect leads to, without its fragment and userinfo.
 
     None when the answer is no redirect, or leads to something that is no http(s) URL (RFC 9110 §10.2.2).
     """
@@ -187,7 +196,7 @@ def next_hop(exchange: Exchange) -> str | None:
     if exchange.status not in _REDIRECTS or location is None:
         return None
     try:
-        target = str(URL(exchange.url).join(URL(location.strip())).with_fragment(None))
+        target = str(URL(exchange.url).join(URL(location.strip())).with_fragment(None).with_user(None))
     except ValueError:
         return None
     return None if url_refusal(target) else target
@@ -214,12 +223,13 @@ def _request(
 
 
 class _Response(aiohttp.ClientResponse):
-    """Remember which address answered; a short answer has given its connection back before we see it."""
+    """Remember who answered, and on what; a short answer has given its connection back before we see it."""
 
     peer: str | None = None
+    protocol: ResponseHandler | None = None
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        transport = connection.transport
+        self.protocol, transport = connection.protocol, connection.transport
         address = transport.get_extra_info("peername") if transport else None
         self.peer = address[0] if address else None
         return await super().start(connection)

@@ -110,6 +110,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
     try:
         rules = await _rules(services, http, turn)
         await _fetch_pages(services, shift, http, turn, rules, fetched)
+        http.hang_up()
         await asyncio.to_thread(_end_turn, services, turn, fetched, rules, http.asked)
         recorded = True
     except (ArchiveError, OSError, SQLAlchemyError):
@@ -120,6 +121,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
     finally:
         # Cancelled, or a fault of ours: what is archived stays so, and the rows are done again.
         if not recorded:
+            http.hang_up()
             release_host(services.store, turn.host, turn.owner, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
         release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)

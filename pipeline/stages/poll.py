@@ -95,7 +95,7 @@ def _put_off(services: Services, claim: FeedClaim, detail: str, asked: Sequence[
 async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
     """Ask once, and write down what came of it; a redirect is followed in a turn of its own."""
     url = claim.next_url or claim.url
-    secrets = headers_for(url, claim.headers, host=claim.headers_host)
+    secrets = headers_for(url, claim.headers, origin=claim.headers_origin)
     exchange = await http.get(url, headers=(*_request_headers(claim), *secrets), kind=RequestKind.FEED)
     if isinstance(exchange, Exchange):
         exchange = without(exchange, secrets)

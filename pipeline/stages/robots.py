@@ -5,9 +5,9 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-from pipeline.fetching.classify import retry_after
+from pipeline.fetching.classify import rest_after, retry_after
 from pipeline.fetching.http import Http, next_hop
-from pipeline.fetching.pacing import OVERLOADED, host_delay
+from pipeline.fetching.pacing import OVERLOADED
 from pipeline.identity import host_of
 from pipeline.model import Exchange, FetchFailure, RequestKind
 from pipeline.outcomes import FetchSlug
@@ -88,9 +88,10 @@ async def _ask_in_turn(
     delay_s = chosen_s
     try:
         answer = await http.get(url, limit=LIMIT, kind=RequestKind.ROBOTS)
-        delay_s = host_delay(chosen_s, crawl_delay_s=None, elapsed_s=answer.elapsed_s)
+        delay_s = rest_after(answer, chosen_s)
         return answer
     finally:
+        http.hang_up()
         release_host(services.store, host, turn.owner, delay_s=delay_s)
 
 

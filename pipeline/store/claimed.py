@@ -43,7 +43,7 @@ class FeedClaim:
     crawl_delay_s: float | None  # of the host, by its robots.txt
     claimed_at: float  # by the store's clock
     headers: tuple[tuple[str, str], ...] = field(repr=False)  # its own: secrets
-    headers_host: str | None  # who may have them, as host:port
+    headers_origin: str | None  # who may have them, as scheme://host:port
     owner: str
 
 

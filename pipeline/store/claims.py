@@ -94,6 +94,13 @@ def claim_host(store: Store, host: str, *, owner: str) -> bool:
         return bool(_take_hosts(connection, store, [host], owner))
 
 
+def rest_of(store: Store, host: str) -> float:
+    """Tell for how many seconds a host is still to be left alone; what has passed is negative."""
+    with store.read() as connection:
+        left = select(hosts.c.next_request_at - store.now()).where(hosts.c.host == host)
+        return float(connection.execute(left).scalar_one_or_none() or 0.0)
+
+
 def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tuple[ArticleClaim, ...]:
     """Claim due articles for enrich or index; one whose earlier attempt failed is claimed alone."""
     with store.write() as connection:

@@ -18,7 +18,12 @@ from pipeline.store.frame import FrameChange, read_frame
 from pipeline.store.leases import free
 from pipeline.store.ledger import down_days
 from pipeline.store.ledger_tables import FEED_COUNTERS, feed_days
-from pipeline.store.sitemaps import SitemapDay, read_sitemap_days
+from pipeline.store.sitemaps import (
+    SitemapDay,
+    UnwatchedSitemap,
+    read_sitemap_days,
+    read_unwatched_sitemaps,
+)
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, feeds, hosts
 
@@ -66,7 +71,7 @@ class FeedDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Hold the answer: days by feed, the frame up to its end, and what sitemaps listed."""
+    """Hold the answer: days by feed, the frame up to its end, what sitemaps listed, which more there are."""
 
     first_day: str
     last_day: str
@@ -74,6 +79,7 @@ class Coverage:
     days: tuple[FeedDay, ...]
     changes: tuple[FrameChange, ...]
     sitemaps: tuple[SitemapDay, ...]
+    unwatched_sitemaps: tuple[UnwatchedSitemap, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,7 @@ def read_coverage(store: Store, asked: Asked) -> Coverage:
         for key, seconds in _down_now(connection, store, asked).items():
             row = rows.setdefault(key, {})
             row["down_s"] = row.get("down_s", 0.0) + seconds
+        outlets = _outlets(known)
         began = connection.execute(select(func.min(feed_days.c.day))).scalar_one()
         return Coverage(
             first_day=day_name(asked.first_day),
@@ -114,7 +121,8 @@ def read_coverage(store: Store, asked: Asked) -> Coverage:
             counted_since=None if began is None else day_name(began),
             days=_named(rows, known, asked),
             changes=tuple(change for change in frame if change.feed_id in known),
-            sitemaps=read_sitemap_days(connection, asked.first_day, asked.end_day, _outlets(known)),
+            sitemaps=read_sitemap_days(connection, asked.first_day, asked.end_day, outlets),
+            unwatched_sitemaps=read_unwatched_sitemaps(connection, outlets),
         )
 
 

@@ -211,12 +211,13 @@ def _end_feed(
 
 
 def release_host(store: Store, host: str, owner: str, *, delay_s: float) -> None:
-    """End a host's turn; the next request may begin after the delay."""
+    """End a host's turn; the next request may begin after the delay, or its Crawl-delay if that is longer."""
+    at_least = case((hosts.c.crawl_delay_s > delay_s, hosts.c.crawl_delay_s), else_=delay_s)
     with store.write() as connection:
         connection.execute(
             update(hosts)
             .where(hosts.c.host == host, hosts.c.lease_owner == owner)
-            .values(lease_owner=None, lease_until=None, next_request_at=store.now() + delay_s)
+            .values(lease_owner=None, lease_until=None, next_request_at=store.now() + at_least)
         )
 
 

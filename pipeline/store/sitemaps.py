@@ -6,8 +6,11 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, case, exists, func, select
 
+from pipeline.feeds.discovery import sitemap_links
+from pipeline.feeds.sitemaps import is_named_news
+from pipeline.identity import outlet_of, url_key
 from pipeline.store.days import DAY_S, day_in_sql, day_name
-from pipeline.store.tables import sightings
+from pipeline.store.tables import feeds, hosts, sightings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,14 @@ class SitemapDay:
     outlet: str
     listed: int
     shown_by_feeds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnwatchedSitemap:
+    """Hold a sitemap of news that the robots.txt of an outlet's host names, and nobody watches."""
+
+    outlet: str
+    sitemap: str
 
 
 def is_sitemap(url: str) -> bool:
@@ -41,6 +52,28 @@ def read_sitemap_days(
         if is_sitemap(url) and others:
             found += _compare(connection, first_day, end_day, feed_id, url, outlet, others)
     return tuple(sorted(found, key=lambda each: (each.sitemap, each.day)))
+
+
+def read_unwatched_sitemaps(
+    connection: Connection, outlets: Mapping[int, tuple[str, str]]
+) -> tuple[UnwatchedSitemap, ...]:
+    """List the sitemaps named news that outlets with feeds (by id: address, outlet) could be compared with.
+
+    An index among them may be watched by one of its children; that is not known here.
+    """
+    names = {outlet for _, outlet in outlets.values()}
+    watched = {url_key(url) for url in connection.execute(select(feeds.c.url)).scalars()}
+    told = select(hosts.c.host, hosts.c.robots_body).where(
+        hosts.c.robots_body.is_not(None), hosts.c.robots_status.between(200, 299)
+    )
+    found = {
+        (outlet, link.url)
+        for row in connection.execute(told)
+        if (outlet := outlet_of(f"https://{row.host}/")) in names and b"sitemap" in row.robots_body.lower()
+        for link in sitemap_links(row.robots_body, url=f"https://{row.host}/")
+        if is_named_news(link.url) and url_key(link.url) not in watched
+    }
+    return tuple(UnwatchedSitemap(outlet=outlet, sitemap=url) for outlet, url in sorted(found))
 
 
 def _compare(

@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import WireroomError
 from pipeline.feeds.hints import opening, unpacked
-from pipeline.identity import host_of, url_key
+from pipeline.identity import host_of, origin_of, url_key
 from pipeline.model import FeedState
 from pipeline.store.events import Happening, record
 from pipeline.store.frame import Change, log_changes, next_feed_id
@@ -42,6 +42,7 @@ class NewFeed:
     site: str | None = None
     language: str | None = None
     tags: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # of its own: secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,16 @@ def find_feeds(store: Store, urls: Sequence[str]) -> tuple[WatchedFeed, ...]:
         return _watched_feeds(connection, store, rows)
 
 
+def read_own_headers(store: Store, url: str) -> tuple[tuple[tuple[str, str], ...], str | None]:
+    """Read a feed's own headers, which are secrets, and the origin that may have them; none if nobody watches
+    it."""
+    with store.read() as connection:
+        row = _by_key(connection, [url]).get(_key(url)) if url_key(url) else None
+    if row is None:
+        return (), None
+    return tuple((str(name), str(value)) for name, value in row.headers or ()), row.headers_origin
+
+
 def change_feeds(store: Store, urls: Sequence[str], change: FeedChange) -> tuple[str, ...]:
     """Change feeds, all or none; return their addresses. Raises as `find_feeds` does."""
     with store.write() as connection:
@@ -146,6 +157,13 @@ def tag_feeds(store: Store, urls: Sequence[str], tags: tuple[str, ...]) -> None:
     """Add tags to feeds that are watched already, too. Raises as `find_feeds` does."""
     if tags:
         change_feeds(store, urls, FeedChange(add_tags=tags))
+
+
+def head_feeds(store: Store, wanted: Sequence[NewFeed]) -> None:
+    """Give their headers to feeds that are watched already, too. Raises as `find_feeds` does."""
+    for feed in wanted:
+        if feed.headers:
+            change_feeds(store, [feed.url], FeedChange(headers=feed.headers))
 
 
 def poll_feeds(store: Store, urls: Sequence[str], *, force: bool = False) -> tuple[DueFeed, ...]:
@@ -194,7 +212,8 @@ def remove_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
     """Forget feeds; their articles stay, and what they said of them. Return their addresses."""
     with store.write() as connection:
         rows = _require(connection, urls)
-        connection.execute(delete(feeds).where(feeds.c.id.in_([row.id for row in rows])))
+        for portion in _portions([row.id for row in rows]):
+            connection.execute(delete(feeds).where(feeds.c.id.in_(portion)))
         record(connection, store, [_happening(row, "removed") for row in rows])
         log_changes(connection, store, Change.REMOVED, rows)
     return tuple(row.url for row in rows)
@@ -250,6 +269,8 @@ def _row(feed: NewFeed, at: float, interval_s: float, place: int) -> dict[str, A
         "next_poll_at": at + max(0, place - AT_ONCE + 1) * SPREAD_S,
         "interval_s": interval_s,
         "why": "not polled yet",
+        "headers": feed.headers or None,
+        "headers_origin": origin_of(feed.url) if feed.headers else None,
     }
 
 
@@ -264,14 +285,16 @@ def _changed(row: Row[Any], change: FeedChange) -> dict[str, Any]:
         values["max_interval_s"] = change.max_interval_s or None
     if change.headers is not None:
         values["headers"] = change.headers or None
-        values["headers_host"] = host_of(row.url) if change.headers else None
+        values["headers_origin"] = origin_of(row.url) if change.headers else None
     return values
 
 
 def _log_tags(connection: Connection, store: Store, before: Sequence[Row[Any]]) -> None:
     tags = {row.id: row.tags for row in before}
-    now = connection.execute(select(feeds).where(feeds.c.id.in_(tags)).order_by(feeds.c.id)).all()
-    log_changes(connection, store, Change.TAGGED, [row for row in now if row.tags != tags[row.id]])
+    query = select(feeds).order_by(feeds.c.id)
+    for portion in _portions(sorted(tags)):
+        now = connection.execute(query.where(feeds.c.id.in_(portion))).all()
+        log_changes(connection, store, Change.TAGGED, [row for row in now if row.tags != tags[row.id]])
 
 
 def _set_state(
@@ -280,8 +303,8 @@ def _set_state(
     with store.write() as connection:
         rows = [row for row in _require(connection, urls) if row.state != state]
         since = {"state": state, "state_since": store.now()}
-        ids = [row.id for row in rows]
-        connection.execute(update(feeds).where(feeds.c.id.in_(ids)).values({**since, **values}))
+        for portion in _portions([row.id for row in rows]):
+            connection.execute(update(feeds).where(feeds.c.id.in_(portion)).values({**since, **values}))
         record(connection, store, [_happening(row, state) for row in rows])
         log_changes(connection, store, STATE_CHANGES[state], rows)
     return tuple(row.url for row in rows)

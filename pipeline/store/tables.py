@@ -76,10 +76,10 @@ feeds = Table(
     Column("entries", Integer, nullable=False, server_default="0"),
     Column("entries_repeated", Integer, nullable=False, server_default="0"),
     Column("entries_without_link", Integer, nullable=False, server_default="0"),
-    # Pairs of name and value that requests for this feed carry, if they go to this host: secrets, which
-    # nothing shows. The host stays when the feed's address is rewritten.
+    # Pairs of name and value that requests for this feed carry, if they go to this origin: secrets, which
+    # nothing shows. The origin stays when the feed's address is rewritten.
     Column("headers", JSON(none_as_null=True)),
-    Column("headers_host", Text),
+    Column("headers_origin", Text),
     Column("lease_owner", Text),
     Column("lease_until", Double),
     Index(None, "state", "next_poll_at"),

@@ -8,21 +8,24 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Timer
 from time import monotonic
 
 import pytest
+from sqlalchemy import update
 
 from pipeline.cli.add import chosen_places
 from pipeline.cli.finding import addresses
 from pipeline.demo.site import SampleWeb, open_sample_web
 from pipeline.identity import host_of
-from pipeline.store.claims import claim_host
+from pipeline.store.claims import claim_host, rest_of
 from pipeline.store.leases import release_host
 from pipeline.store.store import Store
+from pipeline.store.tables import hosts
 from tests.cli.conftest import Wireroom
-from tests.stages.loopback import Site, open_site, whole
+from tests.stages.loopback import Answer, Site, open_site, rss, whole
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +166,50 @@ def test_a_site_without_a_feed_is_watched_by_the_news_sitemap_that_its_robots_tx
     assert site.requests == ["/", "/robots.txt", "/news.xml", "/2026.xml.gz"]
 
 
+def wanting_a_login(answer: Answer) -> Answer:
+    def checked(handler: BaseHTTPRequestHandler) -> None:
+        knows = handler.headers.get("Authorization") == "Basic ZGVzazpzM2NyZXQ="  # desk:s3cret
+        (answer if knows else whole(b"", status=401))(handler)
+
+    return checked
+
+
+def test_a_login_in_an_address_is_sent_and_kept_as_a_header(wireroom: Wireroom, site: Site) -> None:
+    site.answers["/feed"] = wanting_a_login(whole(rss(site.url("/a")), kind="application/rss+xml"))
+    ran = wireroom("add", site.url("/feed").replace("http://", "http://desk:s3cret@"), "--json")
+    assert ran.json["url"] == site.url("/feed")
+    (feed,) = wireroom("feeds", "list", "--json").lines
+    assert (feed["url"], feed["header_names"]) == (site.url("/feed"), ["Authorization"])
+    refused = wireroom("add", site.url("/feed").replace("http://", "http://desk:wr0ng@"))
+    assert (refused.code, "wr0ng" in refused.err) == (1, False)
+
+
+def test_a_feed_behind_a_login_is_added_and_examined(wireroom: Wireroom, site: Site, tmp_path: Path) -> None:
+    site.answers["/feed"] = wanting_a_login(whole(rss(site.url("/a")), kind="application/rss+xml"))
+    without = wireroom("add", site.url("/feed"))
+    assert (without.code, "answers 401" in without.err) == (1, True)
+    assert "--login-from FILE" in wireroom("doctor", site.url("/feed")).out
+    (tmp_path / "login").write_text("desk:s3cret\n")
+    added = wireroom("add", site.url("/feed"), "--login-from", str(tmp_path / "login"))
+    assert added.out.startswith("added: ")
+    assert wireroom("feeds", "list", "--json").json["header_names"] == ["Authorization"]
+    found = {line["name"]: line["ok"] for line in wireroom("doctor", site.url("/feed"), "--json").lines}
+    assert (found["discovery"], found["fetch"]) == (True, True)
+
+
+def test_a_login_for_a_site_is_not_given_to_a_feed_elsewhere(
+    wireroom: Wireroom, site: Site, tmp_path: Path
+) -> None:
+    with open_site() as other:
+        other.answers["/feed"] = wanting_a_login(whole(rss(site.url("/a")), kind="application/rss+xml"))
+        link = f'<link rel="alternate" type="application/rss+xml" href="{other.url("/feed")}">'
+        site.answers["/"] = whole(f"<!doctype html><title>Home</title>{link}".encode())
+        (tmp_path / "login").write_text("desk:s3cret\n")
+        ran = wireroom("add", site.url("/"), "--login-from", str(tmp_path / "login"), "--json")
+        assert other.requests == ["/feed"]
+        assert ran.json["url"] == site.url("/news.xml")
+
+
 def test_a_sitemap_of_pages_is_no_feed(wireroom: Wireroom, site: Site) -> None:
     ran = wireroom("add", site.url("/pages.xml"))
     assert (ran.code, "a sitemap of pages that it does not call news" in ran.err) == (1, True)
@@ -189,6 +236,31 @@ def test_a_host_whose_turn_a_worker_has_is_asked_when_it_is_over(
     assert wireroom("add", site.url("/news.xml")).code == 0
     assert monotonic() - began > 0.4
     release.join()
+
+
+def test_a_host_that_asks_for_a_long_pause_is_asked_nothing_more(
+    wireroom: Wireroom, store: Store, site: Site
+) -> None:
+    links = "".join(f'<link rel="alternate" type="application/rss+xml" href="/{n}">' for n in range(3))
+    site.answers["/"] = whole(f"<!doctype html><title>Home</title>{links}".encode())
+    site.answers["/0"] = whole(b"", status=429, headers={"Retry-After": "3600"})
+    ran = wireroom("add", site.url("/"))
+    assert (ran.code, site.requests) == (1, ["/", "/0"])
+    assert 3500 < rest_of(store, host_of(site.origin)) <= 3600
+
+
+def test_without_a_store_a_long_pause_is_kept_as_well(wireroom: Wireroom, site: Site) -> None:
+    site.answers["/"] = whole(b"", status=503)
+    wireroom("add", site.url("/"), site.url("/news.xml"))
+    assert site.requests == ["/"]
+
+
+def test_the_crawl_delay_of_a_host_is_kept(wireroom: Wireroom, store: Store, site: Site) -> None:
+    assert claim_host(store, host_of(site.origin), owner="elsewhere:1:fetch:0")
+    with store.write() as connection:
+        connection.execute(update(hosts).values(crawl_delay_s=50.0))
+    release_host(store, host_of(site.origin), "elsewhere:1:fetch:0", delay_s=0.0)
+    assert 40 < rest_of(store, host_of(site.origin)) <= 50
 
 
 def on_a_terminal(home: Path, typed: str, *arguments: str) -> str:

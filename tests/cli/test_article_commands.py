@@ -1,5 +1,6 @@
 """Commands that tell of articles, on a real store, archive and index."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,19 @@ from pipeline.store.generations import live_generation
 from pipeline.store.store import Store
 from pipeline.store.tables import events
 from tests.cli.conftest import Wireroom
-from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, fetch, id_of, index, poll, publish, quarantine
+from tests.cli.newsroom import (
+    BRIDGE,
+    FEED,
+    HARBOUR,
+    enrich,
+    entry,
+    fetch,
+    id_of,
+    index,
+    poll,
+    publish,
+    quarantine,
+)
 
 
 @pytest.fixture
@@ -50,6 +63,17 @@ def test_show_prints_the_article(wireroom: Wireroom, published: Store) -> None:
     assert not said.endswith("\n\n")
     assert wireroom("show", BRIDGE, BRIDGE).out == f"{said}\n{said}"
     assert "Ada Okafor opened the bridge in Lagos on Monday.\n" in said
+
+
+def test_show_tells_the_media_that_a_feeds_entry_links_to(
+    wireroom: Wireroom, store: Store, home: Path
+) -> None:
+    picture = "https://courier.example/bridge.jpg"
+    poll(store, FEED, replace(entry(BRIDGE), media=(picture,)))
+    fetch(store, home)
+    enrich(store)
+    (sighting,) = wireroom("show", BRIDGE, "--json").json["sightings"]
+    assert (sighting["feed"], sighting["media"]) == (FEED, [picture])
 
 
 def test_show_has_the_promised_shape_one_line_each(wireroom: Wireroom, published: Store) -> None:

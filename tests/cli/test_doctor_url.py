@@ -1,6 +1,7 @@
 """`wireroom doctor URL`: what is wrong with a feed, in plain words, and what mends it."""
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -15,11 +16,15 @@ from pipeline.cli.judging import (
 from pipeline.demo.site import SampleWeb, open_sample_web
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.robots import read_robots
+from pipeline.identity import host_of
 from pipeline.model import Entry, Exchange, FetchFailure, ParsedFeed
 from pipeline.outcomes import FeedSlug, FetchSlug
+from pipeline.store.claims import claim_host
+from pipeline.store.leases import release_host
 from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, HARBOUR, entry
+from tests.stages.loopback import open_site, rss, whole
 
 STEPS = ["discovery", "watched", "fetch", "parse", "identity", "dates", "robots", "page", "text"]
 
@@ -62,6 +67,60 @@ def test_a_sound_feed_is_followed_from_its_address_to_a_text(wireroom: Wireroom,
     assert [finding["name"] for finding in ran.lines if not finding["ok"]] == []
     assert ran.code == 0
     assert "words from page" in ran.lines[-1]["text"]
+
+
+@pytest.mark.usefixtures("_loopback")
+def test_hosts_are_asked_in_their_turns(wireroom: Wireroom, web: SampleWeb, store: Store) -> None:
+    host = host_of(web.feeds[0])
+    assert claim_host(store, host, owner="elsewhere:1:fetch:0")
+    release_host(store, host, "elsewhere:1:fetch:0", delay_s=3_600.0)
+    ran = wireroom("doctor", web.feeds[0], "--json")
+    assert (ran.code, ran.json["name"], "to be left alone" in ran.json["text"]) == (1, "discovery", True)
+
+
+@pytest.mark.usefixtures("_loopback")
+def test_a_host_that_says_429_is_asked_once_and_told_of(wireroom: Wireroom) -> None:
+    with open_site() as site:
+        site.answers["/feed"] = whole(b"", status=429)
+        finding = wireroom("doctor", site.url("/feed"), "--json").json
+        assert (site.requests, "--min-interval" in finding["do"]) == (["/feed"], True)
+
+
+@pytest.mark.usefixtures("_loopback")
+def test_an_index_of_sitemaps_is_examined_by_its_newest_child_and_the_unread_ones_are_named(
+    wireroom: Wireroom,
+) -> None:
+    with open_site() as site:
+        one, two = site.url("/news-1.xml"), site.url("/news-2.xml")
+        listed = "".join(f"<sitemap><loc>{each}</loc></sitemap>" for each in (one, two))
+        page = f"<url><loc>{site.url('/a')}</loc><n:news><n:title>Flood</n:title></n:news></url>"
+        space = "http://www.google.com/schemas/sitemap-news/0.9"
+        site.answers |= {
+            "/index.xml": whole(f"<sitemapindex>{listed}</sitemapindex>".encode(), kind="text/xml"),
+            "/news-1.xml": whole(f'<urlset xmlns:n="{space}">{page}</urlset>'.encode(), kind="text/xml"),
+        }
+        told = {line["name"]: line for line in wireroom("doctor", site.url("/index.xml"), "--json").lines}
+    assert (told["sitemaps"]["ok"], told["sitemaps"]["do"].endswith(f"`wireroom add {two}`")) == (False, True)
+    assert (
+        told["identity"]["text"]
+        == "1 different links, 0 with ids; with one entry at a time nobody can tell what was missed"
+    )
+
+
+@pytest.mark.usefixtures("_loopback")
+def test_a_login_in_a_sites_address_is_not_given_to_a_feed_elsewhere(wireroom: Wireroom) -> None:
+    heard: list[str | None] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        heard.append(handler.headers.get("Authorization"))
+        whole(rss(), kind="application/rss+xml")(handler)
+
+    with open_site() as site, open_site() as other:
+        other.answers["/feed"] = answer
+        link = f'<link rel="alternate" type="application/rss+xml" href="{other.url("/feed")}">'
+        site.answers["/"] = whole(f"<!doctype html><title>Home</title>{link}".encode())
+        wireroom("doctor", site.url("/").replace("http://", "http://desk:s3cret@"))
+    assert heard == [None, None]
 
 
 @pytest.mark.usefixtures("_loopback")

@@ -267,3 +267,16 @@ def test_what_is_exported_can_be_imported(wireroom: Wireroom, watched: Store, tm
     wireroom("feeds", "import", str(tmp_path / "out.opml"))
     [feed] = wireroom("feeds", "list", "--json").lines
     assert (feed["url"], feed["title"], feed["tags"]) == (FEED, "The Harbor Courier", ["city"])
+
+
+def test_a_login_in_a_lists_address_is_kept_as_a_header_and_shown_nowhere(
+    wireroom: Wireroom, tmp_path: Path
+) -> None:
+    address = "https://desk:s3cret@courier.example/feed.xml"
+    (tmp_path / "urls").write_text(f"{address}\n{address}\nhttps://desk:s3cret@..example/\n")
+    said = [wireroom("feeds", "import", str(tmp_path / "urls"), "--json")]
+    (feed,) = wireroom("feeds", "list", "--json").lines
+    assert (feed["url"], feed["header_names"]) == (FEED, ["Authorization"])
+    wireroom("feeds", "remove", FEED)
+    said += [wireroom("coverage", "--json"), wireroom("feeds", "export")]
+    assert not [ran for ran in said if "s3cret" in ran.out + ran.err]

@@ -31,7 +31,7 @@ from pipeline.model import (
 )
 from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
-from pipeline.store.claims import claim_articles, claim_feeds, claim_host, claim_hosts
+from pipeline.store.claims import claim_articles, claim_feeds, claim_host, claim_hosts, rest_of
 from pipeline.store.due import article_counts, due_stages, waiting
 from pipeline.store.enriched import (
     Alias,
@@ -410,6 +410,7 @@ def test_one_host_may_be_claimed_for_a_request_of_no_row(store: Store) -> None:
     assert claim_host(store, "never.seen.example:80", owner=OWNER)
     release_host(store, "news.example:443", OWNER, delay_s=100)
     assert not claim_host(store, "news.example:443", owner=OWNER)
+    assert 90 < rest_of(store, "news.example:443") <= 100
 
 
 def test_a_moved_feed_has_its_new_address_until_that_is_undone(store: Store) -> None:

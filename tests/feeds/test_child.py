@@ -1,11 +1,13 @@
 """Parsing in a child process that may be killed."""
 
+import gzip
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from pipeline.feeds.child import FeedParser
+from pipeline.feeds.child import LARGE_BODY, FeedParser
 from pipeline.feeds.parsing import FeedError, parse_feed
 from pipeline.outcomes import FeedSlug
 
@@ -68,6 +70,24 @@ def test_ten_mebibytes_of_news_are_read() -> None:
     assert 9 * MIB < len(body) < 10 * MIB
     with FeedParser() as parser:
         assert len(parser.parse(body, url=URL, headers=()).entries) == 20_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are listed in /proc")
+def test_the_process_that_read_a_large_gzip_file_is_let_go() -> None:
+    body = gzip.compress(news_items(3_000))
+    assert len(body) < LARGE_BODY < len(gzip.decompress(body))
+    with FeedParser() as parser:
+        assert len(parser.parse(body, url=URL, headers=()).entries) == 3_000
+        assert processes() == set()
+        parser.parse(FEED, url=URL, headers=())
+        assert len(processes()) == 1
+
+
+def processes() -> set[str]:
+    """List the numbers of the parsers that this process has started (Linux alone has such lists)."""
+    listed = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
+    commands = {number: Path(f"/proc/{number}/cmdline").read_bytes() for number in listed}
+    return {number for number, command in commands.items() if b"pipeline.feeds.child" in command}
 
 
 def test_threads_take_turns() -> None:

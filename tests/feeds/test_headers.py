@@ -2,7 +2,14 @@
 
 import pytest
 
-from pipeline.feeds.headers import HeadersError, headers_for, read_headers, read_login, without
+from pipeline.feeds.headers import (
+    HeadersError,
+    headers_for,
+    read_headers,
+    read_login,
+    split_login,
+    without,
+)
 from pipeline.model import Exchange
 
 KEY = (("X-Api-Key", "s3cret"),)
@@ -55,14 +62,15 @@ def test_what_is_no_login_is_refused_without_a_word_of_it(text: str) -> None:
         ("https://news.example/feed", KEY),
         ("https://NEWS.example:443/elsewhere", KEY),
         ("http://news.example/feed", ()),
+        ("http://news.example:443/feed", ()),
         ("https://news.example:8443/feed", ()),
         ("https://www.news.example/feed", ()),
         ("https://evil.example/?https://news.example/feed", ()),
         ("https://news.example@evil.example/feed", ()),
     ],
 )
-def test_they_go_to_the_feeds_own_host_and_port_alone(asked: str, given: object) -> None:
-    assert headers_for(asked, KEY, host="news.example:443") == given
+def test_they_go_to_the_feeds_own_origin_alone(asked: str, given: object) -> None:
+    assert headers_for(asked, KEY, origin="https://news.example:443") == given
 
 
 def test_nothing_that_is_kept_of_a_request_has_them() -> None:
@@ -78,3 +86,25 @@ def test_nothing_that_is_kept_of_a_request_has_them() -> None:
         remote_address=None,
     )
     assert without(exchange, KEY).request_headers == (("Accept", "*/*"),)
+
+
+@pytest.mark.parametrize(
+    ("written", "address", "headers"),
+    [
+        ("https://news.example/feed?a=b@c", "https://news.example/feed?a=b@c", ()),
+        (
+            "https://Aladdin:open%20sesame@news.example/feed",
+            "https://news.example/feed",
+            (("Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),),
+        ),
+        ("HTTP://key@news.example/", "HTTP://news.example/", (("Authorization", "Basic a2V5Og=="),)),
+        ("https://@news.example/", "https://news.example/", ()),
+        (
+            "https://a@b:s3cret@news.example/",
+            "https://news.example/",
+            (("Authorization", "Basic YUBiOnMzY3JldA=="),),
+        ),
+    ],
+)
+def test_a_login_in_an_address_becomes_a_header(written: str, address: str, headers: object) -> None:
+    assert split_login(written) == (address, headers)

@@ -114,6 +114,25 @@ def test_an_index_leads_to_the_child_that_changed_last_news_before_others(
     assert (feed.next_url, feed.entries) == (f"https://site.example{chosen}", ())
 
 
+@pytest.mark.parametrize(
+    ("children", "unread"),
+    [
+        ([("/news-a.xml", ""), ("/news-b.xml", ""), ("/pages.xml", "")], ["/news-b.xml"]),
+        (
+            [("/news-a.xml", "2026-11-01"), ("/news-b.xml", "2026-11-02"), ("/news-old.xml", "2026-09-02")],
+            ["/news-a.xml"],
+        ),
+        ([("/news-a.xml", "2026-11-01"), ("/posts.xml", "2026-11-02")], []),
+        ([("/a.xml", ""), ("/b.xml", "")], []),
+    ],
+)
+def test_an_index_tells_which_other_children_have_news_of_these_days(
+    children: list[tuple[str, str]], unread: list[str]
+) -> None:
+    feed = read(index(*children), url="https://site.example/index.xml")
+    assert feed.unread == tuple(f"https://site.example{path}" for path in unread)
+
+
 @pytest.mark.parametrize("listed", [[], [("https://news.example/maps/news.xml", "2026-11-01")]])
 def test_an_index_of_nothing_or_of_itself_leads_nowhere(listed: list[tuple[str, str]]) -> None:
     assert read(index(*listed)).next_url is None

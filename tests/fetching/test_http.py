@@ -1,10 +1,12 @@
 """One request, one answer or one slug, whatever the server does."""
 
+import asyncio
 import ipaddress
 import socket
 import ssl
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,11 @@ def test_a_location_is_resolved(base: str, location: str, expected: str | None) 
 
 def test_a_redirect_without_location_leads_nowhere() -> None:
     assert next_hop(redirect("https://example.org/", ())) is None
+
+
+def test_a_login_in_a_redirects_address_is_dropped_as_it_would_not_be_sent() -> None:
+    there = (("Location", "https://desk:s3cret@example.org/feed"),)
+    assert next_hop(redirect("https://example.org/", there)) == "https://example.org/feed"
 
 
 async def test_requests_carry_name_and_codings_and_nothing_that_tells_on_readers(
@@ -313,3 +320,26 @@ def certificate(folder: Path) -> ssl.SSLContext:
         return self_signed(folder)
     except FileNotFoundError:
         missing("the openssl command is not installed: apt install openssl")
+
+
+async def test_a_client_that_hangs_up_leaves_no_connection_to_its_host() -> None:
+    made, ended = [], asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made.append(writer)
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    options = HttpOptions(user_agent="W", allowed=LOOPBACK)
+    async with server, open_http(options, keep_alive_s=600.0) as session:
+        http = session.apart()
+        await http.get(url)
+        await http.get(url)
+        assert (len(made), ended.is_set()) == (1, False)
+        http.hang_up()
+        await asyncio.wait_for(ended.wait(), 30)

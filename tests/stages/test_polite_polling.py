@@ -274,6 +274,14 @@ def test_410_ends_the_asking(stand: Newsstand) -> None:
     assert stand.site.requests == ["/feed"]
 
 
+def test_a_host_elsewhere_that_answers_429_for_its_robots_txt_gets_its_pause(stand: Newsstand) -> None:
+    stand.poll()
+    stand.site.answers["/robots.txt"] = redirect(stand.other.url("/robots.txt"))
+    stand.other.answers["/robots.txt"] = whole(b"", status=429, headers={"Retry-After": "900"})
+    stand.run(Stage.FETCH)
+    assert stand.rest_of(stand.other) > 890
+
+
 def test_a_robots_txt_elsewhere_is_asked_for_in_that_hosts_turn(stand: Newsstand) -> None:
     stand.poll()
     stand.site.answers |= {"/robots.txt": redirect(stand.other.url("/robots.txt")), "/a": whole(b"<p>text")}

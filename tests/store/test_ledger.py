@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from pipeline.model import FeedState
 from pipeline.store.claims import claim_feeds
@@ -208,6 +208,22 @@ def test_a_removed_feed_keeps_its_days_and_its_number(store: Store) -> None:
     poll(store, OTHER, B)
     assert {day.feed: day.new for day in covered(store).days} == {FEED: 1, OTHER: 1}
     assert len(list_feeds(store)) == 1
+
+
+def test_a_news_sitemap_that_robots_txt_names_and_nobody_watches_is_told(store: Store) -> None:
+    watch(store, FEED, "https://courier.example/news-1.xml")
+    robots = "".join(
+        f"Sitemap: https://courier.example/{name}.xml\n" for name in ("news-1", "news-2", "pages")
+    )
+    elsewhere = {"host": "ledger.example:443", "robots_status": 200, "robots_body": robots.encode()}
+    with store.write() as connection:
+        connection.execute(insert(hosts).values(elsewhere))
+    assert covered(store).unwatched_sitemaps == ()
+    with store.write() as connection:
+        mine = update(hosts).where(hosts.c.host == "courier.example:443")
+        connection.execute(mine.values(robots_status=200, robots_body=robots.encode()))
+    (told,) = covered(store).unwatched_sitemaps
+    assert (told.outlet, told.sitemap) == ("courier.example", "https://courier.example/news-2.xml")
 
 
 def test_a_sitemap_is_a_yardstick_for_the_feeds_of_its_outlet(store: Store) -> None:

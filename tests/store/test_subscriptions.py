@@ -1,9 +1,10 @@
 """Feeds as people manage them."""
 
+import sqlite3
 import time
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from pipeline.errors import WireroomError
 from pipeline.model import FeedState
@@ -21,6 +22,7 @@ from pipeline.store.subscriptions import (
     poll_feeds,
     remove_feeds,
     resume_feeds,
+    tag_feeds,
 )
 from pipeline.store.tables import feeds, sightings
 from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, OWNER, entry, poll
@@ -48,6 +50,21 @@ def test_one_feed_in_two_spellings_is_watched_once(store: Store, spelling: str) 
 
 def test_a_list_that_repeats_a_feed_adds_it_once(store: Store) -> None:
     assert add(store, FEED, "http://courier.example/feed.xml") == (FEED,)
+
+
+def test_a_list_longer_than_a_statement_can_be_is_tagged_paused_resumed_and_removed(store: Store) -> None:
+    if store.engine.dialect.name == "sqlite":  # held to a limit below its own
+        event.listen(store.engine, "connect", _limit_variables)
+        store.engine.dispose()
+    urls = [f"https://courier.example/{number}" for number in range(1_500)]
+    add(store, *urls)
+    tag_feeds(store, urls, ("city",))
+    assert len(pause_feeds(store, urls)) == len(resume_feeds(store, urls)) == len(remove_feeds(store, urls))
+    assert list_feeds(store) == ()
+
+
+def _limit_variables(connection: sqlite3.Connection, record: object) -> None:
+    connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 1_200)
 
 
 def test_what_is_no_url_is_no_feed(store: Store) -> None:

@@ -11,8 +11,8 @@ def upgrade() -> None:
     """Add columns with defaults; a version that knows none of them takes every change for an edit."""
     headers: sa.Column[object] = sa.Column("headers", sa.JSON(none_as_null=True), nullable=True)
     op.add_column("feeds", headers)
-    headers_host: sa.Column[str] = sa.Column("headers_host", sa.Text(), nullable=True)
-    op.add_column("feeds", headers_host)
+    headers_origin: sa.Column[str] = sa.Column("headers_origin", sa.Text(), nullable=True)
+    op.add_column("feeds", headers_origin)
     earlier: sa.Column[str] = sa.Column("earlier", sa.Text(), server_default="", nullable=False)
     op.add_column("sightings", earlier)
     edits: sa.Column[int] = sa.Column("edits", sa.Integer(), server_default="0", nullable=False)
