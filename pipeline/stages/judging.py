@@ -64,7 +64,7 @@ def judge(settings: Settings, claim: FeedClaim, answer: Answer, known: Known) ->
     if decision.error is None:
         told = replace(told, hints=replace(asked, retry_after_s=None).packed(), is_healthy=True)
     found = _found(settings, keyed, known.at)
-    return _with_document(told, answer, found, None if rhythm is None else rhythm.packed())
+    return _with_document(told, claim, answer, found, None if rhythm is None else rhythm.packed())
 
 
 def body_hash(exchange: Exchange) -> str:
@@ -148,7 +148,11 @@ def _told(claim: FeedClaim, answer: Answer, decision: Decision, *, moving: Movin
 
 
 def _with_document(
-    told: Polled, answer: Answer, found: Sequence[FoundEntry], rhythm: list[float] | None
+    told: Polled,
+    claim: FeedClaim,
+    answer: Answer,
+    found: Sequence[FoundEntry],
+    rhythm: list[float] | None,
 ) -> Polled:
     exchange, parsed = answer.exchange, answer.parsed
     if exchange is None or answer.body_hash is None:
@@ -157,7 +161,7 @@ def _with_document(
         etag=header(exchange.headers, "ETag"),
         last_modified=header(exchange.headers, "Last-Modified"),
         body_hash=answer.body_hash,
-        given_by=exchange.url,
+        given_by=claim.asked_url,  # not as HTTP spells it: the next request compares it
     )
     if parsed is None:
         return replace(told, validators=validators)

@@ -92,7 +92,7 @@ def _put_off(services: Services, claim: FeedClaim, detail: str, asked: Sequence[
 
 async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
     """Ask once, and write down what came of it; a redirect is followed in a turn of its own."""
-    url = claim.next_url or claim.url
+    url = claim.asked_url
     secrets = headers_for(url, claim.headers, host=claim.headers_host)
     exchange = await http.get(url, headers=(*_request_headers(claim), *secrets), kind=RequestKind.FEED)
     if isinstance(exchange, Exchange):
@@ -113,7 +113,7 @@ async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -
 def _request_headers(claim: FeedClaim) -> tuple[tuple[str, str], ...]:
     # Validators are opaque, byte for byte (RFC 9110 §13.1), for the address that gave them and no other. What
     # is not ASCII would not go back as it came.
-    knows = (claim.next_url or claim.url) == (claim.validators_from or claim.url)
+    knows = claim.asked_url == (claim.validators_from or claim.url)
     given = (("If-None-Match", claim.etag), ("If-Modified-Since", claim.last_modified))
     usable = ((name, value) for name, value in given if knows and value and value.isascii())
     return (("Accept", ACCEPT), *usable)

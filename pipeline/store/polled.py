@@ -51,7 +51,7 @@ class Validators:
     etag: str | None
     last_modified: str | None
     body_hash: str
-    given_by: str  # the address that answered
+    given_by: str  # the address that was asked, as it was written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,6 +109,16 @@ def test_validators_go_back_byte_for_byte_both_and_none_is_invented(stand: Newss
     assert conditions(stand) == [(None, None), (ODD["ETag"], ODD["Last-Modified"])]
 
 
+@pytest.mark.parametrize("spelling", ["/feed?q=site%3Ax.example", "/%66eed", "/feed?a|b", "/feed#latest"])
+def test_an_address_that_http_spells_otherwise_is_asked_conditionally(
+    stand: Newsstand, spelling: str
+) -> None:
+    stand.change(url=stand.site.url(spelling))
+    stand.poll()
+    stand.poll()
+    assert conditions(stand) == [(None, None), (ODD["ETag"], ODD["Last-Modified"])]
+
+
 def test_a_request_carries_nothing_that_it_need_not(stand: Newsstand) -> None:
     stand.poll()
     path, head = stand.heads[0]
