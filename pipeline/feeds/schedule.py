@@ -66,6 +66,7 @@ class Polled:
     failing_since: float | None
     last_error: str | None  # of the poll before
     status: int | None  # of the last answer; None when there was none
+    was_detour: bool  # a temporary redirect, or an index of sitemaps, led to that answer
     failure: str | None  # a slug of FetchSlug or FeedSlug; None when the answer was usable
     changed: bool  # False for 304 and for a body as before
     entries: int  # of its newest document
@@ -96,7 +97,7 @@ class _Wait:
 
 def decide(polled: Polled, limits: Limits) -> Decision:
     """Decide when to ask a feed again, from one poll's outcome."""
-    if polled.status == HTTP_GONE:
+    if polled.status == HTTP_GONE and not polled.was_detour:
         return _gone(polled)
     error = _error(polled)
     failures = polled.failures + _weight(polled, error) if error else 0.0

@@ -52,6 +52,7 @@ def judge(settings: Settings, claim: FeedClaim, answer: Answer, known: Known) ->
         failing_since=claim.failing_since,
         last_error=claim.last_error,
         status=answer.status,
+        was_detour=claim.hop_was_temporary,
         failure=answer.failure,
         changed=answer.parsed is not None,
         entries=len(keyed) if answer.parsed else claim.entries,

@@ -31,6 +31,7 @@ QUIET = Polled(
     failing_since=None,
     last_error=None,
     status=304,
+    was_detour=False,
     failure=None,
     changed=False,
     entries=20,
@@ -229,6 +230,12 @@ def test_410_ends_in_gone() -> None:
     decision = after(replace(QUIET, status=410))
     assert decision.state is FeedState.GONE
     assert "410" in decision.why
+
+
+def test_410_behind_a_detour_is_an_ordinary_failure() -> None:
+    decision = after(replace(QUIET, status=410, failure="http-410", was_detour=True))
+    assert (decision.state, decision.error) == (FeedState.ACTIVE, "http-410")
+    assert decision.wait_s < DAY
 
 
 def test_a_gone_feed_that_answers_again_is_active_again() -> None:

@@ -284,6 +284,30 @@ def test_410_ends_the_asking(stand: Newsstand) -> None:
     assert stand.site.requests == ["/feed"]
 
 
+def test_410_behind_a_temporary_redirect_is_no_end_of_the_feed(stand: Newsstand) -> None:
+    stand.site.answers["/feed"] = redirect(stand.other.url("/away"))
+    stand.other.answers["/away"] = whole(b"", status=410)
+    row = stand.poll()
+    assert (row.state, row.last_error) == ("active", "http-410")
+
+
+def test_410_of_a_sitemap_is_no_end_of_its_index(stand: Newsstand) -> None:
+    child = f"<sitemap><loc>{stand.site.url('/news.xml')}</loc></sitemap>"
+    index = f'<sitemapindex xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{child}</sitemapindex>'
+    stand.site.answers |= {
+        "/feed": whole(index.encode(), kind="application/xml"),
+        "/news.xml": whole(b"", status=410),
+    }
+    row = stand.poll()
+    assert (stand.site.requests, row.state) == (["/feed", "/news.xml"], "active")
+
+
+def test_410_behind_a_permanent_redirect_ends_the_asking(stand: Newsstand) -> None:
+    stand.site.answers["/feed"] = redirect(stand.other.url("/away"), status=301)
+    stand.other.answers["/away"] = whole(b"", status=410)
+    assert stand.poll().state == "gone"
+
+
 def test_a_robots_txt_elsewhere_is_asked_for_in_that_hosts_turn(stand: Newsstand) -> None:
     stand.poll()
     stand.site.answers |= {"/robots.txt": redirect(stand.other.url("/robots.txt")), "/a": whole(b"<p>text")}
