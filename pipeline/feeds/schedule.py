@@ -187,11 +187,11 @@ def _backed_off(polled: Polled, error: str, failures: float, interval: float) ->
 
 
 def _no_sooner(polled: Polled, wait: _Wait, asked: tuple[Wish, ...]) -> _Wait:
-    """Raise a wait to what the publisher asks for most."""
+    """Raise a wait to what the publisher asks for most; the jitter does not go over the longest wish."""
     longest = max(asked, key=lambda wish: wish.seconds, default=Wish(0.0, ""))
     if longest.seconds <= wait.seconds:
         return wait
-    seconds = longest.seconds * (1 + JITTER * _share(polled.url))
+    seconds = min(longest.seconds * (1 + JITTER * _share(polled.url)), HINT_CEILING)
     return _Wait(seconds, f"{wait.why}, and {longest.because.format(spoken(longest.seconds))}")
 
 

@@ -251,6 +251,16 @@ def test_what_an_answer_asked_is_remembered_when_a_304_says_nothing(stand: Newss
     assert "its answer is fresh for 2 h" in row.why
 
 
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_how_long_a_failed_answer_may_be_kept_says_nothing_of_the_feed(stand: Newsstand, status: int) -> None:
+    kept = {"Cache-Control": "max-age=604800"}
+    stand.site.answers["/feed"] = whole(b"<p>We are working on it.", status=status, headers=kept)
+    row = stand.poll()
+    assert row.last_error is not None
+    assert row.not_before is None
+    assert row.next_poll_at < row.last_polled_at + 3600
+
+
 def rest_now(stand: Newsstand) -> float:
     """Let the feed rest in this hour and the next; give when that ends."""
     with stand.services.store.read() as connection:
