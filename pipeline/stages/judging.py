@@ -84,9 +84,9 @@ def _asked(claim: FeedClaim, answer: Answer) -> Asked:
     """Join what this answer asks with what is remembered: a 304 confirms the headers of the answer that it
     stands for (RFC 9111 §4.3.4), and what failed says nothing of how long the feed is fresh."""
     before, exchange = unpacked(claim.hints), answer.exchange
-    says = exchange is not None and answer.failure is None
-    fresh_s = fresh_for(exchange.headers, exchange.fetched_at) if exchange and says else None
-    if says and fresh_s is None and answer.parsed is None:
+    good = exchange if answer.failure is None else None
+    fresh_s = fresh_for(good.headers, good.fetched_at) if good else None
+    if good and fresh_s is None and answer.parsed is None:
         fresh_s = before.fresh_s
     return Asked(
         hints=answer.parsed.hints if answer.parsed else before.hints,

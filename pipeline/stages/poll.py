@@ -67,7 +67,7 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
         else:
             await asyncio.to_thread(postpone_feed, services.store, claim, until=opens, why=RESTS)
         settled = True
-    except Exception as error:  # nobody foresaw it: other feeds go on, and this one's host is left alone
+    except Exception as error:  # nobody foresaw it: other feeds go on, of this host too
         log.exception("poll failed url=%s", claim.url)
         detail = f"{type(error).__name__}: {error}"
         await asyncio.to_thread(_put_off, services, claim, detail, http.asked)
@@ -85,8 +85,9 @@ def _opens(claim: FeedClaim) -> float | None:
 
 
 def _put_off(services: Services, claim: FeedClaim, detail: str, asked: Sequence[Request]) -> None:
-    wait_s = FAULT_WAIT_S * (1.0 + claim.failures)
-    blame_feed(services.store, claim, detail=detail, wait_s=min(wait_s, services.settings.poll_max))
+    wait_s = min(FAULT_WAIT_S * (1.0 + claim.failures), services.settings.poll_max)
+    delay_s = host_delay(services.settings.host_delay, crawl_delay_s=claim.crawl_delay_s)
+    blame_feed(services.store, claim, detail=detail, wait_s=wait_s, host_delay_s=delay_s)
     count_crashed_poll(services.store, claim, asked)
 
 
