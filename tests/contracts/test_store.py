@@ -424,6 +424,18 @@ def test_a_moved_feed_has_its_new_address_until_that_is_undone(store: Store) -> 
         undo_moves(store, [new])
 
 
+def test_a_move_that_is_undone_during_a_poll_is_undone(store: Store) -> None:
+    new = "https://new.example/feed.xml"
+    poll(store, FEED, moving=Moving(to=new, seen=3, since=0.0))
+    with store.write() as connection:
+        connection.execute(update(feeds).where(feeds.c.url == new).values(next_poll_at=0))
+    (claim,) = claim_feeds(store, owner=OWNER, limit=1)
+    undo_moves(store, [new])
+    assert record_poll(store, claim, polled(found(A)), host_delay_s=0) is None
+    row = feed_row(store)
+    assert (row.url, row.host) == (FEED, "news.example:443")
+
+
 def test_a_feed_does_not_move_to_the_address_of_another(store: Store) -> None:
     poll(store, FEED, moving=Moving(to=OTHER_FEED.replace("https", "http"), seen=3, since=0.0))
     assert "which another feed has" in feed_row(store).why
