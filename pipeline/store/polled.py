@@ -86,18 +86,23 @@ class Polled:
 def record_poll(
     store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s: float, asked: Sequence[Request] = ()
 ) -> PollCounts | None:
-    """Write a poll's outcome and free the feed and its host; None when the lease was no longer ours. `asked`
-    are the requests that it took."""
+    """Write a poll's outcome and free the feed and its host. `asked` are the requests that it took.
+
+    None when the feed's lease was no longer ours: then its host alone is freed, and the requests are counted.
+    """
     with store.write() as connection:
         at = store.read_clock(connection)
         before = read_before(connection, claim)
+        pause_s = max(host_delay_s, polled.host_pause_s)
         if not _end_poll(connection, claim, _feed_values(polled, at)):
+            _free_host(connection, claim, at + pause_s)
+            record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
             return None
         counts = PollCounts()
         if polled.found:
             counts = record_entries(connection, store, claim, polled.found, at)
         _change_subscription(connection, store, claim, polled, at)
-        _free_host(connection, claim, at + max(host_delay_s, polled.host_pause_s))
+        _free_host(connection, claim, at + pause_s)
         record(connection, store, [_poll_event(claim, polled, counts)])
         record_polled(
             connection, store, claim, polled, counts, asked, before=before, host_delay_s=host_delay_s
@@ -139,8 +144,8 @@ def record_hop(
             "hops": claim.hops + 1,
             "hop_was_temporary": claim.hop_was_temporary or temporary,
         }
-        if _end_poll(connection, claim, values):
-            _free_host(connection, claim, at + host_delay_s)
+        _end_poll(connection, claim, values)
+        _free_host(connection, claim, at + host_delay_s)
         record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
 
 
