@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,7 +25,7 @@ from pipeline.services import Services
 from pipeline.settings import masked
 from pipeline.stages.retrying import retry_in
 from pipeline.stages.robots import NO_ANSWER, NO_FILE, ask_robots, is_stale
-from pipeline.stages.shift import Shift, keep_busy, run_loop
+from pipeline.stages.shift import Shift, keep_busy, run_loop, to_the_end
 from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.claims import claim_hosts
 from pipeline.store.fetched import (
@@ -110,7 +111,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
     try:
         rules = await _rules(services, http, turn)
         await _fetch_pages(services, shift, http, turn, rules, fetched)
-        await asyncio.to_thread(_end_turn, services, turn, fetched, rules, http.asked)
+        await to_the_end(partial(_end_turn, services, turn, fetched, rules, http.asked))
         recorded = True
     except (ArchiveError, OSError, SQLAlchemyError):
         log.exception("turn failed host=%s", turn.host)

@@ -1,6 +1,5 @@
 """poll: ask due feeds whether they have news, conditionally, one request a host at a time."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from pipeline.model import Exchange, FetchFailure, Request, RequestKind, Stage
 from pipeline.outcomes import FetchSlug
 from pipeline.services import Services
 from pipeline.stages.judging import Answer, body_hash, judge
-from pipeline.stages.shift import Shift, keep_busy, run_loop
+from pipeline.stages.shift import Shift, keep_busy, run_loop, to_the_end
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.claims import claim_feeds
 from pipeline.store.found import Known, PollCounts, known_articles
@@ -65,15 +64,15 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
         if opens is None:
             await _ask(services, shift, http, claim)
         else:
-            await asyncio.to_thread(postpone_feed, services.store, claim, until=opens, why=RESTS)
+            await to_the_end(partial(postpone_feed, services.store, claim, until=opens, why=RESTS))
         settled = True
     except Exception as error:  # nobody foresaw it: other feeds go on, of this host too
         log.exception("poll failed url=%s", claim.url)
         detail = f"{type(error).__name__}: {error}"
-        await asyncio.to_thread(_put_off, services, claim, detail, http.asked)
+        await to_the_end(partial(_put_off, services, claim, detail, http.asked))
         settled = True
     finally:
-        if not settled:  # cancelled: the feed is due still
+        if not settled:  # cancelled while it was asked: the feed is due still
             release_feed(services.store, claim, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
 
@@ -100,14 +99,14 @@ async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -
         exchange = without(exchange, secrets)
     target = None if isinstance(exchange, FetchFailure) else next_hop(exchange)
     if target is None or claim.hops >= HOPS:
-        counts = await asyncio.to_thread(_settle, services, claim, exchange, target, http.asked)
+        counts = await to_the_end(partial(_settle, services, claim, exchange, target, http.asked))
         if counts is not None and counts != PollCounts():
             shift.ring(Stage.FETCH)
     elif not isinstance(exchange, FetchFailure):
         temporary = exchange.status not in PERMANENT
         delay_s = _host_delay(services, claim, exchange)
         hop = partial(record_hop, to=target, temporary=temporary, host_delay_s=delay_s, asked=http.asked)
-        await asyncio.to_thread(hop, services.store, claim)
+        await to_the_end(partial(hop, services.store, claim))
         shift.ring(Stage.POLL)
 
 
