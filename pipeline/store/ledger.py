@@ -88,14 +88,35 @@ def record_polled(
 ) -> None:
     """Count a poll and its requests: the last thing of its transaction, as `record_requests` is."""
     at = store.read_clock(connection)
-    ago_s = time.monotonic() - asked[0].began if asked else 0.0
-    began = at - ago_s * store.clock.factor
+    began = _began(store, asked, at)
     row = _poll_row(claim, polled, counts, asked, at) | _gap(before, polled.found)
     _add_days(connection, row, down_days(before.due_at, began))
     insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
     record_requests(
         connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
     )
+
+
+def record_led_on(
+    connection: Connection,
+    store: Store,
+    claim: FeedClaim,
+    asked: Sequence[Request],
+    *,
+    before: Before,
+    host_delay_s: float,
+) -> None:
+    """Count what a part of a poll took that leads on to another address, and how late it began: the poll
+    itself is counted when it ends. The last thing of its transaction."""
+    at = store.read_clock(connection)
+    taken = {"feed_id": claim.id, "day": day_of(at), "bytes": sum(request.bytes for request in asked)}
+    _add_days(connection, nothing(feed_days) | taken, down_days(before.due_at, _began(store, asked, at)))
+    record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
+
+
+def _began(store: Store, asked: Sequence[Request], at: float) -> float:
+    ago_s = time.monotonic() - asked[0].began if asked else 0.0
+    return at - ago_s * store.clock.factor
 
 
 def _poll_row(

@@ -18,7 +18,7 @@ from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
 from pipeline.store.frame import Change, log_change
 from pipeline.store.leases import at_home
-from pipeline.store.ledger import read_before, record_polled
+from pipeline.store.ledger import read_before, record_led_on, record_polled
 from pipeline.store.moves import move
 from pipeline.store.politeness import record_requests
 from pipeline.store.store import Store, insert_new
@@ -135,6 +135,7 @@ def record_hop(
     """Leave a redirect to the turn of the host that it leads to; `asked` is the request that it answered."""
     with store.write() as connection:
         at = store.read_clock(connection)
+        before = read_before(connection, claim)
         insert_new(connection, hosts, [{"host": host_of(to)}])
         values = {
             "asked_state": FeedState.ACTIVE,
@@ -144,9 +145,12 @@ def record_hop(
             "hops": claim.hops + 1,
             "hop_was_temporary": claim.hop_was_temporary or temporary,
         }
-        _end_poll(connection, claim, values)
+        ours = _end_poll(connection, claim, values)
         _free_host(connection, claim, at + host_delay_s)
-        record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
+        if ours:
+            record_led_on(connection, store, claim, asked, before=before, host_delay_s=host_delay_s)
+        else:
+            record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
 
 
 def _end_poll(connection: Connection, claim: FeedClaim, values: dict[str, Any]) -> bool:
