@@ -58,7 +58,6 @@ class Polled:
     """Say what was known of a feed before a poll and what the poll met. Durations are seconds."""
 
     url: str
-    state: FeedState
     now: float  # by the store's clock
     interval_s: float
     elapsed_s: float | None  # since the poll before; None at the first
@@ -112,7 +111,7 @@ def decide(polled: Polled, limits: Limits) -> Decision:
         interval_s=interval,
         failures=failures,
         error=error,
-        state=FeedState.ACTIVE if polled.state is FeedState.GONE and not error else polled.state,
+        state=FeedState.ACTIVE,
         why=f"{wait.why}: asking again in {spoken(wait.seconds)}",
         asked_s=max((wish.seconds for wish in asked), default=None),
         host_pause_s=host_pause(polled.status, polled.asked.retry_after_s),

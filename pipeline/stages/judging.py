@@ -13,7 +13,7 @@ from pipeline.feeds.schedule import Decision, Limits, decide
 from pipeline.feeds.schedule import Polled as Outcome
 from pipeline.fetching.classify import retry_after
 from pipeline.identity import article_id, host_of, url_key
-from pipeline.model import Entry, Exchange, FeedState, ParsedFeed, header
+from pipeline.model import Entry, Exchange, ParsedFeed, header
 from pipeline.settings import Settings
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.found import FoundEntry, Known
@@ -44,7 +44,6 @@ def judge(settings: Settings, claim: FeedClaim, answer: Answer, known: Known) ->
     rhythm = _rhythm(claim, answer, keyed, known)
     outcome = Outcome(
         url=claim.url,
-        state=FeedState.ACTIVE,
         now=known.at,
         interval_s=claim.interval_s,
         elapsed_s=None if claim.last_polled_at is None else known.at - claim.last_polled_at,

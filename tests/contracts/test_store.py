@@ -58,6 +58,7 @@ from pipeline.store.moves import list_moves, undo_moves
 from pipeline.store.polled import Polled, Validators, record_hop, record_poll
 from pipeline.store.removal import remove
 from pipeline.store.store import Clock, Store, insert_new, open_store
+from pipeline.store.subscriptions import pause_feeds
 from pipeline.store.tables import articles, events, feeds, generations, hosts, projections, sightings
 
 FEED = "https://news.example/feed.xml"
@@ -305,6 +306,13 @@ def test_validators_stay_when_a_poll_brings_no_new_document(store: Store) -> Non
     with store.read() as connection:
         row = connection.execute(select(feeds).where(feeds.c.url == FEED)).one()
     assert (row.etag, row.body_hash, row.last_status) == ('"1"', "h1", 304)
+
+
+def test_a_feed_that_is_paused_while_it_is_asked_stays_paused(store: Store) -> None:
+    claim = next(claim for claim in claim_feeds(store, owner=OWNER, limit=2) if claim.url == FEED)
+    pause_feeds(store, [FEED])
+    assert record_poll(store, claim, polled(found(A)), host_delay_s=0) is not None
+    assert feed_row(store).state == FeedState.PAUSED
 
 
 def test_a_poll_whose_lease_is_lost_writes_nothing(store: Store) -> None:

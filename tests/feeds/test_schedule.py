@@ -23,7 +23,6 @@ def hourly(every: float, *, since: float = 28 * DAY) -> Rhythm:
 
 QUIET = Polled(
     url="https://news.example/feed",
-    state=FeedState.ACTIVE,
     now=NOW,
     interval_s=HOUR,
     elapsed_s=HOUR,
@@ -236,15 +235,6 @@ def test_410_behind_a_detour_is_an_ordinary_failure() -> None:
     decision = after(replace(QUIET, status=410, failure="http-410", was_detour=True))
     assert (decision.state, decision.error) == (FeedState.ACTIVE, "http-410")
     assert decision.wait_s < DAY
-
-
-def test_a_gone_feed_that_answers_again_is_active_again() -> None:
-    assert after(replace(NEWS, state=FeedState.GONE)).state is FeedState.ACTIVE
-    assert after(replace(FAILED, state=FeedState.GONE)).state is FeedState.GONE
-
-
-def test_a_feed_paused_while_it_was_asked_stays_paused() -> None:
-    assert after(replace(NEWS, state=FeedState.PAUSED)).state is FeedState.PAUSED
 
 
 @pytest.mark.parametrize(
