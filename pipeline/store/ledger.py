@@ -36,9 +36,11 @@ counts as our own downtime, all of it."""
 OLDEST_DAYS = 400
 """Days back to which downtime is written down, should a feed not have been asked for longer."""
 
-KEPT_KEYS = 256
-"""Of a document's keys, the smallest so many: two kilobytes a feed. Documents that overlap share small ones,
-too, as each of them chooses by the same order."""
+KEPT_KEYS = 1_024
+"""Of a document's keys, the smallest so many, eight kilobytes: all of a document of 512 entries, most of a
+long sitemap. Longer ones that overlap share small keys most often, but where not, nobody can tell."""
+
+KEY_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,17 +154,18 @@ def entry_keys(found: Sequence[FoundEntry]) -> frozenset[bytes]:
 
 
 def _digest(key: str) -> bytes:
-    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
 def _gap(before: Before, found: Sequence[FoundEntry]) -> dict[str, int]:
     """Tell whether a document shares no entry with the one before it; the first one has none before it."""
     if not found or not before.entries:
         return {}
-    shown = {before.shown[start : start + 8] for start in range(0, len(before.shown), 8)}
-    if shown & entry_keys(found):
+    starts = range(0, len(before.shown), KEY_BYTES)
+    if entry_keys(found) & {before.shown[start : start + KEY_BYTES] for start in starts}:
         return {}
-    return {"gaps_untold" if 1 in (len(found), before.entries) else "gaps": 1}
+    cannot_tell = 1 in (len(found), before.entries) or len(starts) == KEPT_KEYS
+    return {"gaps_untold" if cannot_tell else "gaps": 1}
 
 
 def _wish(polled: "Polled", asked: Sequence[Request], at: float) -> float | None:

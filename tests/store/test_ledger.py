@@ -132,6 +132,24 @@ def test_a_long_document_is_known_again_by_a_part_of_its_entries(store: Store) -
     assert of(store, FEED).gaps == 0
 
 
+def test_documents_of_five_hundred_entries_that_share_one_have_no_gap(store: Store) -> None:
+    links = [f"https://courier.example/{number}" for number in range(1_499)]
+    watch(store, FEED)
+    poll(store, FEED, *links[:500])
+    poll(store, FEED, links[497], *links[500:999])
+    assert of(store, FEED).gaps == 0
+    poll(store, FEED, *links[999:])
+    assert (of(store, FEED).gaps, of(store, FEED).gaps_untold) == (1, 0)
+
+
+def test_after_a_document_of_which_a_part_is_known_nobody_can_tell(store: Store) -> None:
+    links = [f"https://courier.example/{number}" for number in range(1_200)]
+    watch(store, FEED)
+    poll(store, FEED, *links[:600])
+    poll(store, FEED, *links[600:])
+    assert (of(store, FEED).gaps, of(store, FEED).gaps_untold) == (0, 1)
+
+
 def test_being_late_is_our_own_downtime_on_the_days_that_it_was(store: Store) -> None:
     watch(store, FEED)
     poll(store, FEED, A, late_s=2 * DAY)
