@@ -155,15 +155,9 @@ def _with_document(
     found: Sequence[FoundEntry],
     rhythm: list[float] | None,
 ) -> Polled:
-    exchange, parsed = answer.exchange, answer.parsed
-    if exchange is None or answer.body_hash is None:
+    parsed, validators = answer.parsed, _validators(claim, answer)
+    if validators is None:
         return told
-    validators = Validators(
-        etag=header(exchange.headers, "ETag"),
-        last_modified=header(exchange.headers, "Last-Modified"),
-        body_hash=answer.body_hash,
-        given_by=claim.asked_url,  # not as HTTP spells it: the next request compares it
-    )
     if parsed is None:
         return replace(told, validators=validators)
     without_key = sum(url_key(entry.link) is None for entry in parsed.entries)
@@ -178,4 +172,16 @@ def _with_document(
         entries_repeated=len(parsed.entries) - without_key - len(found),
         entries_without_link=parsed.entries_without_link + without_key,
         found=tuple(found),
+    )
+
+
+def _validators(claim: FeedClaim, answer: Answer) -> Validators | None:
+    exchange = answer.exchange
+    if exchange is None or answer.body_hash is None:
+        return None
+    return Validators(
+        etag=header(exchange.headers, "ETag"),
+        last_modified=header(exchange.headers, "Last-Modified"),
+        body_hash=answer.body_hash,
+        given_by=claim.asked_url,  # not as HTTP spells it: the next request compares it
     )
