@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.errors import ArchiveError
 from pipeline.fetching.classify import failure_meaning, page_problem, retry_after
-from pipeline.fetching.http import Http, next_hop, open_http
+from pipeline.fetching.http import HOPS, Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay, host_pause
 from pipeline.fetching.robots import Robots, read_robots
 from pipeline.identity import host_of
@@ -48,9 +48,6 @@ TURN_S = 2.0
 """How long a host's turn goes on beginning requests; the host's feeds and other workers wait meanwhile."""
 
 PAGES_A_TURN = 16
-HOPS = 5
-"""Redirects followed for one page, as the Fetch standard's 20 is far above what news sites need."""
-
 ATTEMPTS = 10
 """Tries that may fail, or end their worker; a death blames the whole turn."""
 

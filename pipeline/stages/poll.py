@@ -9,7 +9,7 @@ from pipeline.feeds.headers import headers_for, without
 from pipeline.feeds.hints import opening, unpacked
 from pipeline.feeds.moves import PERMANENT
 from pipeline.feeds.parsing import FeedError
-from pipeline.fetching.http import Http, next_hop, open_http
+from pipeline.fetching.http import HOPS, Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay
 from pipeline.model import Exchange, FetchFailure, Request, RequestKind, Stage
 from pipeline.outcomes import FetchSlug
@@ -30,7 +30,6 @@ FEEDS_AT_ONCE = 16
 FAULT_WAIT_S = 60.0
 """After a fault of this machine (a full disk) or of our own; longer with each failure in a row."""
 
-HOPS = 5
 RESTS = "it rests (skipHours, skipDays)"
 NOT_MODIFIED = 304
 ACCEPT = (

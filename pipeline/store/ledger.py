@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, bindparam, select
 
+from pipeline.fetching.pacing import LONGEST_PAUSE_S
 from pipeline.model import Request
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.days import DAY_S, day_of, split_by_day
 from pipeline.store.found import FoundEntry, PollCounts
 from pipeline.store.ledger_tables import feed_days, feed_marks, nothing
 from pipeline.store.politeness import (
-    LONGEST_HINT_S,
     NO_HINTS,
     NOT_MODIFIED,
     Hints,
@@ -172,7 +172,7 @@ def _wish(polled: "Polled", asked: Sequence[Request], at: float) -> float | None
     """Tell until when the publisher wants no poll; a pause for the whole host is in the host's ledger."""
     if not polled.asked_s or any(request.pause_s for request in asked):
         return None
-    return at + min(polled.asked_s, LONGEST_HINT_S)
+    return at + min(polled.asked_s, LONGEST_PAUSE_S)
 
 
 def _next_marks(
