@@ -2,7 +2,7 @@
 
 What is scored is what rachelbythebay.com's feed reader project looks at: unconditional requests, validators
 that were never given or not given last, needless headers and parameters, requests inside the time that was
-asked for, after a 410, over a second connection.
+asked for, after a 410, to an address that moved for good, over a second connection.
 """
 
 import asyncio
@@ -12,47 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import partial
-from itertools import count
 
-DAY, HOUR, MINUTE = 86_400.0, 3_600.0, 60.0
+from bench.strict_manners import DAY, HOUR, MANNERS, MINUTE, Feed, document, index
+
 WISH_CEILING = 7 * DAY  # longer wishes need not be heard
-SHOWN = 10  # entries of a document
 NEEDLESS = ("cookie", "referer", "pragma", "cache-control")
 GONE_AFTER = 12  # requests, after which a feed of that kind is no more
-BUSY_EVERY = 9  # requests of that kind of feed that are answered 429 or 503, each so many
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """Say how a feed answers and what it asks for."""
-
-    name: str
-    etag: bool = True
-    last_modified: bool = True
-    max_age_s: float = 0.0
-    expires_s: float = 0.0
-    ttl_min: int = 0
-    skip_hours: frozenset[int] = frozenset()
-    retry_after_s: float = 0.0
-    retry_as_date: bool = False
-    gone: bool = False
-    same_etag: bool = False  # for each body: only the body tells
-    elsewhere: bool = False  # a temporary redirect to another host
-
-
-MANNERS = (
-    Manner(name="plain"),
-    Manner(name="ETag alone", last_modified=False),
-    Manner(name="Last-Modified alone", etag=False),
-    Manner(name="max-age", max_age_s=2 * HOUR),
-    Manner(name="Expires", expires_s=3 * HOUR),
-    Manner(name="ttl", ttl_min=90),
-    Manner(name="skipHours", skip_hours=frozenset({0, 1, 2, 3, 4, 5, 13})),
-    Manner(name="429, seconds", retry_after_s=4 * HOUR),
-    Manner(name="503, a date", retry_after_s=5 * HOUR, retry_as_date=True),
-    Manner(name="410", gone=True),
-    Manner(name="redirected", elsewhere=True),
-)
+BUSY_EVERY = 9  # requests of that kind of feed that are answered with Retry-After, each so many
+MOVED_AFTER, MOVED_AFTER_S = 3, DAY + HOUR
+"""Permanent redirects, and the time since the first, after which a reader knows the address they give."""
 
 
 @dataclass(slots=True)
@@ -61,19 +29,11 @@ class Seen:
 
     given: list[tuple[str | None, str | None]] = field(default_factory=list)  # validators, in order
     requests: int = 0
+    first_at: float = 0.0
     unconditional: int = 0
     not_before: float = 0.0
     is_gone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """Hold a feed's place among the publishers, and how often it has news, in seconds."""
-
-    number: int
-    manner: Manner
-    host: int
-    period_s: float
+    has_moved: bool = False  # and that was told often enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +58,17 @@ class Publishers:
             Feed(number, MANNERS[number % len(MANNERS)], number % hosts, 20 * MINUTE * (1 + number % 40))
             for number in range(feeds)
         ]
-        self.seen = {path: Seen() for feed in self._feeds for path in (_path(feed), _target(feed))}
+        self.seen = {path: Seen() for feed in self._feeds for path in (feed.path, feed.target)}
         self._paused = [0.0] * hosts  # until when a host asked to be left alone
 
     @property
     def addresses(self) -> list[str]:
         """List the feeds' addresses."""
-        return [self._origin(feed.host) + _path(feed) for feed in self._feeds]
+        return [self._origin(feed.host) + feed.written for feed in self._feeds]
 
     def unconditional(self) -> list[int]:
         """Count the unconditional requests of each address that gives validators."""
-        own = [_target(feed) if feed.manner.elsewhere else _path(feed) for feed in self._feeds]
+        own = [feed.target if feed.manner.leads_on else feed.path for feed in self._feeds]
         return [self.seen[path].unconditional for path in own if self.seen[path].given]
 
     async def serve(self) -> None:
@@ -129,8 +89,9 @@ class Publishers:
         feed = self._feeds[int(path.rpartition("/")[2])]
         now = self._clock()
         self.asked[feed.manner.name] += 1
-        self.polls += not path.startswith("/target/")
+        self.polls += path == feed.path or self.seen[feed.path].has_moved
         seen.requests += 1
+        seen.first_at = seen.first_at or now
         self._score(feed, seen, request, now, paused=self._paused[host])
         answer, wish = self._answered(feed, path, seen, request, now)
         seen.not_before = now + min(wish, WISH_CEILING)
@@ -148,11 +109,13 @@ class Publishers:
             ),
             "validators out of order": shown != (None, None) and shown != last and shown in seen.given,
             "one of two validators": shown not in ((None, None), last) and shown not in seen.given,
-            "polls inside max-age, Expires or ttl": now < seen.not_before and not feed.manner.retry_after_s,
+            "polls inside max-age, Expires, ttl or sy:updatePeriod": now < seen.not_before
+            and not feed.manner.retry_after_s,
             "polls inside Retry-After": now < paused
             or (now < seen.not_before and feed.manner.retry_after_s > 0),
-            "polls in skipHours": int(now // HOUR) % 24 in feed.manner.skip_hours,
+            "polls in skipHours or skipDays": bool(seen.given) and feed.manner.rests(now),
             "requests after 410": seen.is_gone,
+            "requests to an address that moved for good": seen.has_moved,
             "cookies, referrers, cache busters": any(name in request.headers for name in NEEDLESS),
         }
         self.offences.update(name for name, offends in offences.items() if offends)
@@ -164,17 +127,21 @@ class Publishers:
         """Give the answer, and for how long it asks to be left alone."""
         manner = feed.manner
         date = {"Date": formatdate(now, usegmt=True)}
-        if manner.elsewhere and path == _path(feed):
+        if manner.redirect and path == feed.path:
+            since_s = now - seen.first_at
+            seen.has_moved = manner.moved and seen.requests >= MOVED_AFTER and since_s > MOVED_AFTER_S
             host = (feed.host + 1) % len(self.sockets)
-            return _response("302 Found", {**date, "Location": self._origin(host) + _target(feed)}), 0.0
+            return _response(manner.redirect, {**date, "Location": self._origin(host) + feed.target}), 0.0
+        if manner.index and path == feed.path:
+            body = index(self._origin(feed.host) + feed.target)
+            return _response("200 OK", {**date, "Content-Type": "application/xml"}, body), 0.0
         if manner.gone and seen.requests > GONE_AFTER:
             seen.is_gone = True
             return _response("410 Gone", date), 0.0
         if manner.retry_after_s and seen.requests % BUSY_EVERY == 0:
             until = now + manner.retry_after_s
             wish = formatdate(until, usegmt=True) if manner.retry_as_date else f"{manner.retry_after_s:.0f}"
-            status = "503 Service Unavailable" if manner.retry_as_date else "429 Too Many Requests"
-            return _response(status, {**date, "Retry-After": wish}), manner.retry_after_s - 1
+            return _response(manner.busy, {**date, "Retry-After": wish}), manner.retry_after_s - 1
         return self._document(feed, seen, request, now, date)
 
     def _document(
@@ -183,7 +150,7 @@ class Publishers:
         manner, version = feed.manner, int(now // feed.period_s)
         etag = f'W/"{"always" if manner.same_etag else version}-a b%{feed.number}"' if manner.etag else None
         modified = f"version {version}, as it happens" if manner.last_modified else None
-        wish = max(manner.max_age_s, manner.expires_s, manner.ttl_min * MINUTE)
+        wish = manner.fresh_s
         headers = dict(date)
         if manner.max_age_s:
             headers["Cache-Control"] = f"max-age={manner.max_age_s:.0f}"
@@ -194,8 +161,8 @@ class Publishers:
         if shown != (None, None) and shown == (etag, modified):
             return _response("304 Not Modified", headers), wish - 1
         seen.given.append((etag, modified))
-        body = _rss(feed, version, self._origin(feed.host))
-        return _response("200 OK", {**headers, "Content-Type": "application/rss+xml"}, body), wish - 1
+        body = document(feed, version, self._origin(feed.host))
+        return _response("200 OK", {**headers, "Content-Type": "application/xml"}, body), wish - 1
 
     def _origin(self, host: int) -> str:
         return f"http://127.0.0.1:{self.sockets[host].getsockname()[1]}"
@@ -245,34 +212,10 @@ def _request(head: bytes) -> Request:
     return Request(first.split(" ")[1], {name.lower(): value.strip() for name, _, value in fields})
 
 
-def _path(feed: Feed) -> str:
-    return f"/feed/{feed.number}"
-
-
-def _target(feed: Feed) -> str:
-    return f"/target/{feed.number}"
-
-
 def _response(status: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
     length = {} if status.startswith("304") else {"Content-Length": str(len(body))}
     lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in {**headers, **length}.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def _rss(feed: Feed, version: int, origin: str) -> bytes:
-    versions = [number for number, _ in zip(count(version, -1), range(SHOWN), strict=False)]
-    items = "".join(_item(feed, number, origin) for number in versions)
-    hours = "".join(f"<hour>{hour}</hour>" for hour in sorted(feed.manner.skip_hours))
-    asks = f"<skipHours>{hours}</skipHours>" if hours else ""
-    asks += f"<ttl>{feed.manner.ttl_min}</ttl>" if feed.manner.ttl_min else ""
-    channel = f"<title>Feed {feed.number}</title><link>{origin}/</link><description/>{asks}{items}"
-    return f'<?xml version="1.0"?><rss version="2.0"><channel>{channel}</channel></rss>'.encode()
-
-
-def _item(feed: Feed, version: int, origin: str) -> str:
-    link = f"{origin}/story/{feed.number}/{version}"
-    date = formatdate(version * feed.period_s, usegmt=True)
-    return f"<item><title>Story {version}</title><link>{link}</link><pubDate>{date}</pubDate></item>"
 
 
 def offence_names() -> Sequence[str]:
@@ -281,10 +224,11 @@ def offence_names() -> Sequence[str]:
         "validators that were never given",
         "validators out of order",
         "one of two validators",
-        "polls inside max-age, Expires or ttl",
+        "polls inside max-age, Expires, ttl or sy:updatePeriod",
         "polls inside Retry-After",
-        "polls in skipHours",
+        "polls in skipHours or skipDays",
         "requests after 410",
+        "requests to an address that moved for good",
         "cookies, referrers, cache busters",
         "parameters or addresses that were made up",
     )

@@ -3,16 +3,16 @@
 A wish is a floor under the next poll; those for more than HINT_CEILING are mistakes more often than wishes.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
-from pipeline.feeds.rhythm import DAY, HOUR, hour_of, weekday_of
+from pipeline.feeds.rhythm import HOUR, hour_of, weekday_of
+from pipeline.fetching.classify import http_date
+from pipeline.fetching.pacing import LONGEST_PAUSE_S
 from pipeline.model import FeedHints
 
-HINT_CEILING = 7 * DAY
+HINT_CEILING = LONGEST_PAUSE_S
 MARGIN = 300.0
 """Seconds before an hour of rest that count as part of it: the publisher's clock is not ours."""
 
@@ -65,7 +65,7 @@ def fresh_for(headers: Sequence[tuple[str, str]], fetched_at: float) -> float | 
     """
     lifetime = _max_age(headers)
     if lifetime is None:
-        expires, sent = (_date(_last(headers, name)) for name in ("expires", "date"))
+        expires, sent = (http_date(_last(headers, name)) for name in ("expires", "date"))
         lifetime = None if expires is None else expires - (fetched_at if sent is None else sent)
     age = _last(headers, "age")
     seconds = (lifetime or 0.0) - (float(age) if age.isascii() and age.isdigit() else 0.0)
@@ -115,11 +115,3 @@ def _max_age(headers: Sequence[tuple[str, str]]) -> float | None:
 
 def _last(headers: Sequence[tuple[str, str]], name: str) -> str:
     return next((value.strip() for key, value in reversed(headers) if key.lower() == name), "")
-
-
-def _date(written: str) -> float | None:
-    try:
-        timestamp = parsedate_to_datetime(written).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
-    return timestamp if math.isfinite(timestamp) else None

@@ -58,7 +58,6 @@ class Polled:
     """Say what was known of a feed before a poll and what the poll met. Durations are seconds."""
 
     url: str
-    state: FeedState
     now: float  # by the store's clock
     interval_s: float
     elapsed_s: float | None  # since the poll before; None at the first
@@ -66,6 +65,7 @@ class Polled:
     failing_since: float | None
     last_error: str | None  # of the poll before
     status: int | None  # of the last answer; None when there was none
+    was_detour: bool  # a temporary redirect, or an index of sitemaps, led to that answer
     failure: str | None  # a slug of FetchSlug or FeedSlug; None when the answer was usable
     changed: bool  # False for 304 and for a body as before
     entries: int  # of its newest document
@@ -96,7 +96,7 @@ class _Wait:
 
 def decide(polled: Polled, limits: Limits) -> Decision:
     """Decide when to ask a feed again, from one poll's outcome."""
-    if polled.status == HTTP_GONE:
+    if polled.status == HTTP_GONE and not polled.was_detour:
         return _gone(polled)
     error = _error(polled)
     failures = polled.failures + _weight(polled, error) if error else 0.0
@@ -111,7 +111,7 @@ def decide(polled: Polled, limits: Limits) -> Decision:
         interval_s=interval,
         failures=failures,
         error=error,
-        state=FeedState.ACTIVE if polled.state is FeedState.GONE and not error else polled.state,
+        state=FeedState.ACTIVE,
         why=f"{wait.why}: asking again in {spoken(wait.seconds)}",
         asked_s=max((wish.seconds for wish in asked), default=None),
         host_pause_s=host_pause(polled.status, polled.asked.retry_after_s),
@@ -186,11 +186,11 @@ def _backed_off(polled: Polled, error: str, failures: float, interval: float) ->
 
 
 def _no_sooner(polled: Polled, wait: _Wait, asked: tuple[Wish, ...]) -> _Wait:
-    """Raise a wait to what the publisher asks for most."""
+    """Raise a wait to what the publisher asks for most; the jitter does not go over the longest wish."""
     longest = max(asked, key=lambda wish: wish.seconds, default=Wish(0.0, ""))
     if longest.seconds <= wait.seconds:
         return wait
-    seconds = longest.seconds * (1 + JITTER * _share(polled.url))
+    seconds = min(longest.seconds * (1 + JITTER * _share(polled.url)), HINT_CEILING)
     return _Wait(seconds, f"{wait.why}, and {longest.because.format(spoken(longest.seconds))}")
 
 

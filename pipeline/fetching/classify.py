@@ -66,10 +66,10 @@ def retry_after(exchange: Exchange) -> float | None:
     value = (header(exchange.headers, "Retry-After") or "").strip()
     if value.isascii() and value.isdigit():
         return min(float(value), _LONGEST_WAIT)
-    until = _timestamp(value)
+    until = http_date(value)
     if until is None:
         return None
-    sent = _timestamp(header(exchange.headers, "Date") or "")
+    sent = http_date(header(exchange.headers, "Date") or "")
     return min(max(0.0, until - (exchange.fetched_at if sent is None else sent)), _LONGEST_WAIT)
 
 
@@ -81,7 +81,8 @@ def rest_after(answer: Exchange | FetchFailure, chosen_s: float) -> float:
     return max(delay_s, host_pause(answer.status, retry_after(answer)))
 
 
-def _timestamp(date: str) -> float | None:
+def http_date(date: str) -> float | None:
+    """Read a date as HTTP writes it, in seconds since the epoch; None for what is none (RFC 9110 §5.6.7)."""
     try:
         timestamp = parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError, OSError):

@@ -12,7 +12,7 @@ HOST_PAUSE_S = 300.0
 """After a 429 or 503 that does not say for how long: five minutes outlast most windows of rate limiters."""
 
 LONGEST_PAUSE_S = 7 * 86_400.0
-"""A Retry-After beyond this is a mistake."""
+"""A Retry-After, or any other wish, beyond this is a mistake more often than a wish."""
 
 OVERLOADED = frozenset({429, 503})
 

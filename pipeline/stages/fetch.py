@@ -9,12 +9,13 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.errors import ArchiveError
 from pipeline.fetching.classify import failure_meaning, page_problem, retry_after
-from pipeline.fetching.http import Http, next_hop, open_http
+from pipeline.fetching.http import HOPS, Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay, host_pause
 from pipeline.fetching.robots import Robots, read_robots
 from pipeline.identity import host_of
@@ -24,7 +25,7 @@ from pipeline.services import Services
 from pipeline.settings import masked
 from pipeline.stages.retrying import retry_in
 from pipeline.stages.robots import NO_ANSWER, NO_FILE, ask_robots, is_stale
-from pipeline.stages.shift import Shift, keep_busy, run_loop
+from pipeline.stages.shift import Shift, keep_busy, run_loop, to_the_end
 from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.claims import claim_hosts
 from pipeline.store.fetched import (
@@ -47,9 +48,6 @@ TURN_S = 2.0
 """How long a host's turn goes on beginning requests; the host's feeds and other workers wait meanwhile."""
 
 PAGES_A_TURN = 16
-HOPS = 5
-"""Redirects followed for one page, as the Fetch standard's 20 is far above what news sites need."""
-
 ATTEMPTS = 10
 """Tries that may fail, or end their worker; a death blames the whole turn."""
 
@@ -111,7 +109,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
         rules = await _rules(services, http, turn)
         await _fetch_pages(services, shift, http, turn, rules, fetched)
         http.hang_up()
-        await asyncio.to_thread(_end_turn, services, turn, fetched, rules, http.asked)
+        await to_the_end(partial(_end_turn, services, turn, fetched, rules, http.asked))
         recorded = True
     except (ArchiveError, OSError, SQLAlchemyError):
         log.exception("turn failed host=%s", turn.host)

@@ -13,7 +13,7 @@ from pipeline.feeds.schedule import Decision, Limits, decide
 from pipeline.feeds.schedule import Polled as Outcome
 from pipeline.fetching.classify import retry_after
 from pipeline.identity import article_id, host_of, url_key
-from pipeline.model import Entry, Exchange, FeedState, ParsedFeed, header
+from pipeline.model import Entry, Exchange, ParsedFeed, header
 from pipeline.settings import Settings
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.found import FoundEntry, Known
@@ -44,7 +44,6 @@ def judge(settings: Settings, claim: FeedClaim, answer: Answer, known: Known) ->
     rhythm = _rhythm(claim, answer, keyed, known)
     outcome = Outcome(
         url=claim.url,
-        state=FeedState.ACTIVE,
         now=known.at,
         interval_s=claim.interval_s,
         elapsed_s=None if claim.last_polled_at is None else known.at - claim.last_polled_at,
@@ -52,6 +51,7 @@ def judge(settings: Settings, claim: FeedClaim, answer: Answer, known: Known) ->
         failing_since=claim.failing_since,
         last_error=claim.last_error,
         status=answer.status,
+        was_detour=claim.hop_was_temporary,
         failure=answer.failure,
         changed=answer.parsed is not None,
         entries=len(keyed) if answer.parsed else claim.entries,
@@ -64,7 +64,7 @@ def judge(settings: Settings, claim: FeedClaim, answer: Answer, known: Known) ->
     if decision.error is None:
         told = replace(told, hints=replace(asked, retry_after_s=None).packed(), is_healthy=True)
     found = _found(settings, keyed, known.at)
-    return _with_document(told, answer, found, None if rhythm is None else rhythm.packed())
+    return _with_document(told, claim, answer, found, None if rhythm is None else rhythm.packed())
 
 
 def body_hash(exchange: Exchange) -> str:
@@ -83,8 +83,9 @@ def _asked(claim: FeedClaim, answer: Answer) -> Asked:
     """Join what this answer asks with what is remembered: a 304 confirms the headers of the answer that it
     stands for (RFC 9111 §4.3.4), and what failed says nothing of how long the feed is fresh."""
     before, exchange = unpacked(claim.hints), answer.exchange
-    fresh_s = fresh_for(exchange.headers, exchange.fetched_at) if exchange else None
-    if fresh_s is None and answer.failure is None and answer.parsed is None:
+    good = exchange if answer.failure is None else None
+    fresh_s = fresh_for(good.headers, good.fetched_at) if good else None
+    if good and fresh_s is None and answer.parsed is None:
         fresh_s = before.fresh_s
     return Asked(
         hints=answer.parsed.hints if answer.parsed else before.hints,
@@ -148,17 +149,15 @@ def _told(claim: FeedClaim, answer: Answer, decision: Decision, *, moving: Movin
 
 
 def _with_document(
-    told: Polled, answer: Answer, found: Sequence[FoundEntry], rhythm: list[float] | None
+    told: Polled,
+    claim: FeedClaim,
+    answer: Answer,
+    found: Sequence[FoundEntry],
+    rhythm: list[float] | None,
 ) -> Polled:
-    exchange, parsed = answer.exchange, answer.parsed
-    if exchange is None or answer.body_hash is None:
+    parsed, validators = answer.parsed, _validators(claim, answer)
+    if validators is None:
         return told
-    validators = Validators(
-        etag=header(exchange.headers, "ETag"),
-        last_modified=header(exchange.headers, "Last-Modified"),
-        body_hash=answer.body_hash,
-        given_by=exchange.url,
-    )
     if parsed is None:
         return replace(told, validators=validators)
     without_key = sum(url_key(entry.link) is None for entry in parsed.entries)
@@ -173,4 +172,16 @@ def _with_document(
         entries_repeated=len(parsed.entries) - without_key - len(found),
         entries_without_link=parsed.entries_without_link + without_key,
         found=tuple(found),
+    )
+
+
+def _validators(claim: FeedClaim, answer: Answer) -> Validators | None:
+    exchange = answer.exchange
+    if exchange is None or answer.body_hash is None:
+        return None
+    return Validators(
+        etag=header(exchange.headers, "ETag"),
+        last_modified=header(exchange.headers, "Last-Modified"),
+        body_hash=answer.body_hash,
+        given_by=claim.asked_url,  # not as HTTP spells it: the next request compares it
     )

@@ -1,6 +1,5 @@
 """poll: ask due feeds whether they have news, conditionally, one request a host at a time."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,14 +9,14 @@ from pipeline.feeds.headers import headers_for, without
 from pipeline.feeds.hints import opening, unpacked
 from pipeline.feeds.moves import PERMANENT
 from pipeline.feeds.parsing import FeedError
-from pipeline.fetching.http import Http, next_hop, open_http
+from pipeline.fetching.http import HOPS, Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay
 from pipeline.identity import article_id
 from pipeline.model import Exchange, FetchFailure, Request, RequestKind, Stage
 from pipeline.outcomes import FetchSlug
 from pipeline.services import Services
 from pipeline.stages.judging import Answer, body_hash, judge
-from pipeline.stages.shift import Shift, keep_busy, run_loop
+from pipeline.stages.shift import Shift, keep_busy, run_loop, to_the_end
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.claims import claim_feeds
 from pipeline.store.found import Known, PollCounts, known_articles
@@ -33,7 +32,6 @@ FEEDS_AT_ONCE = 16
 FAULT_WAIT_S = 60.0
 """After a fault of this machine (a full disk) or of our own; longer with each failure in a row."""
 
-HOPS = 5
 RESTS = "it rests (skipHours, skipDays)"
 NOT_MODIFIED = 304
 ACCEPT = (
@@ -67,15 +65,15 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
         if opens is None:
             await _ask(services, shift, http, claim)
         else:
-            await asyncio.to_thread(postpone_feed, services.store, claim, until=opens, why=RESTS)
+            await to_the_end(partial(postpone_feed, services.store, claim, until=opens, why=RESTS))
         settled = True
-    except Exception as error:  # nobody foresaw it: other feeds go on, and this one's host is left alone
+    except Exception as error:  # nobody foresaw it: other feeds go on, of this host too
         log.exception("poll failed url=%s", claim.url)
         detail = f"{type(error).__name__}: {error}"
-        await asyncio.to_thread(_put_off, services, claim, detail, http.asked)
+        await to_the_end(partial(_put_off, services, claim, detail, http.asked))
         settled = True
     finally:
-        if not settled:  # cancelled: the feed is due still
+        if not settled:  # cancelled while it was asked: the feed is due still
             release_feed(services.store, claim, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
 
@@ -87,35 +85,36 @@ def _opens(claim: FeedClaim) -> float | None:
 
 
 def _put_off(services: Services, claim: FeedClaim, detail: str, asked: Sequence[Request]) -> None:
-    wait_s = FAULT_WAIT_S * (1.0 + claim.failures)
-    blame_feed(services.store, claim, detail=detail, wait_s=min(wait_s, services.settings.poll_max))
+    wait_s = min(FAULT_WAIT_S * (1.0 + claim.failures), services.settings.poll_max)
+    delay_s = host_delay(services.settings.host_delay, crawl_delay_s=claim.crawl_delay_s)
+    blame_feed(services.store, claim, detail=detail, wait_s=wait_s, host_delay_s=delay_s)
     count_crashed_poll(services.store, claim, asked)
 
 
 async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
     """Ask once, and write down what came of it; a redirect is followed in a turn of its own."""
-    url = claim.next_url or claim.url
+    url = claim.asked_url
     secrets = headers_for(url, claim.headers, origin=claim.headers_origin)
     exchange = await http.get(url, headers=(*_request_headers(claim), *secrets), kind=RequestKind.FEED)
     if isinstance(exchange, Exchange):
         exchange = without(exchange, secrets)
     target = None if isinstance(exchange, FetchFailure) else next_hop(exchange)
     if target is None or claim.hops >= HOPS:
-        counts = await asyncio.to_thread(_settle, services, claim, exchange, target, http.asked)
+        counts = await to_the_end(partial(_settle, services, claim, exchange, target, http.asked))
         if counts is not None and counts != PollCounts():
             shift.ring(Stage.FETCH)
     elif not isinstance(exchange, FetchFailure):
         temporary = exchange.status not in PERMANENT
         delay_s = _host_delay(services, claim, exchange)
         hop = partial(record_hop, to=target, temporary=temporary, host_delay_s=delay_s, asked=http.asked)
-        await asyncio.to_thread(hop, services.store, claim)
+        await to_the_end(partial(hop, services.store, claim))
         shift.ring(Stage.POLL)
 
 
 def _request_headers(claim: FeedClaim) -> tuple[tuple[str, str], ...]:
     # Validators are opaque, byte for byte (RFC 9110 §13.1), for the address that gave them and no other. What
     # is not ASCII would not go back as it came.
-    knows = (claim.next_url or claim.url) == (claim.validators_from or claim.url)
+    knows = claim.asked_url == (claim.validators_from or claim.url)
     given = (("If-None-Match", claim.etag), ("If-Modified-Since", claim.last_modified))
     usable = ((name, value) for name, value in given if knows and value and value.isascii())
     return (("Accept", ACCEPT), *usable)

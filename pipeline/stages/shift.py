@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ ASIDE = 3
 of them are due every second; one that drips is asked again later and later."""
 
 Work = TypeVar("Work")
+Result = TypeVar("Result")
 _Running = dict[asyncio.Task[None], float]
 """What is under way, with its beginning on time.monotonic()."""
 
@@ -125,6 +127,16 @@ async def keep_busy(
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     return left
+
+
+async def to_the_end(function: Callable[[], Result]) -> Result:
+    """Run in a thread what records a result, and see it end also when cancelled meanwhile, as its thread
+    goes on in any case: who is told that it is recorded does not record it again. Raises what it raises."""
+    recording = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(recording)
+    except CancelledError:
+        return await recording
 
 
 def _room(running: _Running, slots: int, slow_s: float) -> int:

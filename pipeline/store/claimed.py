@@ -22,7 +22,7 @@ class FeedClaim:
     etag: str | None
     last_modified: str | None
     body_hash: str | None
-    validators_from: str | None  # the address that gave etag and last_modified
+    validators_from: str | None  # the address that was asked for them, as it was written
     interval_s: float
     min_interval_s: float | None
     max_interval_s: float | None
@@ -45,6 +45,11 @@ class FeedClaim:
     headers: tuple[tuple[str, str], ...] = field(repr=False)  # its own: secrets
     headers_origin: str | None  # who may have them, as scheme://host:port
     owner: str
+
+    @property
+    def asked_url(self) -> str:
+        """Give the address that this turn asks for, as it is written."""
+        return self.next_url or self.url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

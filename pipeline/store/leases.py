@@ -172,8 +172,9 @@ def postpone_feed(store: Store, claim: FeedClaim, *, until: float, why: str) -> 
         _end_feed(connection, store, claim, {"next_poll_at": until, "why": why}, delay_s=0.0)
 
 
-def blame_feed(store: Store, claim: FeedClaim, *, detail: str, wait_s: float) -> None:
-    """Give a feed back after a fault of ours: it is asked again after the wait, its host no sooner."""
+def blame_feed(store: Store, claim: FeedClaim, *, detail: str, wait_s: float, host_delay_s: float) -> None:
+    """Give a feed back after a fault of ours: it is asked again after the wait, other feeds of its host after
+    the host's own pause."""
     with store.write() as connection:
         at = store.now()
         values = {
@@ -186,7 +187,7 @@ def blame_feed(store: Store, claim: FeedClaim, *, detail: str, wait_s: float) ->
             "why": "Wireroom itself failed on it",
             **at_home(claim),
         }
-        if _end_feed(connection, store, claim, values, delay_s=wait_s):
+        if _end_feed(connection, store, claim, values, delay_s=host_delay_s):
             slug = FeedSlug.STAGE_CRASHED
             failed = Happening(stage=Stage.POLL, outcome="failed", slug=slug, detail=detail, feed_id=claim.id)
             record(connection, store, [failed])

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, bindparam, select
 
+from pipeline.fetching.pacing import LONGEST_PAUSE_S
 from pipeline.model import Request
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.days import DAY_S, day_of, split_by_day
 from pipeline.store.found import FoundEntry, PollCounts
 from pipeline.store.ledger_tables import feed_days, feed_marks, nothing
 from pipeline.store.politeness import (
-    LONGEST_HINT_S,
     NO_HINTS,
     NOT_MODIFIED,
     Hints,
@@ -36,9 +36,11 @@ counts as our own downtime, all of it."""
 OLDEST_DAYS = 400
 """Days back to which downtime is written down, should a feed not have been asked for longer."""
 
-KEPT_KEYS = 256
-"""Of a document's keys, the smallest so many: two kilobytes a feed. Documents that overlap share small ones,
-too, as each of them chooses by the same order."""
+KEPT_KEYS = 1_024
+"""Of a document's keys, the smallest so many, eight kilobytes: all of a document of 512 entries, most of a
+long sitemap. Longer ones that overlap share small keys most often, but where not, nobody can tell."""
+
+KEY_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +90,35 @@ def record_polled(
 ) -> None:
     """Count a poll and its requests: the last thing of its transaction, as `record_requests` is."""
     at = store.read_clock(connection)
-    ago_s = time.monotonic() - asked[0].began if asked else 0.0
-    began = at - ago_s * store.clock.factor
+    began = _began(store, asked, at)
     row = _poll_row(claim, polled, counts, asked, at) | _gap(before, polled.found)
     _add_days(connection, row, down_days(before.due_at, began))
     insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
     record_requests(
         connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
     )
+
+
+def record_led_on(
+    connection: Connection,
+    store: Store,
+    claim: FeedClaim,
+    asked: Sequence[Request],
+    *,
+    before: Before,
+    host_delay_s: float,
+) -> None:
+    """Count what a part of a poll took that leads on to another address, and how late it began: the poll
+    itself is counted when it ends. The last thing of its transaction."""
+    at = store.read_clock(connection)
+    taken = {"feed_id": claim.id, "day": day_of(at), "bytes": sum(request.bytes for request in asked)}
+    _add_days(connection, nothing(feed_days) | taken, down_days(before.due_at, _began(store, asked, at)))
+    record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
+
+
+def _began(store: Store, asked: Sequence[Request], at: float) -> float:
+    ago_s = time.monotonic() - asked[0].began if asked else 0.0
+    return at - ago_s * store.clock.factor
 
 
 def _poll_row(
@@ -131,24 +154,25 @@ def entry_keys(found: Sequence[FoundEntry]) -> frozenset[bytes]:
 
 
 def _digest(key: str) -> bytes:
-    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
 def _gap(before: Before, found: Sequence[FoundEntry]) -> dict[str, int]:
     """Tell whether a document shares no entry with the one before it; the first one has none before it."""
     if not found or not before.entries:
         return {}
-    shown = {before.shown[start : start + 8] for start in range(0, len(before.shown), 8)}
-    if shown & entry_keys(found):
+    starts = range(0, len(before.shown), KEY_BYTES)
+    if entry_keys(found) & {before.shown[start : start + KEY_BYTES] for start in starts}:
         return {}
-    return {"gaps_untold" if 1 in (len(found), before.entries) else "gaps": 1}
+    cannot_tell = 1 in (len(found), before.entries) or len(starts) == KEPT_KEYS
+    return {"gaps_untold" if cannot_tell else "gaps": 1}
 
 
 def _wish(polled: "Polled", asked: Sequence[Request], at: float) -> float | None:
     """Tell until when the publisher wants no poll; a pause for the whole host is in the host's ledger."""
     if not polled.asked_s or any(request.pause_s for request in asked):
         return None
-    return at + min(polled.asked_s, LONGEST_HINT_S)
+    return at + min(polled.asked_s, LONGEST_PAUSE_S)
 
 
 def _next_marks(

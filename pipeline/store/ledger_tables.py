@@ -15,7 +15,7 @@ FEED_COUNTERS = (
     "not_modified",  # 304
     "unchanged",  # 200 with the body that was there before
     "gaps",
-    "gaps_untold",  # of a document with one entry, or after one: nobody can tell
+    "gaps_untold",  # of a document with one entry, or after one or a very long one: nobody can tell
     "entries",  # that the feed had not shown before
     "edited",
     "bytes",

@@ -78,6 +78,7 @@ def _undo(connection: Connection, store: Store, url: str) -> str:
         update(feed_moves).where(feed_moves.c.id == row.id).values(undone_at=store.read_clock(connection))
     )
     values = {**_settled(connection, row.old_url), "next_poll_at": store.now(), "why": "its move was undone"}
+    values |= {"lease_owner": None, "lease_until": None}  # a poll under way is of the other address
     connection.execute(update(feeds).where(feeds.c.id == row.feed_id).values(values))
     _tell(connection, store, row.feed_id, f"{url} is {row.old_url} again")
     log_change(connection, store, Change.MOVED, row.feed_id)
@@ -87,7 +88,8 @@ def _undo(connection: Connection, store: Store, url: str) -> str:
 def _settled(connection: Connection, url: str) -> dict[str, Any]:
     insert_new(connection, hosts, [{"host": host_of(url)}])
     moving = {"moving_to": None, "moving_seen": 0, "moving_since": None}
-    return {"url": url, "host": host_of(url), "next_url": None, "hops": 0, **moving}
+    here = {"next_url": None, "hops": 0, "hop_was_temporary": False}
+    return {"url": url, "host": host_of(url), **here, **moving}
 
 
 def _watched(connection: Connection, url: str, *, but: int) -> bool:

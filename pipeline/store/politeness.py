@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from pipeline.fetching.pacing import LONGEST_PAUSE_S
 from pipeline.model import Request
 from pipeline.store.days import day_of
 from pipeline.store.ledger_tables import host_days, host_marks, nothing
@@ -18,9 +19,6 @@ from pipeline.store.store import Store, insert_adding, insert_over
 
 SLACK_S = 0.5
 """How much too early a request may seem: Retry-After counts whole seconds, and clocks are read twice."""
-
-LONGEST_HINT_S = 7 * 86_400.0
-"""The longest pause that a publisher's hint is followed for."""
 
 NOT_MODIFIED, LIMITED, UNAVAILABLE = 304, 429, 503
 
@@ -138,4 +136,6 @@ def _host_mark(host: str, asked: Sequence[Request], times: _Times) -> dict[str, 
 
 
 def _hint_until(request: Request, times: _Times) -> float | None:
-    return None if request.pause_s is None else times.at(request.ended) + min(request.pause_s, LONGEST_HINT_S)
+    return (
+        None if request.pause_s is None else times.at(request.ended) + min(request.pause_s, LONGEST_PAUSE_S)
+    )

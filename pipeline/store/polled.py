@@ -18,7 +18,7 @@ from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
 from pipeline.store.frame import Change, log_change
 from pipeline.store.leases import at_home
-from pipeline.store.ledger import read_before, record_polled
+from pipeline.store.ledger import read_before, record_led_on, record_polled
 from pipeline.store.moves import move
 from pipeline.store.politeness import record_requests
 from pipeline.store.store import Store, insert_new
@@ -51,7 +51,7 @@ class Validators:
     etag: str | None
     last_modified: str | None
     body_hash: str
-    given_by: str  # the address that answered
+    given_by: str  # the address that was asked, as it was written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,18 +86,23 @@ class Polled:
 def record_poll(
     store: Store, claim: FeedClaim, polled: Polled, *, host_delay_s: float, asked: Sequence[Request] = ()
 ) -> PollCounts | None:
-    """Write a poll's outcome and free the feed and its host; None when the lease was no longer ours. `asked`
-    are the requests that it took."""
+    """Write a poll's outcome and free the feed and its host. `asked` are the requests that it took.
+
+    None when the feed's lease was no longer ours: then its host alone is freed, and the requests are counted.
+    """
     with store.write() as connection:
         at = store.read_clock(connection)
         before = read_before(connection, claim)
+        pause_s = max(host_delay_s, polled.host_pause_s)
         if not _end_poll(connection, claim, _feed_values(polled, at)):
+            _free_host(connection, claim, at + pause_s)
+            record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
             return None
         counts = PollCounts()
         if polled.found:
             counts = record_entries(connection, store, claim, polled.found, at)
         _change_subscription(connection, store, claim, polled, at)
-        _free_host(connection, claim, at + max(host_delay_s, polled.host_pause_s))
+        _free_host(connection, claim, at + pause_s)
         record(connection, store, [_poll_event(claim, polled, counts)])
         record_polled(
             connection, store, claim, polled, counts, asked, before=before, host_delay_s=host_delay_s
@@ -130,6 +135,7 @@ def record_hop(
     """Leave a redirect to the turn of the host that it leads to; `asked` is the request that it answered."""
     with store.write() as connection:
         at = store.read_clock(connection)
+        before = read_before(connection, claim)
         insert_new(connection, hosts, [{"host": host_of(to)}])
         values = {
             "asked_state": FeedState.ACTIVE,
@@ -139,9 +145,12 @@ def record_hop(
             "hops": claim.hops + 1,
             "hop_was_temporary": claim.hop_was_temporary or temporary,
         }
-        if _end_poll(connection, claim, values):
-            _free_host(connection, claim, at + host_delay_s)
-        record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
+        ours = _end_poll(connection, claim, values)
+        _free_host(connection, claim, at + host_delay_s)
+        if ours:
+            record_led_on(connection, store, claim, asked, before=before, host_delay_s=host_delay_s)
+        else:
+            record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
 
 
 def _end_poll(connection: Connection, claim: FeedClaim, values: dict[str, Any]) -> bool:

@@ -58,6 +58,7 @@ from pipeline.store.moves import list_moves, undo_moves
 from pipeline.store.polled import Polled, Validators, record_hop, record_poll
 from pipeline.store.removal import remove
 from pipeline.store.store import Clock, Store, insert_new, open_store
+from pipeline.store.subscriptions import pause_feeds
 from pipeline.store.tables import articles, events, feeds, generations, hosts, projections, sightings
 
 FEED = "https://news.example/feed.xml"
@@ -307,6 +308,13 @@ def test_validators_stay_when_a_poll_brings_no_new_document(store: Store) -> Non
     assert (row.etag, row.body_hash, row.last_status) == ('"1"', "h1", 304)
 
 
+def test_a_feed_that_is_paused_while_it_is_asked_stays_paused(store: Store) -> None:
+    claim = next(claim for claim in claim_feeds(store, owner=OWNER, limit=2) if claim.url == FEED)
+    pause_feeds(store, [FEED])
+    assert record_poll(store, claim, polled(found(A)), host_delay_s=0) is not None
+    assert feed_row(store).state == FeedState.PAUSED
+
+
 def test_a_poll_whose_lease_is_lost_writes_nothing(store: Store) -> None:
     (claim,) = claim_feeds(store, owner=OWNER, limit=1)
     free_all(store)
@@ -423,6 +431,18 @@ def test_a_moved_feed_has_its_new_address_until_that_is_undone(store: Store) -> 
     assert feed_row(store).host == "news.example:443"
     with pytest.raises(WireroomError, match="no feed was moved to"):
         undo_moves(store, [new])
+
+
+def test_a_move_that_is_undone_during_a_poll_is_undone(store: Store) -> None:
+    new = "https://new.example/feed.xml"
+    poll(store, FEED, moving=Moving(to=new, seen=3, since=0.0))
+    with store.write() as connection:
+        connection.execute(update(feeds).where(feeds.c.url == new).values(next_poll_at=0))
+    (claim,) = claim_feeds(store, owner=OWNER, limit=1)
+    undo_moves(store, [new])
+    assert record_poll(store, claim, polled(found(A)), host_delay_s=0) is None
+    row = feed_row(store)
+    assert (row.url, row.host) == (FEED, "news.example:443")
 
 
 def test_a_feed_does_not_move_to_the_address_of_another(store: Store) -> None:

@@ -2,20 +2,22 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
+from pipeline.feeds.child import FeedParser
 from pipeline.flow import run_stage
-from pipeline.model import Stage
+from pipeline.model import ParsedFeed, Stage
 from pipeline.services import Services, open_services, set_up
 from pipeline.settings import read_settings
 from pipeline.stages.shift import begin_shift
 from pipeline.store.asked_hosts import HostCounts, read_hosts
 from pipeline.store.coverage import Asked, FeedDay, read_coverage, today
+from pipeline.store.due import waiting
 from pipeline.store.ledger_tables import host_days, host_marks
 from pipeline.store.subscriptions import NewFeed, add_feeds
 from pipeline.store.tables import feeds, hosts
@@ -60,6 +62,27 @@ def work(services: Services, *stages: Stage) -> None:
         run_stage(stage, services, begin_shift(lambda stage: None, threading.Event(), budget_s=60.0))
 
 
+class StoppedParser(FeedParser):
+    """Parse a feed when the worker has been told to stop, and tell it to stop when there is one to parse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.stopped = threading.Event(), threading.Event()
+
+    def parse(self, body: bytes, *, url: str, headers: Sequence[tuple[str, str]]) -> ParsedFeed:
+        self.begun.set()
+        assert self.stopped.wait(10)
+        return super().parse(body, url=url, headers=headers)
+
+    def is_set(self) -> bool:
+        if self.begun.is_set():
+            self.stopped.set()
+        return self.begun.is_set()
+
+    def wait(self, timeout: float) -> bool:
+        return self.begun.wait(timeout)
+
+
 def told(services: Services) -> HostCounts:
     [host] = read_hosts(services.store)
     return host.total
@@ -99,6 +122,13 @@ def test_a_conditional_request_and_its_304_are_counted(services: Services, site:
     assert (counts.feed, counts.conditional, counts.not_modified) == (2, 1, 1)
     assert (polled.polls, polled.not_modified, polled.new) == (2, 1, 2)
     assert polled.bytes == counts.bytes > 0
+
+
+def test_a_poll_that_is_stopped_while_it_is_recorded_counts_once(services: Services) -> None:
+    vars(services)["feed_parser"] = parser = StoppedParser()
+    run_stage(Stage.POLL, services, begin_shift(lambda stage: None, parser, budget_s=60.0))
+    assert (told(services).feed, day(services).polls, day(services).new) == (1, 1, 2)
+    assert waiting(services.store).leases == 0
 
 
 def test_a_host_that_wants_to_be_left_alone_is_counted(services: Services, site: Site) -> None:

@@ -12,7 +12,7 @@ from pipeline.model import Entry
 from pipeline.outcomes import Reason
 from pipeline.stages.fetch import pages_a_turn
 from pipeline.stages.retrying import retry_in
-from pipeline.stages.shift import ASIDE, Shift, begin_shift, keep_busy
+from pipeline.stages.shift import ASIDE, Shift, begin_shift, keep_busy, to_the_end
 
 ENTRY = Entry(
     link="https://news.example/2026/a",
@@ -151,6 +151,21 @@ async def test_a_shift_that_only_waits_lets_the_next_one_begin() -> None:
     async with asyncio.timeout(10):
         await keep_busy(short, slots=2, claim=lambda free: [due.pop()] if due else [], do=do, overtime_s=0.0)
     assert next_one.is_set()
+
+
+async def test_what_is_being_recorded_when_work_is_cancelled_is_recorded() -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def record() -> str:
+        begun.set()
+        may_end.wait(10)
+        return "recorded"
+
+    work = asyncio.ensure_future(to_the_end(record))
+    await asyncio.to_thread(begun.wait, 10)
+    work.cancel()
+    may_end.set()
+    assert await work == "recorded"
 
 
 async def test_a_stop_cancels_what_is_under_way() -> None:

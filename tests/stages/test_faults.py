@@ -19,7 +19,7 @@ from pipeline.stages.index import index
 from pipeline.stages.shift import begin_shift
 from pipeline.store.due import waiting
 from pipeline.store.subscriptions import NewFeed, add_feeds, list_feeds
-from pipeline.store.tables import articles, hosts
+from pipeline.store.tables import articles, feeds, hosts
 from tests.servers import free_port
 from tests.stages.loopback import Site, open_site, redirect, rss, whole
 
@@ -101,6 +101,20 @@ def test_a_feed_that_cannot_be_archived_fails_by_a_slug_and_is_left_alone_for_a_
     assert "takes no more records" in (feed.last_error_detail or "")
     assert desk.site.requests == ["/feed"]
     assert waiting(desk.services.store).leases == 0
+
+
+def test_a_feed_that_wireroom_fails_on_does_not_hold_up_its_host(desk: Desk) -> None:
+    desk.watch(desk.site.url("/a"))
+    broken, sound = "http://[broken", desk.site.url("/second")
+    desk.site.answers["/second"] = whole(rss(desk.site.url("/b")), kind=RSS)
+    with desk.services.store.write() as connection:  # an address that no rule lets in
+        connection.execute(update(feeds).values(url=broken))
+    desk.run(Stage.POLL)
+    add_feeds(desk.services.store, [NewFeed(url=sound)], interval_s=900)
+    desk.run(Stage.POLL)
+    errors = {feed.url: feed.last_error for feed in list_feeds(desk.services.store)}
+    assert errors == {broken: "stage-crashed", sound: None}
+    assert desk.site.requests == ["/second"]
 
 
 def test_a_page_that_cannot_be_archived_is_kept_untried_and_its_host_left_alone(desk: Desk) -> None:

@@ -109,6 +109,16 @@ def test_validators_go_back_byte_for_byte_both_and_none_is_invented(stand: Newss
     assert conditions(stand) == [(None, None), (ODD["ETag"], ODD["Last-Modified"])]
 
 
+@pytest.mark.parametrize("spelling", ["/feed?q=site%3Ax.example", "/%66eed", "/feed?a|b", "/feed#latest"])
+def test_an_address_that_http_spells_otherwise_is_asked_conditionally(
+    stand: Newsstand, spelling: str
+) -> None:
+    stand.change(url=stand.site.url(spelling))
+    stand.poll()
+    stand.poll()
+    assert conditions(stand) == [(None, None), (ODD["ETag"], ODD["Last-Modified"])]
+
+
 def test_a_request_carries_nothing_that_it_need_not(stand: Newsstand) -> None:
     stand.poll()
     path, head = stand.heads[0]
@@ -241,6 +251,16 @@ def test_what_an_answer_asked_is_remembered_when_a_304_says_nothing(stand: Newss
     assert "its answer is fresh for 2 h" in row.why
 
 
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_how_long_a_failed_answer_may_be_kept_says_nothing_of_the_feed(stand: Newsstand, status: int) -> None:
+    kept = {"Cache-Control": "max-age=604800"}
+    stand.site.answers["/feed"] = whole(b"<p>We are working on it.", status=status, headers=kept)
+    row = stand.poll()
+    assert row.last_error is not None
+    assert row.not_before is None
+    assert row.next_poll_at < row.last_polled_at + 3600
+
+
 def rest_now(stand: Newsstand) -> float:
     """Let the feed rest in this hour and the next; give when that ends."""
     with stand.services.store.read() as connection:
@@ -280,6 +300,30 @@ def test_a_host_elsewhere_that_answers_429_for_its_robots_txt_gets_its_pause(sta
     stand.other.answers["/robots.txt"] = whole(b"", status=429, headers={"Retry-After": "900"})
     stand.run(Stage.FETCH)
     assert stand.rest_of(stand.other) > 890
+
+
+def test_410_behind_a_temporary_redirect_is_no_end_of_the_feed(stand: Newsstand) -> None:
+    stand.site.answers["/feed"] = redirect(stand.other.url("/away"))
+    stand.other.answers["/away"] = whole(b"", status=410)
+    row = stand.poll()
+    assert (row.state, row.last_error) == ("active", "http-410")
+
+
+def test_410_of_a_sitemap_is_no_end_of_its_index(stand: Newsstand) -> None:
+    child = f"<sitemap><loc>{stand.site.url('/news.xml')}</loc></sitemap>"
+    index = f'<sitemapindex xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{child}</sitemapindex>'
+    stand.site.answers |= {
+        "/feed": whole(index.encode(), kind="application/xml"),
+        "/news.xml": whole(b"", status=410),
+    }
+    row = stand.poll()
+    assert (stand.site.requests, row.state) == (["/feed", "/news.xml"], "active")
+
+
+def test_410_behind_a_permanent_redirect_ends_the_asking(stand: Newsstand) -> None:
+    stand.site.answers["/feed"] = redirect(stand.other.url("/away"), status=301)
+    stand.other.answers["/away"] = whole(b"", status=410)
+    assert stand.poll().state == "gone"
 
 
 def test_a_robots_txt_elsewhere_is_asked_for_in_that_hosts_turn(stand: Newsstand) -> None:

@@ -1,16 +1,17 @@
 """The ledger of polls: what is counted by feed and day, what a gap is, what is our own downtime."""
 
+import time
 from dataclasses import replace
 
 from sqlalchemy import insert, update
 
-from pipeline.model import FeedState
+from pipeline.model import FeedState, Request, RequestKind
 from pipeline.store.claims import claim_feeds
 from pipeline.store.coverage import Asked, Coverage, FeedDay, read_coverage, today
 from pipeline.store.days import day_name, day_of, split_by_day
 from pipeline.store.frame import Change
 from pipeline.store.ledger import count_crashed_poll, down_days
-from pipeline.store.polled import record_poll
+from pipeline.store.polled import record_hop, record_poll
 from pipeline.store.status import read_counts
 from pipeline.store.store import Store
 from pipeline.store.subscriptions import (
@@ -48,6 +49,21 @@ def poll(store: Store, url: str, *links: str, late_s: float = 0.0, **changed: ob
     [claim] = claim_feeds(store, owner=OWNER, limit=1)
     shown = polled(*(entry(link) for link in links), **changed)
     assert record_poll(store, claim, shown, host_delay_s=0.0)
+
+
+def request(host: str, octets: int) -> Request:
+    """Make a request that has just been answered with so many bytes."""
+    now = time.monotonic()
+    return Request(
+        host=host,
+        kind=RequestKind.FEED,
+        began=now,
+        ended=now,
+        status=200,
+        bytes=octets,
+        is_conditional=False,
+        pause_s=None,
+    )
 
 
 def covered(store: Store, *, back_days: int = 0) -> Coverage:
@@ -116,6 +132,24 @@ def test_a_long_document_is_known_again_by_a_part_of_its_entries(store: Store) -
     assert of(store, FEED).gaps == 0
 
 
+def test_documents_of_five_hundred_entries_that_share_one_have_no_gap(store: Store) -> None:
+    links = [f"https://courier.example/{number}" for number in range(1_499)]
+    watch(store, FEED)
+    poll(store, FEED, *links[:500])
+    poll(store, FEED, links[497], *links[500:999])
+    assert of(store, FEED).gaps == 0
+    poll(store, FEED, *links[999:])
+    assert (of(store, FEED).gaps, of(store, FEED).gaps_untold) == (1, 0)
+
+
+def test_after_a_document_of_which_a_part_is_known_nobody_can_tell(store: Store) -> None:
+    links = [f"https://courier.example/{number}" for number in range(1_200)]
+    watch(store, FEED)
+    poll(store, FEED, *links[:600])
+    poll(store, FEED, *links[600:])
+    assert (of(store, FEED).gaps, of(store, FEED).gaps_untold) == (0, 1)
+
+
 def test_being_late_is_our_own_downtime_on_the_days_that_it_was(store: Store) -> None:
     watch(store, FEED)
     poll(store, FEED, A, late_s=2 * DAY)
@@ -123,6 +157,20 @@ def test_being_late_is_our_own_downtime_on_the_days_that_it_was(store: Store) ->
     assert round(sum(day.down_s for day in days)) == 2 * DAY
     assert [round(day.down_s) for day in days][1] == DAY
     assert [day.polls for day in days] == [0, 0, 1]
+
+
+def test_the_downtime_and_the_bytes_of_a_feed_that_redirects_are_told(store: Store) -> None:
+    watch(store, FEED)
+    make_due(store, FEED, late_s=7_200)
+    [claim] = claim_feeds(store, owner=OWNER, limit=1)
+    asked = [request(claim.host, 300)]
+    record_hop(store, claim, to=OTHER, temporary=True, host_delay_s=0.0, asked=asked)
+    [claim] = claim_feeds(store, owner=OWNER, limit=1)
+    asked = [request(claim.host, 2_000)]
+    record_poll(store, claim, polled(entry(A)), host_delay_s=0.0, asked=asked)
+    days = covered(store, back_days=1).days
+    assert round(sum(day.down_s for day in days), -1) == 7_200
+    assert (sum(day.polls for day in days), sum(day.bytes for day in days)) == (1, 2_300)
 
 
 def test_a_minute_is_not_late(store: Store) -> None:

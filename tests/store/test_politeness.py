@@ -8,13 +8,13 @@ from sqlalchemy import update
 
 from pipeline.model import Request, RequestKind
 from pipeline.store.asked_hosts import AskedHost, read_hosts
-from pipeline.store.claims import claim_feeds, claim_hosts
+from pipeline.store.claims import claim_feeds, claim_host, claim_hosts
 from pipeline.store.fetched import record_turn
 from pipeline.store.ledger_tables import feed_marks, host_marks
 from pipeline.store.politeness import count_requests
-from pipeline.store.polled import record_poll
+from pipeline.store.polled import record_hop, record_poll
 from pipeline.store.store import Store
-from pipeline.store.subscriptions import NewFeed, add_feeds
+from pipeline.store.subscriptions import NewFeed, add_feeds, remove_feeds
 from tests.cli.newsroom import OWNER, entry, polled
 
 FEED = "https://courier.example/feed.xml"
@@ -56,6 +56,22 @@ def test_a_poll_and_a_turn_count_their_requests(store: Store) -> None:
     assert (total.conditional, total.not_modified, total.bytes) == (1, 1, 2_000)
     assert total.shortest_gap_s == pytest.approx(6.5, abs=0.3)
     assert total.delay_s == 0.0
+
+
+@pytest.mark.parametrize("leads_on", [False, True])
+def test_a_poll_that_lost_its_feed_frees_its_host_and_counts_its_requests(
+    store: Store, leads_on: bool
+) -> None:
+    add_feeds(store, [NewFeed(url=FEED)], interval_s=900)
+    [claim] = claim_feeds(store, owner=OWNER, limit=1)
+    remove_feeds(store, [FEED])
+    asked = [request(kind=RequestKind.FEED)]
+    if leads_on:
+        record_hop(store, claim, to=FEED + "?2", temporary=True, host_delay_s=0.0, asked=asked)
+    else:
+        assert record_poll(store, claim, polled(), host_delay_s=0.0, asked=asked) is None
+    assert told(store).total.feed == 1
+    assert claim_host(store, HOST, owner="elsewhere:2:test:0")
 
 
 def test_the_shortest_pause_is_kept_over_all_transactions(store: Store) -> None:
