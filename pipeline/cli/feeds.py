@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.asking import pause_in_words
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json, Urls
 from pipeline.cli.printing import (
@@ -109,11 +110,13 @@ def _row(feed: "WatchedFeed", now: float) -> tuple[str, ...]:
 def _how(feed: "WatchedFeed", now: float) -> str:
     if feed.state != "active":
         return f"{feed.state} for {lasting(now - feed.state_since)}"
+    waits = f"; {pause_in_words(feed.host_pause)}" if feed.host_pause else ""
     if feed.last_error:
-        return f"failing: {feed.last_error}" + (f", {feed.failures:g} times" if feed.failures > 1 else "")
+        times = f", {feed.failures:g} times" if feed.failures > 1 else ""
+        return f"failing: {feed.last_error}{times}{waits}"
     if feed.last_polled_at is None:
-        return "not polled yet"
-    return f"polled {lasting(now - feed.last_polled_at)} ago"
+        return f"not polled yet{waits}"
+    return f"polled {lasting(now - feed.last_polled_at)} ago{waits}"
 
 
 def _facts(feed: "WatchedFeed", now: float) -> list[tuple[str, str]]:
@@ -123,6 +126,8 @@ def _facts(feed: "WatchedFeed", now: float) -> list[tuple[str, str]]:
     most = feed.max_interval_s
     rhythm = lasting(max(feed.interval_s, least)) + (f", never below {lasting(least)}" if least else "")
     rhythm += f", never above {lasting(most)}" if most else ""
+    # What the schedule said before the host asked for more is no longer so.
+    why = pause_in_words(feed.host_pause) if feed.host_pause else feed.why
     facts = [
         ("address", feed.url),
         ("site", feed.site or ""),
@@ -130,7 +135,7 @@ def _facts(feed: "WatchedFeed", now: float) -> list[tuple[str, str]]:
         ("tags", ", ".join(feed.tags)),
         ("own headers", ", ".join(feed.header_names)),
         ("state", f"{feed.state} since {rfc3339(feed.state_since)}"),
-        ("next poll", f"{following}; every {rhythm}; {feed.why}"),
+        ("next poll", f"{following}; {why}" if feed.host_pause else f"{following}; every {rhythm}; {why}"),
         ("last poll", rfc3339(feed.last_polled_at) if feed.last_polled_at else "none yet"),
         ("answer", str(feed.last_status or "")),
         ("last success", rfc3339(feed.last_success_at) if feed.last_success_at else ""),

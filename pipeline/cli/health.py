@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.asking import pause_in_words
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, columns, json_line, lasting, note, show
@@ -103,7 +104,8 @@ def _failing(health: "FeedHealth") -> str:
     feed = health.feed
     meaning = FEED.get(feed.last_error or "", "")
     said = f"{feed.last_error}, {meaning}" if meaning else f"{feed.last_error}"
-    return f"{said}; {feed.failures:g} failures in a row; {feed.why}"
+    then = pause_in_words(feed.host_pause) if feed.host_pause else feed.why
+    return f"{said}; {feed.failures:g} failures in a row; {then}"
 
 
 def _silence(health: "FeedHealth") -> str:

@@ -13,6 +13,7 @@ from pipeline.identity import host_of, url_key
 from pipeline.model import FeedState
 from pipeline.store.events import Happening, record
 from pipeline.store.frame import Change, log_changes, next_feed_id
+from pipeline.store.pauses import Pause, read_pauses
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import feeds, hosts, sightings
 
@@ -54,7 +55,7 @@ class WatchedFeed:
     language: str | None
     tags: tuple[str, ...]
     state: FeedState
-    next_poll_at: float | None  # None: it is not polled
+    next_poll_at: float | None  # and its host may be asked; None: it is not polled
     interval_s: float
     why: str
     last_polled_at: float | None
@@ -70,6 +71,7 @@ class WatchedFeed:
     max_interval_s: float | None
     last_error_detail: str | None
     header_names: tuple[str, ...]  # of its own headers; their values are secrets
+    host_pause: Pause | None  # its host asked to be left alone for longer than the feed itself waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ class DueFeed:
     url: str
     at: float
     now: float
+    host_pause: Pause | None  # its host is left alone for longer, whatever the person wants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,12 +164,21 @@ def poll_feeds(store: Store, urls: Sequence[str], *, force: bool = False) -> tup
                 raise WireroomError(
                     f"{row.url} is {row.state}: `wireroom feeds resume {row.url}` polls it again"
                 )
-        due = [DueFeed(url=row.url, at=at if force else _lets_ask(row, at), now=at) for row in rows]
+        pauses = read_pauses(connection, store)
+        due = [_due(row, at, at if force else _lets_ask(row, at), pauses) for row in rows]
         # One that is late already stays so: how long it was not asked is told by `wireroom coverage`.
         for row, feed in zip(rows, due, strict=True):
             values = {"next_poll_at": min(row.next_poll_at, feed.at), "forced": force}
             connection.execute(update(feeds).where(feeds.c.id == row.id).values(values))
     return tuple(due)
+
+
+def _due(row: Row[Any], now: float, at: float, pauses: Mapping[str, Pause]) -> DueFeed:
+    return DueFeed(url=row.url, at=at, now=now, host_pause=_longer(pauses.get(row.host), at))
+
+
+def _longer(pause: Pause | None, at: float) -> Pause | None:
+    return pause if pause is not None and pause.until > at else None
 
 
 def _lets_ask(row: Row[Any], at: float) -> float:
@@ -293,17 +305,20 @@ def _happening(row: Row[Any], outcome: str) -> Happening:
 
 def _watched_feeds(connection: Connection, store: Store, rows: Sequence[Row[Any]]) -> tuple[WatchedFeed, ...]:
     weekly = _entries_per_week(connection, store.now(), [row.id for row in rows])
-    return tuple(_watched_feed(row, weekly.get(row.id, 0.0)) for row in rows)
+    pauses = read_pauses(connection, store)
+    return tuple(_watched_feed(row, weekly.get(row.id, 0.0), pauses.get(row.host)) for row in rows)
 
 
-def _watched_feed(row: Row[Any], entries_per_week: float) -> WatchedFeed:
+def _watched_feed(row: Row[Any], entries_per_week: float, host_pause: Pause | None) -> WatchedFeed:
     told = {name: getattr(row, name) for name in WatchedFeed.__dataclass_fields__ if name in feeds.c}
     is_polled = row.state == FeedState.ACTIVE
+    longer = _longer(host_pause, row.next_poll_at) if is_polled else None
     changed = {
         "tags": tuple(row.tags),
         "header_names": tuple(name for name, _ in row.headers or ()),
         "state": FeedState(row.state),
-        "next_poll_at": row.next_poll_at if is_polled else None,
+        "next_poll_at": (longer.until if longer else row.next_poll_at) if is_polled else None,
+        "host_pause": longer,
     }
     return WatchedFeed(**{**told, **changed}, entries_per_week=entries_per_week)
 

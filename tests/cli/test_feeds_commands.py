@@ -125,6 +125,40 @@ def test_a_feed_is_polled_at_once_but_not_against_its_publisher(wireroom: Wirero
     assert wireroom("feeds", "poll", FEED, "--force").out == f"due now: {FEED}\n"
 
 
+def test_of_a_host_that_wants_to_be_left_alone_no_feed_is_said_to_be_polled_now(
+    wireroom: Wireroom, watched: Store
+) -> None:
+    sibling = "https://courier.example/world.xml"
+    wireroom("feeds", "poll", FEED)
+    turned_away = {"status": 429, "error": "http-429", "entries": None, "failures": 0.5}
+    poll(watched, FEED, **turned_away, host_pause_s=10_800.0, wait_s=0.0, why="asking again in 5 min")
+    add_feeds(watched, [NewFeed(url=sibling)], interval_s=900.0)
+    for options in ((), ("--force",)):
+        lines = wireroom("feeds", "poll", FEED, sibling, *options).out.splitlines()
+        for line, url in zip(lines, (FEED, sibling), strict=True):
+            assert line.startswith("its host asked to be left alone until 20")
+            assert line.endswith(f" (429); --force does not change that: {url}")
+    shown = wireroom("feeds", "show", FEED).out
+    assert "in 3 h; its host asked to be left alone until 20" in shown
+    assert "asking again" not in shown
+    assert wireroom("feeds", "list").out.count("its host asked to be left alone until 20") == 2
+    health = wireroom("feeds", "health").out
+    assert (health.count("in 3 h"), "asking again" in health) == (2, False)
+
+
+def test_what_waits_for_a_host_is_later_and_no_problem(wireroom: Wireroom, watched: Store) -> None:
+    wireroom("feeds", "poll", FEED)
+    poll(watched, FEED, status=429, error="http-429", entries=None, host_pause_s=7_200.0, wait_s=0.0)
+    ran = wireroom("status", "--json", "--check")
+    assert (ran.code, ran.json["problems"], ran.json["oldest_due_s"]) == (0, [], None)
+    assert ran.json["due"] == {"poll": 0, "fetch": 0, "enrich": 0, "index": 0, "later": 3}
+    assert "3 wait for 1 host that asked to be left alone, until 20" in wireroom("status").out
+
+
+def test_a_person_who_wants_a_poll_is_told_what_polls(wireroom: Wireroom, watched: Store) -> None:
+    assert wireroom("feeds", "poll", FEED).err == "wireroom: `wireroom up` polls it\n"
+
+
 def test_moves_are_listed_and_undone(wireroom: Wireroom, watched: Store) -> None:
     assert wireroom("feeds", "moves").err == "wireroom: no feed has moved\n"
     new = "https://new.example/feed"
