@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, case, delete, func, select, update
@@ -61,17 +62,23 @@ class WatchedFeed:
     last_polled_at: float | None
     last_status: int | None
     last_success_at: float | None
-    failures: float  # weighted; in a row
+    failures: int  # in a row; what passes by itself weighs less, and is rounded up
     last_error: str | None
-    entries_per_week: float  # over the last four weeks, by publication date
+    entries_per_week: float | None  # over the last four weeks; None: not a week of it is known yet
     entries_without_link: int
     added_at: float
     state_since: float
     min_interval_s: float | None
     max_interval_s: float | None
     last_error_detail: str | None
+    failing_since: float | None
     header_names: tuple[str, ...]  # of its own headers; their values are secrets
     host_pause: Pause | None  # its host asked to be left alone for longer than the feed itself waits
+
+    @property
+    def is_failing(self) -> bool:
+        """Tell whether its last poll failed and another one will follow."""
+        return self.state == FeedState.ACTIVE and self.last_error is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,12 +311,17 @@ def _happening(row: Row[Any], outcome: str) -> Happening:
 
 
 def _watched_feeds(connection: Connection, store: Store, rows: Sequence[Row[Any]]) -> tuple[WatchedFeed, ...]:
-    weekly = _entries_per_week(connection, store.now(), [row.id for row in rows])
+    at, recent = (
+        store.read_clock(connection),
+        _recent_entries(connection, store.now(), [row.id for row in rows]),
+    )
     pauses = read_pauses(connection, store)
-    return tuple(_watched_feed(row, weekly.get(row.id, 0.0), pauses.get(row.host)) for row in rows)
+    return tuple(
+        _watched_feed(row, _weekly(row, recent.get(row.id), at), pauses.get(row.host)) for row in rows
+    )
 
 
-def _watched_feed(row: Row[Any], entries_per_week: float, host_pause: Pause | None) -> WatchedFeed:
+def _watched_feed(row: Row[Any], entries_per_week: float | None, host_pause: Pause | None) -> WatchedFeed:
     told = {name: getattr(row, name) for name in WatchedFeed.__dataclass_fields__ if name in feeds.c}
     is_polled = row.state == FeedState.ACTIVE
     longer = _longer(host_pause, row.next_poll_at) if is_polled else None
@@ -319,23 +331,34 @@ def _watched_feed(row: Row[Any], entries_per_week: float, host_pause: Pause | No
         "state": FeedState(row.state),
         "next_poll_at": (longer.until if longer else row.next_poll_at) if is_polled else None,
         "host_pause": longer,
+        "failures": ceil(row.failures),
     }
     return WatchedFeed(**{**told, **changed}, entries_per_week=entries_per_week)
 
 
-def _entries_per_week(
+def _recent_entries(
     connection: Connection, now: ColumnElement[float], ids: Sequence[int]
-) -> dict[int, float]:
-    """Count by publication date, as a first poll brings entries of many weeks; undated ones by sighting."""
+) -> dict[int, tuple[int, float]]:
+    """Count by publication date, as a first poll brings entries of many weeks; undated ones by sighting. With
+    the oldest one's time."""
     at = func.coalesce(sightings.c.published_at, sightings.c.seen_at)
     recent = at.between(now - FREQUENCY_WEEKS * WEEK_S, now)
-    query = select(sightings.c.feed_id, func.count()).where(recent).group_by(sightings.c.feed_id)
+    query = (
+        select(sightings.c.feed_id, func.count(), func.min(at)).where(recent).group_by(sightings.c.feed_id)
+    )
     counted = [
         row
         for portion in _portions(ids)
         for row in connection.execute(query.where(sightings.c.feed_id.in_(portion)))
     ]
-    return {feed_id: count / FREQUENCY_WEEKS for feed_id, count in counted}
+    return {feed_id: (count, oldest) for feed_id, count, oldest in counted}
+
+
+def _weekly(row: Row[Any], recent: tuple[int, float] | None, now: float) -> float | None:
+    """Divide the recent entries by the time that they stand for: since it is watched, or since the oldest."""
+    count, oldest = recent or (0, now)
+    weeks = min((now - min(row.added_at, oldest)) / WEEK_S, FREQUENCY_WEEKS)
+    return None if row.last_success_at is None or weeks < 1 else round(count / weeks, 2)
 
 
 def _portions(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:

@@ -1,5 +1,6 @@
 """`wireroom feeds …` on a real store."""
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -33,9 +34,10 @@ def test_a_feed_has_the_promised_shape(wireroom: Wireroom, watched: Store) -> No
         "entries_without_link",
     ]  # fmt: skip
     assert shown["title"] == "The Harbor Courier"
-    assert shown["entries_per_week"] == 0.5
+    assert shown["entries_per_week"] is None
     assert shown["entries_without_link"] == 1
     assert shown["next_poll_at"].endswith("Z")
+    assert shown["state_since"].endswith("Z")
     assert wireroom("feeds", "list", "--json").lines == [shown]
 
 
@@ -189,6 +191,15 @@ def test_how_often_a_feed_speaks_is_unknown_before_it_was_read(wireroom: Wireroo
     assert wireroom("feeds", "list").out.splitlines()[1].split() == [
         "(no", "title", "yet)", FEED, "?", "not", "polled", "yet",
     ]  # fmt: skip
+
+
+def test_entries_a_week_are_those_of_the_time_that_is_known(wireroom: Wireroom, store: Store) -> None:
+    day, now = 86_400.0, time.time()
+    weekly = ("https://courier.example/weekly.xml", range(1, 22, 7))
+    for url, days in (weekly, (FEED, range(1, 3))):
+        poll(store, url, *(entry(f"{url}/{number}", published_at=now - number * day) for number in days))
+    told = {feed["url"]: feed["entries_per_week"] for feed in wireroom("feeds", "list", "--json").lines}
+    assert told == {weekly[0]: 1.4, FEED: None}  # three in fifteen days; two days are no week
 
 
 def test_a_rhythm_is_told_with_its_limit(wireroom: Wireroom, watched: Store) -> None:
