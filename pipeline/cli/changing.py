@@ -1,16 +1,19 @@
 """`wireroom feeds set`: what people decide about feeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO, S_ISREG
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.feeds import each_feed
+from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Urls, read_tags
-from pipeline.cli.printing import note
+from pipeline.cli.printing import lasting, note, one_line, show
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.store.subscriptions import FeedChange, WatchedFeed
 
 NONE = "none"
 LONGEST_FILE = 64 * 1024
@@ -46,7 +49,7 @@ def set_feeds(
     login_from: LoginFrom = None,
 ) -> None:
     """Change tags, language, intervals or own headers of feeds."""
-    from pipeline.store.subscriptions import FeedChange, change_feeds
+    from pipeline.store.subscriptions import FeedChange, change_feeds, find_feeds
 
     add, drop = read_tags(tag)
     change = FeedChange(
@@ -60,7 +63,24 @@ def set_feeds(
     if change == FeedChange():
         options = "--tag, --language, --min-interval, --max-interval, --headers-from or --login-from"
         raise UsageError(f"nothing to change: give {options}")
-    each_feed(urls, lambda store, urls: change_feeds(store, urls, change), "changed")
+    with existing_store(settings()) as store:
+        changed = find_feeds(store, change_feeds(store, urls, change))
+    for feed in changed:
+        show(f"changed: {one_line(feed.url)}: {one_line('; '.join(_settings(feed, change)))}")
+
+
+def _settings(feed: "WatchedFeed", change: "FeedChange") -> Iterator[str]:
+    """Say how that stands now which was to be changed."""
+    if change.add_tags or change.drop_tags:
+        yield f"tags {', '.join(feed.tags) or 'none'}"
+    if change.language is not None:
+        yield f"language {feed.language or 'unknown'}"
+    if change.min_interval_s is not None:
+        yield f"never below {lasting(feed.min_interval_s)}" if feed.min_interval_s else "no shortest interval"
+    if change.max_interval_s is not None:
+        yield f"never above {lasting(feed.max_interval_s)}" if feed.max_interval_s else "no longest interval"
+    if change.headers is not None:
+        yield f"own headers {', '.join(feed.header_names) or 'none'}"
 
 
 def _language(written: str | None) -> str | None:

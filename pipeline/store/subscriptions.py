@@ -10,6 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import WireroomError
 from pipeline.feeds.hints import opening, unpacked
+from pipeline.feeds.schedule import spoken
 from pipeline.identity import host_of, url_key
 from pipeline.model import FeedState
 from pipeline.store.events import Happening, record
@@ -142,12 +143,14 @@ def find_feeds(store: Store, urls: Sequence[str]) -> tuple[WatchedFeed, ...]:
 
 
 def change_feeds(store: Store, urls: Sequence[str], change: FeedChange) -> tuple[str, ...]:
-    """Change feeds, all or none; return their addresses. Raises as `find_feeds` does."""
+    """Change feeds, all or none; return their addresses. Raises as `find_feeds` does, and when the shortest
+    interval would be longer than the longest."""
     with store.write() as connection:
         rows = _require(connection, urls)
         for row in rows:
-            mine = feeds.c.id == row.id
-            connection.execute(update(feeds).where(mine).values(_changed(row, change)))
+            values = _changed(row, change)
+            _require_room(row, values)
+            connection.execute(update(feeds).where(feeds.c.id == row.id).values(values))
         _log_tags(connection, store, rows)
     return tuple(row.url for row in rows)
 
@@ -156,6 +159,21 @@ def tag_feeds(store: Store, urls: Sequence[str], tags: tuple[str, ...]) -> None:
     """Add tags to feeds that are watched already, too. Raises as `find_feeds` does."""
     if tags:
         change_feeds(store, urls, FeedChange(add_tags=tags))
+
+
+def tag_each(store: Store, wanted: Sequence[NewFeed]) -> frozenset[str]:
+    """Add to watched feeds the tags that each is wanted with; return those that lacked any."""
+    with store.write() as connection:
+        watched = _by_key(connection, [feed.url for feed in wanted])
+        lacking: dict[str, Row[Any]] = {}
+        for feed in wanted:
+            row = watched[_key(feed.url)]
+            if set(feed.tags) - set(row.tags):
+                lacking[feed.url] = row
+                values = _changed(row, FeedChange(add_tags=feed.tags))
+                connection.execute(update(feeds).where(feeds.c.id == row.id).values(values))
+        _log_tags(connection, store, list(lacking.values()))
+    return frozenset(lacking)
 
 
 def poll_feeds(store: Store, urls: Sequence[str], *, force: bool = False) -> tuple[DueFeed, ...]:
@@ -285,6 +303,15 @@ def _changed(row: Row[Any], change: FeedChange) -> dict[str, Any]:
         values["headers"] = change.headers or None
         values["headers_host"] = host_of(row.url) if change.headers else None
     return values
+
+
+def _require_room(row: Row[Any], values: Mapping[str, Any]) -> None:
+    least, most = (values.get(name, getattr(row, name)) for name in ("min_interval_s", "max_interval_s"))
+    if least and most and least > most:
+        raise WireroomError(
+            f"{row.url} cannot be polled: its shortest interval would be {spoken(least)}, "
+            f"its longest {spoken(most)}; change both, or take one away with `none`"
+        )
 
 
 def _log_tags(connection: Connection, store: Store, before: Sequence[Row[Any]]) -> None:

@@ -71,6 +71,22 @@ def test_the_longest_interval_is_set_and_told(wireroom: Wireroom, watched: Store
     assert wireroom("feeds", "show", FEED, "--json").json["max_interval_s"] is None
 
 
+def test_a_shortest_interval_beyond_the_longest_is_refused(wireroom: Wireroom, watched: Store) -> None:
+    both = wireroom("feeds", "set", FEED, "--min-interval", "2d", "--max-interval", "1h")
+    wireroom("feeds", "set", FEED, "--max-interval", "6h")
+    one = wireroom("feeds", "set", FEED, "--min-interval", "12h")
+    for ran in (both, one):
+        assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+        assert "its shortest interval would be" in ran.err
+    shown = wireroom("feeds", "show", FEED, "--json").json
+    assert (shown["min_interval_s"], shown["max_interval_s"]) == (None, 21_600.0)
+
+
+def test_what_was_changed_is_told_as_it_is_now(wireroom: Wireroom, watched: Store) -> None:
+    ran = wireroom("feeds", "set", FEED, "--tag", "city", "--min-interval", "3h", "--max-interval", "none")
+    assert ran.out == f"changed: {FEED}: tags city; never below 3 h; no longest interval\n"
+
+
 def test_headers_and_a_login_come_from_files_and_are_never_shown(
     wireroom: Wireroom, watched: Store, tmp_path: Path
 ) -> None:
@@ -233,9 +249,18 @@ def test_import_adds_what_can_be_read_and_names_the_rest(wireroom: Wireroom, tmp
     )
     assert (courier["tags"], ledger["tags"], ledger["language"]) == (["Cities", "new"], ["new"], "fr")
     again = wireroom("feeds", "import", str(tmp_path / "feeds.opml"), "--tag", "late,again")
-    assert again.out == "0 feeds added, 2 known already, 1 line skipped\n"
+    assert again.out == "0 feeds added, 2 known already, 2 of them tagged, 1 line skipped\n"
     courier, ledger = wireroom("feeds", "list", "--json").lines
     assert (courier["tags"], ledger["tags"]) == (["Cities", "new", "late", "again"], ["new", "late", "again"])
+
+
+def test_the_folders_of_a_list_tag_feeds_that_are_there_already(wireroom: Wireroom, tmp_path: Path) -> None:
+    (tmp_path / "urls").write_text(f"{FEED}\nhttps://ledger.example/rss\n")
+    (tmp_path / "feeds.opml").write_text(OPML)
+    wireroom("feeds", "import", str(tmp_path / "urls"))
+    ran = wireroom("feeds", "import", str(tmp_path / "feeds.opml"))
+    assert ran.out == "0 feeds added, 2 known already, 1 of them tagged, 1 line skipped\n"
+    assert wireroom("feeds", "list", "--tag", "Cities", "--json").json["url"] == FEED
 
 
 def test_import_reads_one_address_a_line(wireroom: Wireroom, tmp_path: Path) -> None:
