@@ -282,16 +282,8 @@ def _lag(connection: Connection, now: ColumnElement[float]) -> float | None:
 def _due(connection: Connection, store: Store) -> Due:
     now = store.now()
     pauses = read_pauses(connection, store)
-    open_feed, open_page = feeds.c.host.not_in(pauses), articles.c.host.not_in(pauses)
-    work = {
-        Stage.POLL: select(func.count(), func.min(feeds.c.next_poll_at)).where(due_feed(now), open_feed),
-        **{
-            stage: select(func.count(), func.min(articles.c.due_at)).where(due_article(stage, now), *at_host)
-            for stage, at_host in ((Stage.FETCH, (open_page,)), (Stage.ENRICH, ()), (Stage.INDEX, ()))
-        },
-    }
-    counted = {stage: connection.execute(query).one() for stage, query in work.items()}
-    oldest = [since for _, since in counted.values() if since is not None]
+    work = _work(connection, now, pauses)
+    oldest = [since for _, since in work.values() if since is not None]
     later = (articles.c.stage.is_not(None), articles.c.due_at > now, free(articles, now))
     retries, next_retry_at = connection.execute(
         select(func.count(), func.min(articles.c.due_at)).where(*later)
@@ -299,10 +291,10 @@ def _due(connection: Connection, store: Store) -> Due:
     held = _held(connection, now, pauses)
     at = store.read_clock(connection)
     return Due(
-        poll=counted[Stage.POLL][0],
-        fetch=counted[Stage.FETCH][0],
-        enrich=counted[Stage.ENRICH][0],
-        index=counted[Stage.INDEX][0],
+        poll=work[Stage.POLL][0],
+        fetch=work[Stage.FETCH][0],
+        enrich=work[Stage.ENRICH][0],
+        index=work[Stage.INDEX][0],
         oldest_s=max(0.0, at - min(oldest)) if oldest else None,
         later=retries,
         next_retry_at=next_retry_at,
@@ -310,6 +302,22 @@ def _due(connection: Connection, store: Store) -> Due:
         held_hosts=len(held),
         held_until=min((pauses[host].until for host in held), default=None),
     )
+
+
+def _work(
+    connection: Connection, now: ColumnElement[float], pauses: Mapping[str, Pause]
+) -> dict[Stage, tuple[int, float | None]]:
+    """Count by stage what somebody could do now, with the time since which the oldest of it is due."""
+    polls = select(func.count(), func.min(feeds.c.next_poll_at)).where(due_feed(now))
+    tasks = select(func.count(), func.min(articles.c.due_at))
+    work = {
+        Stage.POLL: polls.where(feeds.c.host.not_in(pauses)),
+        Stage.FETCH: tasks.where(due_article(Stage.FETCH, now), articles.c.host.not_in(pauses)),
+        Stage.ENRICH: tasks.where(due_article(Stage.ENRICH, now)),
+        Stage.INDEX: tasks.where(due_article(Stage.INDEX, now)),
+    }
+    counted = {stage: connection.execute(query).one() for stage, query in work.items()}
+    return {stage: (row[0], row[1]) for stage, row in counted.items()}
 
 
 def _held(
