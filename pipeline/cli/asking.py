@@ -6,10 +6,11 @@ import typer
 
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json, Urls
-from pipeline.cli.printing import as_json, columns, json_line, lasting, note, one_line, rfc3339, show
+from pipeline.cli.printing import as_json, columns, json_line, lasting, local, note, one_line, rfc3339, show
 
 if TYPE_CHECKING:
     from pipeline.store.moves import Move
+    from pipeline.store.pauses import Pause
 
 
 def poll_feeds(
@@ -24,11 +25,21 @@ def poll_feeds(
     with existing_store(settings()) as store:
         due = subscriptions.poll_feeds(store, urls, force=force)
     for feed in due:
-        if feed.at <= feed.now:
+        if feed.host_pause:
+            asked = pause_in_words(feed.host_pause)
+            show(f"{asked}; --force does not change that: {one_line(feed.url)}")
+        elif feed.at <= feed.now:
             show(f"due now: {one_line(feed.url)}")
         else:
             wait = lasting(feed.at - feed.now)
             show(f"due in {wait}, as its publisher asks (--force does not wait): {one_line(feed.url)}")
+    note("`wireroom up` polls it" if len(due) == 1 else "`wireroom up` polls them")
+
+
+def pause_in_words(pause: "Pause") -> str:
+    """Say until when a host is left alone, and what it answered."""
+    answer = "" if pause.status is None else f" ({pause.status})"
+    return f"its host asked to be left alone until {local(pause.until)}{answer}"
 
 
 def show_moves(

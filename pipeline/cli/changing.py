@@ -1,13 +1,18 @@
 """`wireroom feeds set`: what people decide about feeds."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.feeds import each_feed
+from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Urls, read_tags
+from pipeline.cli.printing import lasting, one_line, show
 from pipeline.cli.secrets import NONE, own_headers
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.store.subscriptions import FeedChange, WatchedFeed
 
 Tag = Annotated[str, typer.Option(help="Tags to add and take away: +politics,-sport")]
 Language = Annotated[str | None, typer.Option(help="Code as en or fr; `none` takes it away.")]
@@ -36,7 +41,7 @@ def set_feeds(
     login_from: LoginFrom = None,
 ) -> None:
     """Change tags, language, intervals or own headers of feeds."""
-    from pipeline.store.subscriptions import FeedChange, change_feeds
+    from pipeline.store.subscriptions import FeedChange, change_feeds, find_feeds
 
     add, drop = read_tags(tag)
     change = FeedChange(
@@ -50,7 +55,24 @@ def set_feeds(
     if change == FeedChange():
         options = "--tag, --language, --min-interval, --max-interval, --headers-from or --login-from"
         raise UsageError(f"nothing to change: give {options}")
-    each_feed(urls, lambda store, urls: change_feeds(store, urls, change), "changed")
+    with existing_store(settings()) as store:
+        changed = find_feeds(store, change_feeds(store, urls, change))
+    for feed in changed:
+        show(f"changed: {one_line(feed.url)}: {one_line('; '.join(_settings(feed, change)))}")
+
+
+def _settings(feed: "WatchedFeed", change: "FeedChange") -> Iterator[str]:
+    """Say how that stands now which was to be changed."""
+    if change.add_tags or change.drop_tags:
+        yield f"tags {', '.join(feed.tags) or 'none'}"
+    if change.language is not None:
+        yield f"language {feed.language or 'unknown'}"
+    if change.min_interval_s is not None:
+        yield f"never below {lasting(feed.min_interval_s)}" if feed.min_interval_s else "no shortest interval"
+    if change.max_interval_s is not None:
+        yield f"never above {lasting(feed.max_interval_s)}" if feed.max_interval_s else "no longest interval"
+    if change.headers is not None:
+        yield f"own headers {', '.join(feed.header_names) or 'none'}"
 
 
 def _language(written: str | None) -> str | None:

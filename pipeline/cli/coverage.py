@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline.store.coverage import Asked, Coverage, FeedDay
     from pipeline.store.frame import FrameChange
+    from pipeline.store.sitemaps import SitemapDay, UnwatchedSitemap
 
 DEFAULT_SINCE = "6d"  # with today, a week
 
@@ -79,7 +80,7 @@ def _print_json(read: "Coverage") -> None:
             "first_day": read.first_day,
             "last_day": read.last_day,
             "counted_since": read.counted_since,
-            "total": {name: value for name, value in as_json(total).items() if name not in ("day", "feed")},
+            "total": {name: value for name, value in _rounded(total).items() if name not in ("day", "feed")},
         }
     )
     told = (
@@ -90,8 +91,13 @@ def _print_json(read: "Coverage") -> None:
     )
     for kind, records in told:
         for record in records:
-            shown = {name: value for name, value in as_json(record).items() if name != "feed_id"}
+            shown = {name: value for name, value in _rounded(record).items() if name != "feed_id"}
             json_line({"kind": kind, **shown})
+
+
+def _rounded(record: "FeedDay | FrameChange | SitemapDay | UnwatchedSitemap") -> dict[str, Any]:
+    told: dict[str, Any] = as_json(record)
+    return {**told, "down_s": round(told["down_s"], 1)} if "down_s" in told else told
 
 
 def _total(days: "Iterable[FeedDay]") -> "FeedDay":
@@ -112,7 +118,7 @@ def _screen(read: "Coverage") -> "list[RenderableType]":
     parts: list[RenderableType] = [columns([*rows, *last], HEADS)]
     if read.counted_since is None or read.counted_since > read.first_day:
         since = read.counted_since or "the next poll"
-        parts.append(f"polls, gaps and downtime are counted since {since}; articles since the first")
+        parts.append(f"polls, gaps and downtime are counted since {since}; articles from the beginning")
     if read.sitemaps:
         listed = [(each.day, each.listed, each.shown_by_feeds, each.sitemap) for each in read.sitemaps]
         parts += ["", Text("against news sitemaps", style="bold")]

@@ -7,11 +7,11 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def _tell(finding: Finding, *, json: bool) -> None:
     from rich.text import Text
 
     if json:
-        json_line(as_json(finding))
+        json_line(_shape(finding))
         return
     sign = Text("✓", "green") if finding.ok else Text("✗", "bold red")
     show(Text.assemble(sign, f" {finding.name:<9}  {one_line(finding.text)}"))
@@ -77,12 +77,17 @@ def _tell(finding: Finding, *, json: bool) -> None:
         show(Text.assemble(("  → ", "cyan"), one_line(finding.do)))
 
 
+def _shape(finding: Finding) -> Any:
+    """Render a finding; what is well needs nothing done."""
+    return as_json(replace(finding, do="") if finding.ok else finding)
+
+
 def _tell_of_machine(*, json: bool) -> list[Finding]:
     from rich.text import Text
 
     findings = list(examine())
     for finding in findings if json else ():
-        json_line(as_json(finding))
+        json_line(_shape(finding))
     if not json:
         sign = {True: Text("✓", "green"), False: Text("✗", "bold red")}
         show(columns([(sign[each.ok], each.name, each.text) for each in findings]))

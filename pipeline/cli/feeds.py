@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.asking import pause_in_words
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json, Urls
 from pipeline.cli.printing import (
@@ -40,7 +41,7 @@ def list_feeds(
     chosen = [
         feed
         for feed in feeds
-        if (feed.last_error or not failing)
+        if (feed.is_failing or not failing)
         and (feed.state == FeedState.PAUSED or not paused)
         and (tag in feed.tags or not tag)
     ]
@@ -101,19 +102,25 @@ def each_feed(
 
 
 def _row(feed: "WatchedFeed", now: float) -> tuple[str, ...]:
-    weekly = "?" if feed.last_success_at is None else f"{feed.entries_per_week:g}"
     title = feed.title or "(no title yet)"
-    return (title, feed.url, ", ".join(feed.tags), weekly, _how(feed, now))
+    return (title, feed.url, ", ".join(feed.tags), weekly(feed), _how(feed, now))
+
+
+def weekly(feed: "WatchedFeed") -> str:
+    """Say how many entries a feed brings a week; `?` before a week of them is known."""
+    return "?" if feed.entries_per_week is None else f"{feed.entries_per_week:.1f}".removesuffix(".0")
 
 
 def _how(feed: "WatchedFeed", now: float) -> str:
     if feed.state != "active":
         return f"{feed.state} for {lasting(now - feed.state_since)}"
+    waits = f"; {pause_in_words(feed.host_pause)}" if feed.host_pause else ""
     if feed.last_error:
-        return f"failing: {feed.last_error}" + (f", {feed.failures:g} times" if feed.failures > 1 else "")
+        times = f", {feed.failures} times" if feed.failures > 1 else ""
+        return f"failing: {feed.last_error}{times}{waits}"
     if feed.last_polled_at is None:
-        return "not polled yet"
-    return f"polled {lasting(now - feed.last_polled_at)} ago"
+        return f"not polled yet{waits}"
+    return f"polled {lasting(now - feed.last_polled_at)} ago{waits}"
 
 
 def _facts(feed: "WatchedFeed", now: float) -> list[tuple[str, str]]:
@@ -123,6 +130,8 @@ def _facts(feed: "WatchedFeed", now: float) -> list[tuple[str, str]]:
     most = feed.max_interval_s
     rhythm = lasting(max(feed.interval_s, least)) + (f", never below {lasting(least)}" if least else "")
     rhythm += f", never above {lasting(most)}" if most else ""
+    # What the schedule said before the host asked for more is no longer so.
+    why = pause_in_words(feed.host_pause) if feed.host_pause else feed.why
     facts = [
         ("address", feed.url),
         ("site", feed.site or ""),
@@ -130,13 +139,13 @@ def _facts(feed: "WatchedFeed", now: float) -> list[tuple[str, str]]:
         ("tags", ", ".join(feed.tags)),
         ("own headers", ", ".join(feed.header_names)),
         ("state", f"{feed.state} since {rfc3339(feed.state_since)}"),
-        ("next poll", f"{following}; every {rhythm}; {feed.why}"),
+        ("next poll", f"{following}; {why}" if feed.host_pause else f"{following}; every {rhythm}; {why}"),
         ("last poll", rfc3339(feed.last_polled_at) if feed.last_polled_at else "none yet"),
         ("answer", str(feed.last_status or "")),
         ("last success", rfc3339(feed.last_success_at) if feed.last_success_at else ""),
-        ("failures", f"{feed.failures:g}: {_error(feed)}" if feed.last_error else ""),
+        ("failures", f"{feed.failures}: {_error(feed)}" if feed.last_error else ""),
         ("", feed.last_error_detail or "" if feed.last_error else ""),
-        ("entries a week", f"{feed.entries_per_week:g}"),
+        ("entries a week", weekly(feed)),
         ("without a link", str(feed.entries_without_link) if feed.entries_without_link else ""),
     ]
     return [(name, value) for name, value in facts if value]

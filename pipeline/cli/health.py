@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.asking import pause_in_words
+from pipeline.cli.feeds import weekly
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json
-from pipeline.cli.printing import as_json, columns, json_line, lasting, note, show
+from pipeline.cli.printing import as_json, columns, counted, json_line, lasting, local, note, show
 from pipeline.cli.wording import FEED
 from pipeline.feeds.health import Ailment
 
@@ -37,7 +39,7 @@ def feeds_health(
         show(columns([_row(each, now) for each in chosen], HEADS))
         for each in chosen:
             for ailment in each.ailments:
-                show(f"{each.feed.url}: {_sentence(ailment, each)}")
+                show(f"{each.feed.url}: {_sentence(ailment, each, now)}")
     else:
         note("no feed is like that" if everything else "no feeds yet: run `wireroom add URL`")
 
@@ -63,7 +65,7 @@ def _row(health: "FeedHealth", now: float) -> tuple[Any, ...]:
         how if feed.state == "active" else feed.state,
         f"{lasting(now - feed.last_success_at)} ago" if feed.last_success_at else "never",
         _next(feed.next_poll_at, now),
-        f"{feed.entries_per_week:g}",
+        weekly(feed),
         _lag(health.lag_found_s),
         _lag(health.lag_indexed_s),
         share,
@@ -80,11 +82,11 @@ def _lag(seconds: float | None) -> str:
     return "" if seconds is None else lasting(seconds)
 
 
-def _sentence(ailment: Ailment, health: "FeedHealth") -> str:
+def _sentence(ailment: Ailment, health: "FeedHealth", now: float) -> str:
     look = f"`wireroom doctor {health.feed.url}` looks at it"
     match ailment:
         case Ailment.FAILING:
-            return _failing(health)
+            return f"{_failing(health, now)} → `wireroom doctor {health.feed.url}`"
         case Ailment.SILENT:
             return f"{_silence(health)}: it may be dead; {look}"
         case Ailment.QUIET:
@@ -99,11 +101,16 @@ def _sentence(ailment: Ailment, health: "FeedHealth") -> str:
             return f"{other.share:.0%} of its articles are in {other.url}, too"
 
 
-def _failing(health: "FeedHealth") -> str:
+def _failing(health: "FeedHealth", now: float) -> str:
     feed = health.feed
-    meaning = FEED.get(feed.last_error or "", "")
-    said = f"{feed.last_error}, {meaning}" if meaning else f"{feed.last_error}"
-    return f"{said}; {feed.failures:g} failures in a row; {feed.why}"
+    meaning = FEED.get(feed.last_error or "")
+    said = f"{feed.last_error}, {meaning}," if meaning else f"{feed.last_error}"
+    since = f" since {local(feed.failing_since)}" if feed.failing_since else ""
+    times = counted(feed.failures, "failure") + " in a row" if feed.failures else ""
+    again = (
+        pause_in_words(feed.host_pause) if feed.host_pause else f"tried again {_next(feed.next_poll_at, now)}"
+    )
+    return "; ".join(part for part in (f"{said}{since}", times, again) if part)
 
 
 def _silence(health: "FeedHealth") -> str:

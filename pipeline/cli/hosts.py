@@ -1,12 +1,13 @@
 """`wireroom hosts`: what hosts were asked and how politely, to send to a publisher who wants to know."""
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json
-from pipeline.cli.printing import as_json, columns, counted, json_line, note, show
+from pipeline.cli.printing import as_json, columns, counted, json_line, local, note, show
 from pipeline.errors import WireroomError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _name(written: str) -> str:
 
 def _as_json(host: "AskedHost", *, by_day: bool) -> dict[str, Any]:
     told = {"host": host.host, "first_day": host.first_day, "last_day": host.last_day, **_shape(host.total)}
+    told["hints_pending"] = int(host.pending_until is not None)
     if by_day:
         told["days"] = [{"day": day, **_shape(counts)} for day, counts in host.days]
     return told
@@ -103,9 +105,19 @@ def _facts(host: "AskedHost") -> list[tuple[str, str]]:
         ("conditional", f"{_share(total)} of those for feeds; {counted(total.not_modified, 'answer')} 304"),
         ("bytes", f"{total.bytes:,}"),
         ("turned away", f"429: {counted(total.limited, 'time')}, 503: {counted(total.unavailable, 'time')}"),
-        ("asked to wait", f"{counted(total.hints, 'time')}, kept {total.hints_kept:,}"),
+        ("asked to wait", _waits(host)),
         ("pause", _pause_in_words(total)),
     ]
+
+
+def _waits(host: "AskedHost") -> str:
+    total, until = host.total, host.pending_until
+    told = f"{counted(total.hints + (until is not None), 'time')}: {total.hints_kept:,} kept"
+    told += f", {total.hints - total.hints_kept:,} not"
+    if until is None:
+        return told
+    running = "still running" if until > time.time() else "over, and nothing asked since"
+    return f"{told}, 1 {running} (until {local(until)})"
 
 
 def _pause_in_words(counts: "HostCounts") -> str:

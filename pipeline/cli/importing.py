@@ -38,7 +38,7 @@ def import_feeds(
 ) -> None:
     """Watch all feeds of a list."""
     from pipeline.feeds.opml import parse_subscriptions
-    from pipeline.store.subscriptions import add_feeds, tag_feeds
+    from pipeline.store.subscriptions import add_feeds, tag_each
 
     chosen = settings()
     listed = parse_subscriptions(_read(file), file.name)
@@ -49,9 +49,9 @@ def import_feeds(
         raise WireroomError(f"{file} names no feed")
     with made_store(chosen) as store:
         added = frozenset(add_feeds(store, wanted, interval_s=chosen.poll_min))
-        tag_feeds(store, [feed.url for feed in wanted], tags)
+        tagged = len(tag_each(store, [feed for feed in wanted if feed.url not in added]))
     taken = [Line("added" if feed.url in added else "known", feed.url) for feed in wanted]
-    _tell([*taken, *lines], json=json)
+    _tell([*taken, *lines], tagged=tagged, json=json)
 
 
 def _new_feeds(listed: "Subscriptions", *, tags: tuple[str, ...]) -> "tuple[list[NewFeed], list[Line]]":
@@ -83,16 +83,17 @@ def _new_feeds(listed: "Subscriptions", *, tags: tuple[str, ...]) -> "tuple[list
     return list(wanted.values()), lines
 
 
-def _tell(lines: Sequence[Line], *, json: bool) -> None:
+def _tell(lines: Sequence[Line], *, tagged: int, json: bool) -> None:
     count = {name: sum(line.outcome == name for line in lines) for name in _OUTCOMES}
     _name([line.why or f"repeated: {line.url}" for line in lines if line.outcome in ("skipped", "repeated")])
     if json:
         counts = {"added": count["added"], "known": count["known"], "repeated": count["repeated"]}
-        json_line({**counts, "problems": count["skipped"], "lines": as_json(lines)})
+        json_line({**counts, "tagged": tagged, "problems": count["skipped"], "lines": as_json(lines)})
         return
     repeated = f", {count['repeated']:,} repeated" if count["repeated"] else ""
     skipped = f", {counted(count['skipped'], 'line')} skipped" if count["skipped"] else ""
-    show(f"{counted(count['added'], 'feed')} added, {count['known']:,} known already{repeated}{skipped}")
+    known = f"{count['known']:,} known already" + (f", {tagged:,} of them tagged" if tagged else "")
+    show(f"{counted(count['added'], 'feed')} added, {known}{repeated}{skipped}")
     if count["added"]:
         note("`wireroom up` polls them")
 

@@ -56,7 +56,7 @@ def xml(document: str) -> None:
 
 
 def as_json(record: Any) -> Any:
-    """Turn a record into what JSON holds; floats named `at` or `…_at` become RFC 3339 times in UTC."""
+    """Turn a record into what JSON holds: floats named `…at`, `…since`, `…until` become RFC 3339 in UTC."""
     if is_dataclass(record):
         return {field.name: _json_field(field.name, getattr(record, field.name)) for field in fields(record)}
     if isinstance(record, Mapping):
@@ -67,7 +67,7 @@ def as_json(record: Any) -> Any:
 
 
 def _json_field(name: str, value: Any) -> Any:
-    if isinstance(value, float) and (name == "at" or name.endswith("_at")):
+    if isinstance(value, float) and name.split("_")[-1] in ("at", "since", "until"):
         return rfc3339(value)
     return as_json(value)
 

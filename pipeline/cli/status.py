@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from pipeline.settings import Settings
-    from pipeline.store.status import Counts, Parts, Problem
+    from pipeline.store.status import Counts, Due, Parts, Problem
 
 BAR = 32
 """Columns of the bar that shows how far the articles are."""
@@ -91,7 +91,10 @@ def status_json(standing: Standing) -> dict[str, Any]:
         "index": {"documents": parts.documents},
         "lag_s": counts.lag_s,
         "oldest_due_s": counts.due.oldest_s,
-        "due": {name: getattr(counts.due, name) for name in ("poll", "fetch", "enrich", "index", "later")},
+        "due": {
+            **{name: getattr(counts.due, name) for name in ("poll", "fetch", "enrich", "index")},
+            "later": counts.due.later + counts.due.held,
+        },
         "problems": as_json(standing.problems),
     }
 
@@ -153,7 +156,7 @@ def _counted_facts(counts: "Counts") -> list[tuple[str, Any]]:
         ("", _bar(states, counts.total) if counts.total and is_terminal() else ""),
         ("", "" if _rests(counts) else f"{', '.join(rests)}; under way: {', '.join(under_way)}"),
         ("due now", _due(counts)),
-        ("later", _later(counts)),
+        *(("later" if place == 0 else "", line) for place, line in enumerate(later_lines(counts.due))),
         ("lag", "" if counts.lag_s is None else f"{lasting(counts.lag_s)} from a feed to the index (median)"),
     ]
 
@@ -176,11 +179,17 @@ def _due(counts: "Counts") -> str:
     return f"{', '.join(stages)}; the oldest for {lasting(due.oldest_s or 0)}" if stages else "nothing"
 
 
-def _later(counts: "Counts") -> str:
-    due = counts.due
-    if not due.later or due.next_retry_at is None:
-        return ""
-    return f"{counted(due.later, 'page')} will be tried again, the first at {local(due.next_retry_at)}"
+def later_lines(due: "Due") -> list[str]:
+    """Say what nobody can do now: pages to be tried again, and what waits for hosts that want a pause."""
+    lines = []
+    if due.later and due.next_retry_at is not None:
+        pages = counted(due.later, "page")
+        lines.append(f"{pages} will be tried again, the first at {local(due.next_retry_at)}")
+    if due.held and due.held_until is not None:
+        wait = f"{due.held:,} {'waits' if due.held == 1 else 'wait'} for {counted(due.held_hosts, 'host')}"
+        first = "" if due.held_hosts == 1 else "the first "
+        lines.append(f"{wait} that asked to be left alone, {first}until {local(due.held_until)}")
+    return lines
 
 
 def _bar(states: Mapping[State, int], total: int) -> "RenderableType":

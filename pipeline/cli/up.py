@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.opening import made_store, make_home, settings
-from pipeline.cli.printing import counted, local, note, show
+from pipeline.cli.printing import counted, note, show
 from pipeline.cli.progress import showing_progress
+from pipeline.cli.status import later_lines
 from pipeline.errors import WireroomError
 from pipeline.model import State
 from pipeline.outlets import read_outlets
@@ -71,12 +72,7 @@ def ending_lines(counts: "Counts") -> list[str]:
     )
     left = counts.total - sum(states[state] for state in (State.INDEXED, State.DROPPED, State.QUARANTINED))
     lines = [f"{counted(counts.total, 'article')}: {rests}" + (f", {left:,} under way" if left else "")]
-    due = counts.due
-    if due.later and due.next_retry_at is not None:
-        lines.append(
-            f"{counted(due.later, 'page')} will be tried again, the first at {local(due.next_retry_at)}"
-        )
-    return lines
+    return [*lines, *later_lines(counts.due)]
 
 
 def _count(settings: "Settings") -> "Counts":

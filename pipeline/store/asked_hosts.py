@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, or_, select
 
 from pipeline.store.days import day_name
-from pipeline.store.ledger_tables import HOST_COUNTERS, host_days
+from pipeline.store.ledger_tables import HOST_COUNTERS, host_days, host_marks
 from pipeline.store.store import Store
 
 
@@ -43,6 +43,9 @@ class AskedHost:
     first_day: str
     last_day: str
     total: HostCounts
+    pending_until: (
+        float | None
+    )  # a pause that it asked for, and no request since has shown whether it is kept
     days: tuple[tuple[str, HostCounts], ...]
 
 
@@ -61,10 +64,12 @@ def read_hosts(store: Store, name: str | None = None) -> tuple[AskedHost, ...]:
         query = query.where(or_(host_days.c.host == name, any_port))
     with store.read() as connection:
         rows = connection.execute(query).all()
+        marks = select(host_marks).where(host_marks.c.hint_until.is_not(None))
+        pending = {mark.host: mark.hint_until for mark in connection.execute(marks)}
     named: dict[str, list[Row[Any]]] = {}
     for row in rows:
         named.setdefault(row.host, []).append(row)
-    found = [_host(host, days) for host, days in named.items()]
+    found = [_host(host, days, pending.get(host)) for host, days in named.items()]
     return tuple(sorted(found, key=lambda each: (-each.total.requests, each.host)))
 
 
@@ -74,12 +79,13 @@ def _literally(name: str) -> str:
     return name
 
 
-def _host(host: str, rows: Sequence[Row[Any]]) -> AskedHost:
+def _host(host: str, rows: Sequence[Row[Any]], pending_until: float | None) -> AskedHost:
     return AskedHost(
         host=host,
         first_day=day_name(rows[0].day),
         last_day=day_name(rows[-1].day),
         total=_counts(rows),
+        pending_until=pending_until,
         days=tuple((day_name(row.day), _counts([row])) for row in rows),
     )
 

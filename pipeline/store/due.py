@@ -8,14 +8,11 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage, State
 from pipeline.store.claims import due_article, due_feed, free_host, may_claim
+from pipeline.store.pauses import PAUSED_S
 from pipeline.store.reruns import count_queued, due_rerun
 from pipeline.store.shipping import has_unshipped
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, feeds, hosts
-
-PAUSED_S = 120.0
-"""A host whose next request may begin only after so long asked for a pause (Retry-After, Crawl-delay): its
-pages come later, and a run that ends when it is idle does not wait for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

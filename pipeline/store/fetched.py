@@ -12,6 +12,7 @@ from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.events import Happening, record
 from pipeline.store.leases import finish, lock_articles
+from pipeline.store.ledger import record_late
 from pipeline.store.politeness import record_requests
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import articles, hosts, pages
@@ -99,6 +100,7 @@ def record_turn(
         )  # before articles, as polls do
         lock_articles(connection, [result.claim.id for result in results])
         ours = [result for result in results if _record_result(connection, store, result)]
+        record_late(connection, store, turn.host, asked)
         freed: dict[str, Any] = {"lease_owner": None, "lease_until": None}
         values = {**freed, "next_request_at": store.now() + delay_s, **_robots_values(store, robots)}
         mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)

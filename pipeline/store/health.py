@@ -146,7 +146,7 @@ def _facts(
     silence = max(0.0, answered - arrivals.newest_at) if arrivals and answered else None
     dated = [row for row in newest if row.published_at is not None and row.published_at >= feed.added_at]
     return Facts(
-        is_failing=feed.last_error is not None and feed.state == FeedState.ACTIVE,
+        is_failing=feed.is_failing,
         is_active=feed.state == FeedState.ACTIVE,
         entries=arrivals.entries if arrivals else 0,
         silence_s=silence,

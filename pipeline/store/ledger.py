@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 from pipeline.fetching.pacing import LONGEST_PAUSE_S
 from pipeline.model import Request
 from pipeline.store.claimed import FeedClaim
+from pipeline.store.claims import due_feed
 from pipeline.store.days import DAY_S, day_of, split_by_day
 from pipeline.store.found import FoundEntry, PollCounts
 from pipeline.store.ledger_tables import feed_days, feed_marks, nothing
@@ -48,6 +49,7 @@ class Before:
     """Hold what was known of a feed before its poll."""
 
     due_at: float  # from then on it was to be polled, and its host might be asked
+    free_at: float  # from then on its host might be asked
     shown: bytes  # digests of the entries of its last document
     entries: int  # of that document
     hint_until: float | None
@@ -57,9 +59,11 @@ def read_before(connection: Connection, claim: FeedClaim) -> Before:
     """Read what a poll is compared with, before its results are written."""
     found = connection.execute(_before(), {"feed_id": claim.id}).first()
     if found is None:  # removed meanwhile: its lease is gone as well
-        return Before(due_at=math.inf, shown=b"", entries=0, hint_until=None)
+        return Before(due_at=math.inf, free_at=math.inf, shown=b"", entries=0, hint_until=None)
+    free_at = found.next_request_at or 0.0
     return Before(
-        due_at=max(found.next_poll_at, found.next_request_at or 0.0),
+        due_at=max(found.next_poll_at, free_at),
+        free_at=free_at,
         shown=found.shown or b"",
         entries=found.shown_entries or 0,
         hint_until=found.hint_until,
@@ -92,7 +96,7 @@ def record_polled(
     at = store.read_clock(connection)
     began = _began(store, asked, at)
     row = _poll_row(claim, polled, counts, asked, at) | _gap(before, polled.found)
-    _add_days(connection, row, down_days(before.due_at, began))
+    _add_days(connection, row, _down(connection, store, claim, before, began))
     insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
     record_requests(
         connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
@@ -111,9 +115,23 @@ def record_led_on(
     """Count what a part of a poll took that leads on to another address, and how late it began: the poll
     itself is counted when it ends. The last thing of its transaction."""
     at = store.read_clock(connection)
-    taken = {"feed_id": claim.id, "day": day_of(at), "bytes": sum(request.bytes for request in asked)}
-    _add_days(connection, nothing(feed_days) | taken, down_days(before.due_at, _began(store, asked, at)))
+    row = nothing(feed_days) | {
+        "feed_id": claim.id,
+        "day": day_of(at),
+        "bytes": sum(each.bytes for each in asked),
+    }
+    _add_days(connection, row, _down(connection, store, claim, before, _began(store, asked, at)))
     record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
+
+
+def _down(
+    connection: Connection, store: Store, claim: FeedClaim, before: Before, began: float
+) -> Mapping[int, Sequence[tuple[int, float]]]:
+    """Tell how late a feed is by days, and with it the others of its host."""
+    down = {claim.id: down_days(before.due_at, began)}
+    if down[claim.id]:  # it is the first of its host's feeds that are due: no other is later
+        down |= _late_beside(connection, store, claim.host, free_at=before.free_at, began=began)
+    return down
 
 
 def _began(store: Store, asked: Sequence[Request], at: float) -> float:
@@ -201,9 +219,38 @@ def down_days(due_at: float, began: float) -> list[tuple[int, float]]:
     return list(split_by_day(max(due_at, began - OLDEST_DAYS * DAY_S), began))
 
 
-def _add_days(connection: Connection, row: dict[str, Any], down: Sequence[tuple[int, float]]) -> None:
-    rows = {row["day"]: row}
-    for day, seconds in down:
-        empty = nothing(feed_days) | {"feed_id": row["feed_id"], "day": day}
-        rows[day] = rows.get(day, empty) | {"down_s": seconds}
-    insert_adding(connection, feed_days, [rows[day] for day in sorted(rows)])
+def record_late(connection: Connection, store: Store, host: str, asked: Sequence[Request]) -> None:
+    """Write down how late the feeds of a host are when it is asked for pages, before its next time is set."""
+    began_ago = [time.monotonic() - request.began for request in asked if request.host == host]
+    free_at = connection.execute(select(hosts.c.next_request_at).where(hosts.c.host == host)).scalar()
+    began = store.read_clock(connection) - max(began_ago, default=0.0) * store.clock.factor
+    if began_ago and free_at is not None and began - free_at >= LATE_S:
+        late = _late_beside(connection, store, host, free_at=free_at, began=began)
+        insert_adding(connection, feed_days, _down_rows(late))
+
+
+def _late_beside(
+    connection: Connection, store: Store, host: str, *, free_at: float, began: float
+) -> dict[int, list[tuple[int, float]]]:
+    """Tell how late the waiting feeds of a host were when it was asked again. From then on it is busy with
+    our own requests, so that nobody could tell any more."""
+    query = select(feeds.c.id, feeds.c.next_poll_at).where(feeds.c.host == host, due_feed(store.now()))
+    return {row.id: down_days(max(row.next_poll_at, free_at), began) for row in connection.execute(query)}
+
+
+def _down_rows(down: Mapping[int, Sequence[tuple[int, float]]]) -> list[dict[str, Any]]:
+    """Make the rows of downtime, in the order of their keys."""
+    return [
+        nothing(feed_days) | {"feed_id": feed_id, "day": day, "down_s": seconds}
+        for feed_id, days in sorted(down.items())
+        for day, seconds in days
+    ]
+
+
+def _add_days(
+    connection: Connection, row: dict[str, Any], down: Mapping[int, Sequence[tuple[int, float]]]
+) -> None:
+    rows = {(each["feed_id"], each["day"]): each for each in _down_rows(down)}
+    key = (row["feed_id"], row["day"])
+    rows[key] = row | {"down_s": rows[key]["down_s"] if key in rows else 0.0}
+    insert_adding(connection, feed_days, [rows[key] for key in sorted(rows)])

@@ -1,5 +1,6 @@
 """How it stands: counts that add up, what is late, and what a person should do about it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,7 @@ from pipeline.model import FeedState, Stage, State
 from pipeline.store.claims import due_article, due_feed
 from pipeline.store.leases import free
 from pipeline.store.mending import read_hold
+from pipeline.store.pauses import Pause, read_pauses
 from pipeline.store.store import Store
 from pipeline.store.tables import BUILDING, LIVE, articles, events, feeds, generations, projections, sightings
 
@@ -61,15 +63,18 @@ class FeedCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """Count what waits to be done now, how long the oldest has waited, and what is to be tried later."""
+    """Count what can be done now, how long the oldest of that has waited, and what comes later."""
 
     poll: int = 0
     fetch: int = 0
     enrich: int = 0
     index: int = 0
     oldest_s: float | None = None
-    later: int = 0
+    later: int = 0  # pages to be tried again
     next_retry_at: float | None = None
+    held: int = 0  # feeds and pages that are due at hosts which asked to be left alone: nobody may ask these
+    held_hosts: int = 0
+    held_until: float | None = None  # the first of these hosts
 
     @property
     def now(self) -> int:
@@ -276,26 +281,53 @@ def _lag(connection: Connection, now: ColumnElement[float]) -> float | None:
 
 def _due(connection: Connection, store: Store) -> Due:
     now = store.now()
-    polls, oldest_poll = connection.execute(
-        select(func.count(), func.min(feeds.c.next_poll_at)).where(due_feed(now))
-    ).one()
-    waiting = dict.fromkeys(Stage, 0)
-    oldest = [oldest_poll] if oldest_poll is not None else []
-    for stage in (Stage.FETCH, Stage.ENRICH, Stage.INDEX):
-        query = select(func.count(), func.min(articles.c.due_at)).where(due_article(stage, now))
-        waiting[stage], since = connection.execute(query).one()
-        oldest += [since] if since is not None else []
+    pauses = read_pauses(connection, store)
+    work = _work(connection, now, pauses)
+    oldest = [since for _, since in work.values() if since is not None]
     later = (articles.c.stage.is_not(None), articles.c.due_at > now, free(articles, now))
     retries, next_retry_at = connection.execute(
         select(func.count(), func.min(articles.c.due_at)).where(*later)
     ).one()
+    held = _held(connection, now, pauses)
     at = store.read_clock(connection)
     return Due(
-        poll=polls,
-        fetch=waiting[Stage.FETCH],
-        enrich=waiting[Stage.ENRICH],
-        index=waiting[Stage.INDEX],
+        poll=work[Stage.POLL][0],
+        fetch=work[Stage.FETCH][0],
+        enrich=work[Stage.ENRICH][0],
+        index=work[Stage.INDEX][0],
         oldest_s=max(0.0, at - min(oldest)) if oldest else None,
         later=retries,
         next_retry_at=next_retry_at,
+        held=sum(held.values()),
+        held_hosts=len(held),
+        held_until=min((pauses[host].until for host in held), default=None),
     )
+
+
+def _work(
+    connection: Connection, now: ColumnElement[float], pauses: Mapping[str, Pause]
+) -> dict[Stage, tuple[int, float | None]]:
+    """Count by stage what somebody could do now, with the time since which the oldest of it is due."""
+    polls = select(func.count(), func.min(feeds.c.next_poll_at)).where(due_feed(now))
+    tasks = select(func.count(), func.min(articles.c.due_at))
+    work = {
+        Stage.POLL: polls.where(feeds.c.host.not_in(pauses)),
+        Stage.FETCH: tasks.where(due_article(Stage.FETCH, now), articles.c.host.not_in(pauses)),
+        Stage.ENRICH: tasks.where(due_article(Stage.ENRICH, now)),
+        Stage.INDEX: tasks.where(due_article(Stage.INDEX, now)),
+    }
+    counted = {stage: connection.execute(query).one() for stage, query in work.items()}
+    return {stage: (row[0], row[1]) for stage, row in counted.items()}
+
+
+def _held(
+    connection: Connection, now: ColumnElement[float], pauses: Mapping[str, Pause]
+) -> Mapping[str, int]:
+    """Count by host what is due where nobody may be asked."""
+    if not pauses:
+        return {}
+    waiting: Counter[str] = Counter()
+    for host, is_due in ((feeds.c.host, due_feed(now)), (articles.c.host, due_article(Stage.FETCH, now))):
+        query = select(host, func.count()).where(is_due, host.in_(pauses)).group_by(host)
+        waiting.update({row[0]: row[1] for row in connection.execute(query)})
+    return waiting

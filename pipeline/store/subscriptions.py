@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, case, delete, func, select, update
@@ -9,10 +10,12 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import WireroomError
 from pipeline.feeds.hints import opening, unpacked
+from pipeline.feeds.schedule import spoken
 from pipeline.identity import host_of, origin_of, url_key
 from pipeline.model import FeedState
 from pipeline.store.events import Happening, record
 from pipeline.store.frame import Change, log_changes, next_feed_id
+from pipeline.store.pauses import Pause, read_pauses
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import feeds, hosts, sightings
 
@@ -55,22 +58,29 @@ class WatchedFeed:
     language: str | None
     tags: tuple[str, ...]
     state: FeedState
-    next_poll_at: float | None  # None: it is not polled
+    next_poll_at: float | None  # and its host may be asked; None: it is not polled
     interval_s: float
     why: str
     last_polled_at: float | None
     last_status: int | None
     last_success_at: float | None
-    failures: float  # weighted; in a row
+    failures: int  # in a row; what passes by itself weighs less, and is rounded up
     last_error: str | None
-    entries_per_week: float  # over the last four weeks, by publication date
+    entries_per_week: float | None  # over the last four weeks; None: not a week of it is known yet
     entries_without_link: int
     added_at: float
     state_since: float
     min_interval_s: float | None
     max_interval_s: float | None
     last_error_detail: str | None
+    failing_since: float | None
     header_names: tuple[str, ...]  # of its own headers; their values are secrets
+    host_pause: Pause | None  # its host asked to be left alone for longer than the feed itself waits
+
+    @property
+    def is_failing(self) -> bool:
+        """Tell whether its last poll failed and another one will follow."""
+        return self.state == FeedState.ACTIVE and self.last_error is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +90,7 @@ class DueFeed:
     url: str
     at: float
     now: float
+    host_pause: Pause | None  # its host is left alone for longer, whatever the person wants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +154,14 @@ def read_own_headers(store: Store, url: str) -> tuple[tuple[tuple[str, str], ...
 
 
 def change_feeds(store: Store, urls: Sequence[str], change: FeedChange) -> tuple[str, ...]:
-    """Change feeds, all or none; return their addresses. Raises as `find_feeds` does."""
+    """Change feeds, all or none; return their addresses. Raises as `find_feeds` does, and when the shortest
+    interval would be longer than the longest."""
     with store.write() as connection:
         rows = _require(connection, urls)
         for row in rows:
-            mine = feeds.c.id == row.id
-            connection.execute(update(feeds).where(mine).values(_changed(row, change)))
+            values = _changed(row, change)
+            _require_room(row, values)
+            connection.execute(update(feeds).where(feeds.c.id == row.id).values(values))
         _log_tags(connection, store, rows)
     return tuple(row.url for row in rows)
 
@@ -166,6 +179,21 @@ def head_feeds(store: Store, wanted: Sequence[NewFeed]) -> None:
             change_feeds(store, [feed.url], FeedChange(headers=feed.headers))
 
 
+def tag_each(store: Store, wanted: Sequence[NewFeed]) -> frozenset[str]:
+    """Add to watched feeds the tags that each is wanted with; return those that lacked any."""
+    with store.write() as connection:
+        watched = _by_key(connection, [feed.url for feed in wanted])
+        lacking: dict[str, Row[Any]] = {}
+        for feed in wanted:
+            row = watched[_key(feed.url)]
+            if set(feed.tags) - set(row.tags):
+                lacking[feed.url] = row
+                values = _changed(row, FeedChange(add_tags=feed.tags))
+                connection.execute(update(feeds).where(feeds.c.id == row.id).values(values))
+        _log_tags(connection, store, list(lacking.values()))
+    return frozenset(lacking)
+
+
 def poll_feeds(store: Store, urls: Sequence[str], *, force: bool = False) -> tuple[DueFeed, ...]:
     """Make feeds due now, or as soon as their publishers let them be asked; `force` does not wait for these.
 
@@ -179,12 +207,21 @@ def poll_feeds(store: Store, urls: Sequence[str], *, force: bool = False) -> tup
                 raise WireroomError(
                     f"{row.url} is {row.state}: `wireroom feeds resume {row.url}` polls it again"
                 )
-        due = [DueFeed(url=row.url, at=at if force else _lets_ask(row, at), now=at) for row in rows]
+        pauses = read_pauses(connection, store)
+        due = [_due(row, at, at if force else _lets_ask(row, at), pauses) for row in rows]
         # One that is late already stays so: how long it was not asked is told by `wireroom coverage`.
         for row, feed in zip(rows, due, strict=True):
             values = {"next_poll_at": min(row.next_poll_at, feed.at), "forced": force}
             connection.execute(update(feeds).where(feeds.c.id == row.id).values(values))
     return tuple(due)
+
+
+def _due(row: Row[Any], now: float, at: float, pauses: Mapping[str, Pause]) -> DueFeed:
+    return DueFeed(url=row.url, at=at, now=now, host_pause=_longer(pauses.get(row.host), at))
+
+
+def _longer(pause: Pause | None, at: float) -> Pause | None:
+    return pause if pause is not None and pause.until > at else None
 
 
 def _lets_ask(row: Row[Any], at: float) -> float:
@@ -289,6 +326,15 @@ def _changed(row: Row[Any], change: FeedChange) -> dict[str, Any]:
     return values
 
 
+def _require_room(row: Row[Any], values: Mapping[str, Any]) -> None:
+    least, most = (values.get(name, getattr(row, name)) for name in ("min_interval_s", "max_interval_s"))
+    if least and most and least > most:
+        raise WireroomError(
+            f"{row.url} cannot be polled: its shortest interval would be {spoken(least)}, "
+            f"its longest {spoken(most)}; change both, or take one away with `none`"
+        )
+
+
 def _log_tags(connection: Connection, store: Store, before: Sequence[Row[Any]]) -> None:
     tags = {row.id: row.tags for row in before}
     query = select(feeds).order_by(feeds.c.id)
@@ -315,35 +361,54 @@ def _happening(row: Row[Any], outcome: str) -> Happening:
 
 
 def _watched_feeds(connection: Connection, store: Store, rows: Sequence[Row[Any]]) -> tuple[WatchedFeed, ...]:
-    weekly = _entries_per_week(connection, store.now(), [row.id for row in rows])
-    return tuple(_watched_feed(row, weekly.get(row.id, 0.0)) for row in rows)
+    at, recent = (
+        store.read_clock(connection),
+        _recent_entries(connection, store.now(), [row.id for row in rows]),
+    )
+    pauses = read_pauses(connection, store)
+    return tuple(
+        _watched_feed(row, _weekly(row, recent.get(row.id), at), pauses.get(row.host)) for row in rows
+    )
 
 
-def _watched_feed(row: Row[Any], entries_per_week: float) -> WatchedFeed:
+def _watched_feed(row: Row[Any], entries_per_week: float | None, host_pause: Pause | None) -> WatchedFeed:
     told = {name: getattr(row, name) for name in WatchedFeed.__dataclass_fields__ if name in feeds.c}
     is_polled = row.state == FeedState.ACTIVE
+    longer = _longer(host_pause, row.next_poll_at) if is_polled else None
     changed = {
         "tags": tuple(row.tags),
         "header_names": tuple(name for name, _ in row.headers or ()),
         "state": FeedState(row.state),
-        "next_poll_at": row.next_poll_at if is_polled else None,
+        "next_poll_at": (longer.until if longer else row.next_poll_at) if is_polled else None,
+        "host_pause": longer,
+        "failures": ceil(row.failures),
     }
     return WatchedFeed(**{**told, **changed}, entries_per_week=entries_per_week)
 
 
-def _entries_per_week(
+def _recent_entries(
     connection: Connection, now: ColumnElement[float], ids: Sequence[int]
-) -> dict[int, float]:
-    """Count by publication date, as a first poll brings entries of many weeks; undated ones by sighting."""
+) -> dict[int, tuple[int, float]]:
+    """Count by publication date, as a first poll brings entries of many weeks; undated ones by sighting. With
+    the oldest one's time."""
     at = func.coalesce(sightings.c.published_at, sightings.c.seen_at)
     recent = at.between(now - FREQUENCY_WEEKS * WEEK_S, now)
-    query = select(sightings.c.feed_id, func.count()).where(recent).group_by(sightings.c.feed_id)
+    query = (
+        select(sightings.c.feed_id, func.count(), func.min(at)).where(recent).group_by(sightings.c.feed_id)
+    )
     counted = [
         row
         for portion in _portions(ids)
         for row in connection.execute(query.where(sightings.c.feed_id.in_(portion)))
     ]
-    return {feed_id: count / FREQUENCY_WEEKS for feed_id, count in counted}
+    return {feed_id: (count, oldest) for feed_id, count, oldest in counted}
+
+
+def _weekly(row: Row[Any], recent: tuple[int, float] | None, now: float) -> float | None:
+    """Divide the recent entries by the time that they stand for: since it is watched, or since the oldest."""
+    count, oldest = recent or (0, now)
+    weeks = min((now - min(row.added_at, oldest)) / WEEK_S, FREQUENCY_WEEKS)
+    return None if row.last_success_at is None or weeks < 1 else round(count / weeks, 2)
 
 
 def _portions(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:

@@ -317,6 +317,7 @@ def test_doctor_finds_a_missing_model(
     ran = wireroom("doctor", "--json")
     assert ran.code == 1
     assert [each["name"] for each in ran.lines if not each["ok"]] == ["model for xx"]
+    assert all(bool(each["do"]) is not each["ok"] for each in ran.lines)
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from pipeline.model import Request, RequestKind
+from pipeline.model import FeedState, Request, RequestKind
 from pipeline.store.politeness import count_requests
 from pipeline.store.store import Store
 from pipeline.store.subscriptions import NewFeed, add_feeds
+from pipeline.store.tables import feeds
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, poll, publish
 
@@ -44,6 +46,14 @@ def test_coverage_has_the_promised_shape(wireroom: Wireroom, published: Store) -
     assert (begin["kind"], day["kind"], change["kind"]) == ("range", "day", "change")
     assert (day["polls"], day["new"], day["indexed"], day["partial"]) == (1, 2, 2, 1)
     assert (change["change"], change["at"][-1]) == ("added", "Z")
+
+
+def test_downtime_is_told_to_a_tenth_of_a_second(wireroom: Wireroom, published: Store) -> None:
+    with published.write() as connection:
+        connection.execute(update(feeds).values(next_poll_at=published.now() - 3_600.123456))
+    for line in wireroom("coverage", "--since", "2d", "--json").lines:
+        down_s = line.get("total", line).get("down_s", 0.0)
+        assert down_s == round(down_s, 1)
 
 
 def test_coverage_adds_up_with_status(wireroom: Wireroom, published: Store) -> None:
@@ -109,8 +119,26 @@ def test_health_says_what_ails_a_feed_and_chooses_by_it(wireroom: Wireroom, publ
     poll(published, LEDGER, error="http-503", status=503, entries=None, failures=2.0, why="backing off")
     assert [line["url"] for line in wireroom("feeds", "health", "--failing", "--json").lines] == [LEDGER]
     said = wireroom("feeds", "health").out
-    assert f"{LEDGER}: http-503; 2 failures in a row; backing off\n" in said
+    [line] = [line for line in said.splitlines() if line.startswith(f"{LEDGER}: ")]
+    assert line.startswith(f"{LEDGER}: http-503 since 20")
+    assert line.endswith(f"; 2 failures in a row; tried again in 15 min → `wireroom doctor {LEDGER}`")
     assert wireroom("feeds", "health", "--silent").err == "wireroom: no feed is like that\n"
+
+
+def test_a_failure_that_weighs_half_is_one(wireroom: Wireroom, published: Store) -> None:
+    poll(published, LEDGER, error="not-a-feed", entries=None, failures=0.5)
+    assert wireroom("feeds", "health", "--failing", "--json").json["failures"] == 1
+    said = wireroom("feeds", "health", "--failing").out
+    assert f"{LEDGER}: not-a-feed, the answer is no feed, since 20" in said
+    assert "; 1 failure in a row; " in said
+    assert "0.5" not in said + wireroom("feeds", "show", LEDGER).out
+
+
+def test_a_feed_that_is_gone_fails_no_more(wireroom: Wireroom, published: Store) -> None:
+    gone = {"error": "http-410", "status": 410, "entries": None, "state": FeedState.GONE}
+    poll(published, LEDGER, **gone)
+    for command in ("list", "health"):
+        assert wireroom("feeds", command, "--failing", "--json").lines == []
 
 
 def test_hosts_have_the_promised_shape(wireroom: Wireroom, published: Store) -> None:
@@ -119,7 +147,7 @@ def test_hosts_have_the_promised_shape(wireroom: Wireroom, published: Store) -> 
     assert list(told) == [
         "host", "first_day", "last_day", "requests", "feed", "page", "robots", "conditional", "bytes",
         "not_modified", "limited", "unavailable", "hints", "hints_kept", "shortest_gap_s", "delay_s",
-        "conditional_share", "spacing_kept",
+        "conditional_share", "spacing_kept", "hints_pending",
     ]  # fmt: skip
     assert (told["host"], told["requests"], told["conditional_share"]) == ("courier.example:443", 1, 1.0)
 
@@ -130,6 +158,17 @@ def test_one_host_is_told_day_by_day(wireroom: Wireroom, published: Store, name:
     told = wireroom("hosts", name, "--json").json
     assert (told["host"], [day["requests"] for day in told["days"]]) == ("courier.example:443", [1])
     assert "1: 1 for feeds, 0 for pages, 0 for robots.txt" in wireroom("hosts", name).out
+
+
+def test_a_pause_that_runs_is_neither_kept_nor_broken(wireroom: Wireroom, published: Store) -> None:
+    count_requests(published, [asked("courier.example:443", status=429, pause_s=3_600.0)])
+    told = wireroom("hosts", "courier.example").out
+    assert "429: 1 time" in told
+    assert "1 time: 0 kept, 0 not, 1 still running (until 20" in told
+    told = wireroom("hosts", "courier.example", "--json").json
+    assert (told["limited"], told["hints"], told["hints_pending"]) == (1, 0, 1)
+    count_requests(published, [asked("courier.example:443")])
+    assert "1 time: 0 kept, 1 not\n" in wireroom("hosts", "courier.example").out
 
 
 def test_a_host_that_was_never_asked_is_said_to_be_so(wireroom: Wireroom, published: Store) -> None:

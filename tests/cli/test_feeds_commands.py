@@ -1,5 +1,6 @@
 """`wireroom feeds …` on a real store."""
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -33,9 +34,10 @@ def test_a_feed_has_the_promised_shape(wireroom: Wireroom, watched: Store) -> No
         "entries_without_link",
     ]  # fmt: skip
     assert shown["title"] == "The Harbor Courier"
-    assert shown["entries_per_week"] == 0.5
+    assert shown["entries_per_week"] is None
     assert shown["entries_without_link"] == 1
     assert shown["next_poll_at"].endswith("Z")
+    assert shown["state_since"].endswith("Z")
     assert wireroom("feeds", "list", "--json").lines == [shown]
 
 
@@ -67,6 +69,22 @@ def test_the_longest_interval_is_set_and_told(wireroom: Wireroom, watched: Store
     assert "never above 6 h" in wireroom("feeds", "show", FEED).out
     wireroom("feeds", "set", FEED, "--max-interval", "none")
     assert wireroom("feeds", "show", FEED, "--json").json["max_interval_s"] is None
+
+
+def test_a_shortest_interval_beyond_the_longest_is_refused(wireroom: Wireroom, watched: Store) -> None:
+    both = wireroom("feeds", "set", FEED, "--min-interval", "2d", "--max-interval", "1h")
+    wireroom("feeds", "set", FEED, "--max-interval", "6h")
+    one = wireroom("feeds", "set", FEED, "--min-interval", "12h")
+    for ran in (both, one):
+        assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+        assert "its shortest interval would be" in ran.err
+    shown = wireroom("feeds", "show", FEED, "--json").json
+    assert (shown["min_interval_s"], shown["max_interval_s"]) == (None, 21_600.0)
+
+
+def test_what_was_changed_is_told_as_it_is_now(wireroom: Wireroom, watched: Store) -> None:
+    ran = wireroom("feeds", "set", FEED, "--tag", "city", "--min-interval", "3h", "--max-interval", "none")
+    assert ran.out == f"changed: {FEED}: tags city; never below 3 h; no longest interval\n"
 
 
 def test_headers_and_a_login_come_from_files_and_are_never_shown(
@@ -125,6 +143,40 @@ def test_a_feed_is_polled_at_once_but_not_against_its_publisher(wireroom: Wirero
     assert wireroom("feeds", "poll", FEED, "--force").out == f"due now: {FEED}\n"
 
 
+def test_of_a_host_that_wants_to_be_left_alone_no_feed_is_said_to_be_polled_now(
+    wireroom: Wireroom, watched: Store
+) -> None:
+    sibling = "https://courier.example/world.xml"
+    wireroom("feeds", "poll", FEED)
+    turned_away = {"status": 429, "error": "http-429", "entries": None, "failures": 0.5}
+    poll(watched, FEED, **turned_away, host_pause_s=10_800.0, wait_s=0.0, why="asking again in 5 min")
+    add_feeds(watched, [NewFeed(url=sibling)], interval_s=900.0)
+    for options in ((), ("--force",)):
+        lines = wireroom("feeds", "poll", FEED, sibling, *options).out.splitlines()
+        for line, url in zip(lines, (FEED, sibling), strict=True):
+            assert line.startswith("its host asked to be left alone until 20")
+            assert line.endswith(f" (429); --force does not change that: {url}")
+    shown = wireroom("feeds", "show", FEED).out
+    assert "in 3 h; its host asked to be left alone until 20" in shown
+    assert "asking again" not in shown
+    assert wireroom("feeds", "list").out.count("its host asked to be left alone until 20") == 2
+    health = wireroom("feeds", "health").out
+    assert (health.count("in 3 h"), "asking again" in health) == (2, False)
+
+
+def test_what_waits_for_a_host_is_later_and_no_problem(wireroom: Wireroom, watched: Store) -> None:
+    wireroom("feeds", "poll", FEED)
+    poll(watched, FEED, status=429, error="http-429", entries=None, host_pause_s=7_200.0, wait_s=0.0)
+    ran = wireroom("status", "--json", "--check")
+    assert (ran.code, ran.json["problems"], ran.json["oldest_due_s"]) == (0, [], None)
+    assert ran.json["due"] == {"poll": 0, "fetch": 0, "enrich": 0, "index": 0, "later": 3}
+    assert "3 wait for 1 host that asked to be left alone, until 20" in wireroom("status").out
+
+
+def test_a_person_who_wants_a_poll_is_told_what_polls(wireroom: Wireroom, watched: Store) -> None:
+    assert wireroom("feeds", "poll", FEED).err == "wireroom: `wireroom up` polls it\n"
+
+
 def test_moves_are_listed_and_undone(wireroom: Wireroom, watched: Store) -> None:
     assert wireroom("feeds", "moves").err == "wireroom: no feed has moved\n"
     new = "https://new.example/feed"
@@ -155,6 +207,15 @@ def test_how_often_a_feed_speaks_is_unknown_before_it_was_read(wireroom: Wireroo
     assert wireroom("feeds", "list").out.splitlines()[1].split() == [
         "(no", "title", "yet)", FEED, "?", "not", "polled", "yet",
     ]  # fmt: skip
+
+
+def test_entries_a_week_are_those_of_the_time_that_is_known(wireroom: Wireroom, store: Store) -> None:
+    day, now = 86_400.0, time.time()
+    weekly = ("https://courier.example/weekly.xml", range(1, 22, 7))
+    for url, days in (weekly, (FEED, range(1, 3))):
+        poll(store, url, *(entry(f"{url}/{number}", published_at=now - number * day) for number in days))
+    told = {feed["url"]: feed["entries_per_week"] for feed in wireroom("feeds", "list", "--json").lines}
+    assert told == {weekly[0]: 1.4, FEED: None}  # three in fifteen days; two days are no week
 
 
 def test_a_rhythm_is_told_with_its_limit(wireroom: Wireroom, watched: Store) -> None:
@@ -188,9 +249,18 @@ def test_import_adds_what_can_be_read_and_names_the_rest(wireroom: Wireroom, tmp
     )
     assert (courier["tags"], ledger["tags"], ledger["language"]) == (["Cities", "new"], ["new"], "fr")
     again = wireroom("feeds", "import", str(tmp_path / "feeds.opml"), "--tag", "late,again")
-    assert again.out == "0 feeds added, 2 known already, 1 line skipped\n"
+    assert again.out == "0 feeds added, 2 known already, 2 of them tagged, 1 line skipped\n"
     courier, ledger = wireroom("feeds", "list", "--json").lines
     assert (courier["tags"], ledger["tags"]) == (["Cities", "new", "late", "again"], ["new", "late", "again"])
+
+
+def test_the_folders_of_a_list_tag_feeds_that_are_there_already(wireroom: Wireroom, tmp_path: Path) -> None:
+    (tmp_path / "urls").write_text(f"{FEED}\nhttps://ledger.example/rss\n")
+    (tmp_path / "feeds.opml").write_text(OPML)
+    wireroom("feeds", "import", str(tmp_path / "urls"))
+    ran = wireroom("feeds", "import", str(tmp_path / "feeds.opml"))
+    assert ran.out == "0 feeds added, 2 known already, 1 of them tagged, 1 line skipped\n"
+    assert wireroom("feeds", "list", "--tag", "Cities", "--json").json["url"] == FEED
 
 
 def test_import_reads_one_address_a_line(wireroom: Wireroom, tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 import time
 from dataclasses import replace
 
-from sqlalchemy import insert, update
+from sqlalchemy import case, insert, update
 
 from pipeline.model import FeedState, Request, RequestKind
-from pipeline.store.claims import claim_feeds
+from pipeline.store.claims import claim_feeds, claim_hosts
 from pipeline.store.coverage import Asked, Coverage, FeedDay, read_coverage, today
 from pipeline.store.days import day_name, day_of, split_by_day
+from pipeline.store.fetched import record_turn
 from pipeline.store.frame import Change
 from pipeline.store.ledger import count_crashed_poll, down_days
 from pipeline.store.polled import record_hop, record_poll
@@ -74,6 +75,12 @@ def covered(store: Store, *, back_days: int = 0) -> Coverage:
 def of(store: Store, url: str) -> FeedDay:
     [found] = [day for day in covered(store).days if day.feed == url]
     return found
+
+
+def minutes_down(store: Store) -> dict[str, int]:
+    days = covered(store, back_days=1).days
+    feeds = {day.feed for day in days}
+    return {str(feed): round(sum(day.down_s for day in days if day.feed == feed) / 60) for feed in feeds}
 
 
 def test_polls_are_counted_by_what_came_of_them(store: Store) -> None:
@@ -183,6 +190,39 @@ def test_what_is_late_at_this_moment_is_told_before_it_is_polled(store: Store) -
     watch(store, FEED)
     make_due(store, FEED, late_s=DAY)
     assert round(sum(day.down_s for day in covered(store, back_days=1).days)) == DAY
+
+
+def test_the_feeds_of_one_host_are_told_the_same_downtime_before_and_after_their_polls(store: Store) -> None:
+    siblings = [f"https://courier.example/{name}.xml" for name in ("world", "city", "sport")]
+    watch(store, *siblings, OTHER)
+    with store.write() as connection:
+        connection.execute(update(feeds).values(next_poll_at=store.now() - 7_200))
+        connection.execute(update(hosts).values(next_request_at=0))
+    before = minutes_down(store)
+    for _ in (*siblings, OTHER):
+        with store.write() as connection:
+            # The host rests after each request, and the next feed is asked when that is over.
+            rested = case((hosts.c.next_request_at > store.now(), store.now()), else_=hosts.c.next_request_at)
+            connection.execute(update(hosts).values(next_request_at=rested))
+        [claim] = claim_feeds(store, owner=OWNER, limit=1)
+        assert record_poll(store, claim, polled(entry(A)), host_delay_s=30.0)
+    assert before == minutes_down(store) == dict.fromkeys((*siblings, OTHER), 120)
+
+
+def test_a_page_that_is_asked_for_first_hides_no_downtime_of_its_hosts_feeds(store: Store) -> None:
+    watch(store, FEED)
+    poll(store, FEED, A)
+    make_due(store, FEED, late_s=7_200)
+    with store.write() as connection:
+        connection.execute(update(hosts).values(next_request_at=0))
+    [turn] = claim_hosts(store, owner=OWNER, limit=1, pages=1)
+    now = time.monotonic()
+    asked = Request(
+        host=turn.host, kind=RequestKind.PAGE, began=now, ended=now, status=200, bytes=1,
+        is_conditional=False, pause_s=None,
+    )  # fmt: skip
+    record_turn(store, turn, [], delay_s=30.0, robots=None, asked=[asked])
+    assert minutes_down(store) == {FEED: 120}
 
 
 def test_a_pause_that_the_host_asked_for_is_no_downtime(store: Store) -> None:

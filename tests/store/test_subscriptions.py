@@ -81,16 +81,17 @@ def test_the_first_thousand_feeds_of_a_list_are_due_at_once_and_the_rest_soon(st
     assert due[-1] - due[0] == pytest.approx(1.0)
 
 
-def test_entries_a_week_are_counted_by_publication_over_four_weeks(store: Store) -> None:
+def test_entries_a_week_are_counted_by_publication_over_the_time_that_is_known(store: Store) -> None:
     now = time.time()
-    ages = {BRIDGE: 2 * DAY_S, HARBOUR: 27 * DAY_S, "https://courier.example/old": 29 * DAY_S}
+    ages = {BRIDGE: 2 * DAY_S, HARBOUR: 14 * DAY_S, "https://courier.example/old": 29 * DAY_S}
     poll(store, FEED, *(entry(link, published_at=now - age) for link, age in ages.items()))
-    assert [feed.entries_per_week for feed in list_feeds(store)] == [0.5]
+    assert [feed.entries_per_week for feed in list_feeds(store)] == [1.0]
 
 
 def test_an_entry_dated_in_the_future_does_not_count(store: Store) -> None:
-    poll(store, FEED, entry(BRIDGE, published_at=time.time() + DAY_S))
-    assert [feed.entries_per_week for feed in list_feeds(store)] == [0.0]
+    now = time.time()
+    poll(store, FEED, entry(BRIDGE, published_at=now + DAY_S), entry(HARBOUR, published_at=now - 14 * DAY_S))
+    assert [feed.entries_per_week for feed in list_feeds(store)] == [0.5]
 
 
 def test_tags_keep_their_order_and_are_each_there_once(store: Store) -> None:
