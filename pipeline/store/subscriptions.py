@@ -1,9 +1,9 @@
 """Feeds as people manage them: add, list, change, pause, remove. Their articles are never touched here."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Row, case, delete, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
@@ -18,17 +18,13 @@ from pipeline.store.frame import Change, log_changes, next_feed_id
 from pipeline.store.pauses import Pause, read_pauses
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import feeds, hosts, sightings
+from pipeline.store.watched import key_of, portions, require_feeds, rows_by_key
 
 AT_ONCE = 1_000
 """Feeds of one list whose first poll is due at once: a thousand answers are a few minutes' work."""
 
 SPREAD_S = 0.05
 """Seconds between the first polls of further feeds, so that a huge list does not stay one lump for ever."""
-
-MANY = 500
-"""Keys in one IN list."""
-
-Key = TypeVar("Key", str, int)
 
 STATE_CHANGES = {FeedState.ACTIVE: Change.RESUMED, FeedState.PAUSED: Change.PAUSED}
 
@@ -112,10 +108,10 @@ def add_feeds(store: Store, wanted: Sequence[NewFeed], *, interval_s: float) -> 
     http(s) URL.
     """
     with store.write() as connection:
-        known = set(_by_key(connection, [feed.url for feed in wanted]))
+        known = set(rows_by_key(connection, [feed.url for feed in wanted]))
         fresh: dict[str, NewFeed] = {}
         for feed in wanted:
-            key = _key(feed.url)
+            key = key_of(feed.url)
             if key not in known:
                 fresh.setdefault(key, feed)
         at = store.read_clock(connection)
@@ -139,7 +135,7 @@ def list_feeds(store: Store) -> tuple[WatchedFeed, ...]:
 def find_feeds(store: Store, urls: Sequence[str]) -> tuple[WatchedFeed, ...]:
     """Read the feeds of given addresses, in order. Raises WireroomError when one is not watched."""
     with store.read() as connection:
-        rows = _require(connection, urls)
+        rows = require_feeds(connection, urls)
         return _watched_feeds(connection, store, rows)
 
 
@@ -147,7 +143,7 @@ def read_own_headers(store: Store, url: str) -> tuple[tuple[tuple[str, str], ...
     """Read a feed's own headers, which are secrets, and the origin that may have them; none if nobody watches
     it."""
     with store.read() as connection:
-        row = _by_key(connection, [url]).get(_key(url)) if url_key(url) else None
+        row = rows_by_key(connection, [url]).get(key_of(url)) if url_key(url) else None
     if row is None:
         return (), None
     return tuple((str(name), str(value)) for name, value in row.headers or ()), row.headers_origin
@@ -157,7 +153,7 @@ def change_feeds(store: Store, urls: Sequence[str], change: FeedChange) -> tuple
     """Change feeds, all or none; return their addresses. Raises as `find_feeds` does, and when the shortest
     interval would be longer than the longest."""
     with store.write() as connection:
-        rows = _require(connection, urls)
+        rows = require_feeds(connection, urls)
         for row in rows:
             values = _changed(row, change)
             _require_room(row, values)
@@ -182,10 +178,10 @@ def head_feeds(store: Store, wanted: Sequence[NewFeed]) -> None:
 def tag_each(store: Store, wanted: Sequence[NewFeed]) -> frozenset[str]:
     """Add to watched feeds the tags that each is wanted with; return those that lacked any."""
     with store.write() as connection:
-        watched = _by_key(connection, [feed.url for feed in wanted])
+        watched = rows_by_key(connection, [feed.url for feed in wanted])
         lacking: dict[str, Row[Any]] = {}
         for feed in wanted:
-            row = watched[_key(feed.url)]
+            row = watched[key_of(feed.url)]
             if set(feed.tags) - set(row.tags):
                 lacking[feed.url] = row
                 values = _changed(row, FeedChange(add_tags=feed.tags))
@@ -201,7 +197,7 @@ def poll_feeds(store: Store, urls: Sequence[str], *, force: bool = False) -> tup
     """
     with store.write() as connection:
         at = store.read_clock(connection)
-        rows = _require(connection, urls)
+        rows = require_feeds(connection, urls)
         for row in rows:
             if row.state != FeedState.ACTIVE:
                 raise WireroomError(
@@ -248,48 +244,16 @@ def resume_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
 def remove_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
     """Forget feeds; their articles stay, and what they said of them. Return their addresses."""
     with store.write() as connection:
-        rows = _require(connection, urls)
-        for portion in _portions([row.id for row in rows]):
+        rows = require_feeds(connection, urls)
+        for portion in portions([row.id for row in rows]):
             connection.execute(delete(feeds).where(feeds.c.id.in_(portion)))
         record(connection, store, [_happening(row, "removed") for row in rows])
         log_changes(connection, store, Change.REMOVED, rows)
     return tuple(row.url for row in rows)
 
 
-def _key(url: str) -> str:
-    key = url_key(url)
-    if key is None:
-        raise ValueError(f"{url!r} is no http(s) URL")
-    return key
-
-
-def _spellings(url: str) -> set[str]:
-    key = _key(url)
-    return {url, key, "http" + key.removeprefix("https")}
-
-
-def _by_key(connection: Connection, urls: Sequence[str]) -> dict[str, Row[Any]]:
-    spellings = sorted({spelling for url in urls for spelling in _spellings(url)})
-    found: dict[str, Row[Any]] = {}
-    for portion in _portions(spellings):
-        for row in connection.execute(select(feeds).where(feeds.c.url.in_(portion))):
-            found[_key(row.url)] = row
-    return found
-
-
 def _rows_of(connection: Connection, wanted: Iterable[NewFeed]) -> list[Row[Any]]:
-    return list(_by_key(connection, [feed.url for feed in wanted]).values())
-
-
-def _require(connection: Connection, urls: Sequence[str]) -> list[Row[Any]]:
-    for url in urls:
-        if url_key(url) is None:
-            raise WireroomError(f"{url} is no http(s) URL")
-    found = _by_key(connection, urls)
-    for url in urls:
-        if _key(url) not in found:
-            raise WireroomError(f"{url} is not among the feeds; `wireroom feeds list` shows them")
-    return [found[key] for key in dict.fromkeys(_key(url) for url in urls)]
+    return list(rows_by_key(connection, [feed.url for feed in wanted]).values())
 
 
 def _row(feed: NewFeed, at: float, interval_s: float, place: int) -> dict[str, Any]:
@@ -338,7 +302,7 @@ def _require_room(row: Row[Any], values: Mapping[str, Any]) -> None:
 def _log_tags(connection: Connection, store: Store, before: Sequence[Row[Any]]) -> None:
     tags = {row.id: row.tags for row in before}
     query = select(feeds).order_by(feeds.c.id)
-    for portion in _portions(sorted(tags)):
+    for portion in portions(sorted(tags)):
         now = connection.execute(query.where(feeds.c.id.in_(portion))).all()
         log_changes(connection, store, Change.TAGGED, [row for row in now if row.tags != tags[row.id]])
 
@@ -347,9 +311,9 @@ def _set_state(
     store: Store, urls: Sequence[str], state: FeedState, values: Mapping[str, Any]
 ) -> tuple[str, ...]:
     with store.write() as connection:
-        rows = [row for row in _require(connection, urls) if row.state != state]
+        rows = [row for row in require_feeds(connection, urls) if row.state != state]
         since = {"state": state, "state_since": store.now()}
-        for portion in _portions([row.id for row in rows]):
+        for portion in portions([row.id for row in rows]):
             connection.execute(update(feeds).where(feeds.c.id.in_(portion)).values({**since, **values}))
         record(connection, store, [_happening(row, state) for row in rows])
         log_changes(connection, store, STATE_CHANGES[state], rows)
@@ -398,7 +362,7 @@ def _recent_entries(
     )
     counted = [
         row
-        for portion in _portions(ids)
+        for portion in portions(ids)
         for row in connection.execute(query.where(sightings.c.feed_id.in_(portion)))
     ]
     return {feed_id: (count, oldest) for feed_id, count, oldest in counted}
@@ -409,7 +373,3 @@ def _weekly(row: Row[Any], recent: tuple[int, float] | None, now: float) -> floa
     count, oldest = recent or (0, now)
     weeks = min((now - min(row.added_at, oldest)) / WEEK_S, FREQUENCY_WEEKS)
     return None if row.last_success_at is None or weeks < 1 else round(count / weeks, 2)
-
-
-def _portions(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
-    return (keys[start : start + MANY] for start in range(0, len(keys), MANY))
