@@ -27,7 +27,6 @@ from pipeline.feeds.hints import Asked
 from pipeline.feeds.parsing import FeedError, parse_feed
 from pipeline.feeds.rhythm import DAY, WEEK, Rhythm, first_rhythm, heard
 from pipeline.feeds.schedule import Limits, Polled, decide
-from pipeline.model import FeedState
 from pipeline.settings import Settings
 
 MINUTE = 60.0
@@ -163,8 +162,8 @@ def _polled(
     feed: Feed, at: float, new: Sequence[float], before: float | None, rhythm: Rhythm, interval_s: float
 ) -> Polled:
     return Polled(
+        was_detour=False,
         url=feed.url,
-        state=FeedState.ACTIVE,
         now=at,
         interval_s=interval_s,
         elapsed_s=None if before is None else at - before,

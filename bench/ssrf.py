@@ -16,8 +16,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from bench.ssrf_places import PAGE, PLACES, RSS, feed
-from bench.ssrf_trial import WEB, Trial, trials
+from bench.ssrf_places import PAGE, PLACES
+from bench.ssrf_targets import WEB
+from bench.ssrf_trial import RSS, Trial, feed, trials
 from pipeline.identity import article_id, url_key
 from pipeline.model import Stage
 from pipeline.store.subscriptions import list_feeds
