@@ -10,10 +10,8 @@ from urllib.parse import urljoin
 
 from pipeline.archive.errors import ArchiveError
 from pipeline.archive.reading import read
+from pipeline.fetching.classify import HOPS
 from pipeline.model import ArchivePosition, header
-
-HOPS = 5
-"""Redirects followed, as when a page is fetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from pipeline.cli.doctor import Finding
-from pipeline.cli.finding import HOPS, FoundFeed, NotFound, find_feeds, own_origin
+from pipeline.cli.finding import FoundFeed, NotFound, find_feeds, own_origin
 from pipeline.cli.judging import (
     judge_dates,
     judge_document,
@@ -23,7 +23,7 @@ from pipeline.errors import WireroomError
 from pipeline.feeds.child import FeedParser
 from pipeline.feeds.headers import split_login
 from pipeline.feeds.parsing import FeedError
-from pipeline.fetching.classify import page_problem
+from pipeline.fetching.classify import HOPS, page_problem
 from pipeline.fetching.http import next_hop, open_http
 from pipeline.fetching.robots import Robots, read_robots
 from pipeline.identity import url_key

@@ -9,16 +9,16 @@ from pipeline.cli.wording import FEED
 from pipeline.feeds.child import FeedParser
 from pipeline.feeds.discovery import Candidate, feed_links, looks_like_feed, sitemap_links
 from pipeline.feeds.headers import split_login
+from pipeline.feeds.moves import PERMANENT
 from pipeline.feeds.parsing import FeedError
+from pipeline.fetching.classify import HOPS
 from pipeline.fetching.http import next_hop
 from pipeline.identity import origin_of, url_key
 from pipeline.model import Exchange, FetchFailure, header
 from pipeline.outcomes import FetchSlug
 
-HOPS = 5
 INDEXES = 2  # of sitemaps, one in the other; the protocol allows one
 GZIP = b"\x1f\x8b"
-PERMANENT = frozenset({301, 308})  # RFC 9110 §15.4: from now on use the new address
 TRIED = 12
 """Candidates of a page that are fetched; the feeds of one site that people want are among the first."""
 

@@ -2,11 +2,14 @@
 
 import html
 import re
+from collections.abc import Iterable
 from urllib.parse import urljoin, urlsplit
 
 import nh3
 
 from pipeline.quoting import in_angle_quotes
+
+MEDIA_LIMIT = 32  # pictures, sounds and films of one entry
 
 TEXT_LIMIT = 1_000  # characters of a title, author or tag; the longest title of 6,555 real entries has 280
 HTML_LIMIT = 1 << 20  # characters of a summary or content: what enrichment reads of any text
@@ -111,3 +114,9 @@ def usable_link(link: str, *, base: str) -> str | None:
     except ValueError:
         return None
     return absolute if usable else None
+
+
+def usable_media(written: Iterable[str | None], *, base: str) -> tuple[str, ...]:
+    """List the addresses among those that an entry names for its media, each once, MEDIA_LIMIT at most."""
+    usable = (usable_link(each, base=base) for each in written if each)
+    return tuple(filter(None, dict.fromkeys(usable)))[:MEDIA_LIMIT]

@@ -5,10 +5,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.feeds.cleaning import bounded_guid, bounded_html, plain_text, usable_link
+from pipeline.feeds.cleaning import bounded_guid, bounded_html, plain_text, usable_link, usable_media
 from pipeline.model import Entry, ParsedFeed
-
-MEDIA_LIMIT = 32  # attachments and pictures of one entry
 
 _MEDIA_TYPES = ("application/feed+json", "application/json")
 _BLANKS = b" \t\r\n\xef\xbb\xbf"
@@ -74,8 +72,7 @@ def _media(item: dict[str, Any], *, url: str) -> tuple[str, ...]:
     records = attachments if isinstance(attachments, list) else []
     attached = [_text(each, "url") for each in records if isinstance(each, dict)]
     written = [*attached, _text(item, "image"), _text(item, "banner_image")]
-    usable = (usable_link(each, base=url) for each in written if each)
-    return tuple(filter(None, dict.fromkeys(usable)))[:MEDIA_LIMIT]
+    return usable_media(written, base=url)
 
 
 def _language(record: dict[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from pipeline.feeds.rhythm import DAY
 
 SIGHTINGS = 3
 DAYS = 2  # different ones, UTC
-PERMANENT = frozenset({301, 308})
+PERMANENT = frozenset({301, 308})  # RFC 9110 §15.4: from now on use the new address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from xml.sax import SAXException
 import feedparser
 
 from pipeline.errors import WireroomError
-from pipeline.feeds.cleaning import bounded_guid, bounded_html, plain_text, usable_link
+from pipeline.feeds.cleaning import bounded_guid, bounded_html, plain_text, usable_link, usable_media
 from pipeline.feeds.jsonfeed import looks_like_json, parse_json_feed
 from pipeline.feeds.sitemaps import looks_like_sitemap, parse_sitemap
 from pipeline.feeds.syndication import read_hints
@@ -21,7 +21,6 @@ from pipeline.outcomes import FeedSlug
 
 PEOPLE_LIMIT = 64  # authors of one entry; papers of large collaborations list thousands
 TAG_LIMIT = 128  # tags of one entry; the fullest of 6,555 real entries has 46
-MEDIA_LIMIT = 32  # pictures, sounds and films of one entry
 UNPACKED_LIMIT = 10 << 20  # bytes of a gzip file when unpacked, as of any other body
 
 _GZIP = b"\x1f\x8b"
@@ -219,8 +218,7 @@ def _media(raw: Any, *, url: str) -> tuple[str, ...]:
     """List the addresses of an entry's pictures, sounds and films: enclosures first, previews last."""
     enclosures = [_text(link, "href") for link in _records(raw, "links") if _text(link, "rel") == "enclosure"]
     named = [_text(each, "url") for key in _MEDIA for each in _records(raw, key)]
-    usable = (usable_link(each, base=url) for each in [*enclosures, *named] if each)
-    return tuple(filter(None, dict.fromkeys(usable)))[:MEDIA_LIMIT]
+    return usable_media([*enclosures, *named], base=url)
 
 
 def _people(raw: Any) -> tuple[str, ...]:

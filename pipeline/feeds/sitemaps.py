@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
-from pipeline.feeds.cleaning import plain_text, usable_link
+from pipeline.feeds.cleaning import MEDIA_LIMIT, plain_text, usable_link, usable_media
 from pipeline.model import Entry, ParsedFeed
 
-MEDIA_LIMIT = 32  # addresses of one entry
 UNREAD_LIMIT = 32  # children of one index that are told
 NEWS_S = 2 * 86_400.0  # a sitemap of news lists the articles of two days, as Google asks
 
@@ -131,7 +130,6 @@ def _entry(fields: dict[str, list[str]], *, url: str) -> Entry | None:
         return None
     published = _first(fields, "news/publication_date")
     published_at, updated_at = _moment(published), _moment(_first(fields, "lastmod"))
-    pictures = [usable_link(each, base=url) for each in fields.get("image/loc", [])[:MEDIA_LIMIT]]
     return Entry(
         link=link,
         guid=None,
@@ -145,7 +143,7 @@ def _entry(fields: dict[str, list[str]], *, url: str) -> Entry | None:
         language=plain_text(_first(fields, "news/language")) or None,
         published_by="published" if published else None,
         updated_at=updated_at if updated_at != published_at else None,
-        media=tuple(filter(None, dict.fromkeys(pictures))),
+        media=usable_media(fields.get("image/loc", [])[:MEDIA_LIMIT], base=url),
     )
 
 

@@ -9,6 +9,7 @@ from pipeline.fetching.pacing import host_delay, host_pause
 from pipeline.model import Exchange, FetchFailure, header
 from pipeline.outcomes import FetchSlug, Partial, Reason
 
+HOPS = 5  # redirects that are followed; news sites need no more (the Fetch standard has 20)
 # 429 and LinkedIn's 999 turn robots away like a wall; 451 is a legal block (RFC 7725).
 _BLOCKING_STATUSES = frozenset({401, 402, 403, 407, 429, 451, 999})
 _NOT_FOUND, _GONE = 404, 410

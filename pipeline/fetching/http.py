@@ -36,7 +36,6 @@ BODY_LIMIT = 10 * 1024 * 1024  # bytes after decompression; the largest of 181 r
 SMALL_BODY = 256 * 1024  # bytes that every answer may hold; seven in eight of those pages have no more
 LARGE_BODIES = 4  # answers of one client that hold more at the same time; others wait, within their time-out
 TOTAL_TIMEOUT = 30.0  # seconds from the first DNS query to the last byte; a slow drip ends here
-HOPS = 5  # redirects that are followed; news sites need no more (the Fetch standard has 20)
 KEEP_ALIVE_S = 2.0
 """As long as a host's turn may pause between two pages; at its end `hang_up` closes its connection."""
 

@@ -14,8 +14,8 @@ from functools import partial
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.errors import ArchiveError
-from pipeline.fetching.classify import failure_meaning, page_problem, retry_after
-from pipeline.fetching.http import HOPS, Http, next_hop, open_http
+from pipeline.fetching.classify import HOPS, failure_meaning, page_problem, retry_after
+from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay, host_pause
 from pipeline.fetching.robots import Robots, read_robots
 from pipeline.identity import host_of

@@ -9,7 +9,8 @@ from pipeline.feeds.headers import headers_for, without
 from pipeline.feeds.hints import opening, unpacked
 from pipeline.feeds.moves import PERMANENT
 from pipeline.feeds.parsing import FeedError
-from pipeline.fetching.http import HOPS, Http, next_hop, open_http
+from pipeline.fetching.classify import HOPS
+from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay
 from pipeline.identity import article_id
 from pipeline.model import Exchange, FetchFailure, Request, RequestKind, Stage
