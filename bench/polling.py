@@ -211,7 +211,7 @@ def compare(kind: str, port: int, *, count: int, rounds: int) -> float:
         add_feeds(store, [NewFeed(url=url) for url in addresses], interval_s=settings.poll_min)
         for number in range(rounds + 1):
             with store.write() as connection:
-                connection.execute(update(feeds).values(next_poll_at=0))
+                connection.execute(update(feeds).values(next_poll_at=time.time()))
                 connection.execute(update(hosts).values(next_request_at=0))
             ours.append(run(product, [(settings,)] * PROCESSES, count))
             if left := feeds_due(store):

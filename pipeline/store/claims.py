@@ -53,7 +53,7 @@ def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...
         return ()
     with store.write() as connection:
         now = store.now()
-        taken = _take_hosts(connection, store, sorted(first_of_host), owner)
+        taken = _take_hosts(connection, store, list(first_of_host), owner, limit=limit)
         chosen = [first_of_host[host] for host in taken]
         found = connection.execute(claimable(_with_hosts(now, chosen))).all()
         # Since it was looked at, a redirect may have led a feed to another host, which is not ours.
@@ -70,7 +70,7 @@ def claim_hosts(store: Store, *, owner: str, limit: int, pages: int) -> tuple[Ho
         return ()
     with store.write() as connection:
         now = store.now()
-        taken = _take_hosts(connection, store, sorted(newest), owner)
+        taken = _take_hosts(connection, store, list(newest), owner, limit=limit)
         chosen = [page for host in taken for page in newest[host]]
         # What was read may have changed: PostgreSQL checks a row again when it locks it, so all is asked.
         mine = (articles.c.id.in_(chosen), articles.c.host.in_(taken), due_article(Stage.FETCH, now))
@@ -91,7 +91,7 @@ def claim_host(store: Store, host: str, *, owner: str) -> bool:
     """
     with store.write() as connection:
         insert_new(connection, hosts, [{"host": host}])
-        return bool(_take_hosts(connection, store, [host], owner))
+        return bool(_take_hosts(connection, store, [host], owner, limit=1))
 
 
 def rest_of(store: Store, host: str) -> float:
@@ -117,13 +117,18 @@ def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tup
 
 
 def _feeds_in_turn(store: Store, limit: int) -> dict[str, int]:
-    """Look, without locking anything, for hosts that may be asked and the feed that waits longest at each."""
+    """Look, without locking anything, for hosts that may be asked and the feed that waits longest at each.
+
+    The host that waits longest comes first. There are more than are wanted: others look at the same time.
+    """
     with store.read() as connection:
         now = store.now()
         query = select(feeds.c.id, feeds.c.host).join(hosts, hosts.c.host == feeds.c.host)
         query = query.where(due_feed(now), free_host(now)).order_by(feeds.c.next_poll_at).limit(limit * 4)
-        first_of_host = {row.host: row.id for row in reversed(connection.execute(query).all())}
-    return {host: first_of_host[host] for host in sorted(first_of_host)[:limit]}
+        first_of_host: dict[str, int] = {}
+        for row in connection.execute(query):
+            first_of_host.setdefault(row.host, row.id)
+    return first_of_host
 
 
 def _pages_in_turn(store: Store, limit: int, pages: int) -> dict[str, list[str]]:
@@ -154,10 +159,17 @@ def _with_hosts(now: ColumnElement[float], chosen: Sequence[int]) -> Select[Any]
     return query.where(feeds.c.id.in_(chosen), due_feed(now))
 
 
-def _take_hosts(connection: Connection, store: Store, names: Sequence[str], owner: str) -> list[str]:
-    now = store.now()
-    query = claimable(select(hosts.c.host).where(hosts.c.host.in_(names), free_host(now)))
-    taken = [row.host for row in connection.execute(query)]
+def _take_hosts(
+    connection: Connection, store: Store, names: Sequence[str], owner: str, *, limit: int
+) -> list[str]:
+    """Lease the first hosts that are still free; what others hold is passed over, never waited for."""
+    taken: list[str] = []
+    for start in range(0, len(names), limit):
+        some = (hosts.c.host.in_(names[start : start + limit]), free_host(store.now()))
+        query = claimable(select(hosts.c.host).where(*some).limit(limit - len(taken)))
+        taken += connection.execute(query).scalars()
+        if len(taken) == limit:
+            break
     lease(connection, store, hosts, hosts.c.host, taken, owner)
     return taken
 
