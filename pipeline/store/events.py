@@ -29,12 +29,10 @@ def record(connection: Connection, store: Store, happenings: Sequence[Happening]
     """Append events at the store's present time, inside the transaction of the step they tell of."""
     if not happenings:
         return
-    at = store.read_clock(connection)
     connection.execute(
-        insert(events),
+        insert(events).values(at=store.now()),
         [
             {
-                "at": at,
                 "article_id": each.article_id,
                 "feed_id": each.feed_id,
                 "stage": str(each.stage),

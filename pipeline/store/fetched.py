@@ -100,13 +100,14 @@ def record_turn(
         )  # before articles, as polls do
         lock_articles(connection, [result.claim.id for result in results])
         ours = [result for result in results if _record_result(connection, store, result)]
-        record_late(connection, store, turn.host, asked)
+        moment = store.read_moment(connection)
+        record_late(connection, store, moment, turn.host, asked)
         freed: dict[str, Any] = {"lease_owner": None, "lease_until": None}
         values = {**freed, "next_request_at": store.now() + delay_s, **_robots_values(store, robots)}
         mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
         connection.execute(update(hosts).where(*mine).values(**values))
         record(connection, store, [_event(result) for result in ours])
-        record_requests(connection, store, asked, delay_s=spacing_s, host=turn.host)
+        record_requests(connection, moment, asked, delay_s=spacing_s, host=turn.host)
     return len(ours)
 
 

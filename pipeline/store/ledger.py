@@ -1,7 +1,6 @@
 """The ledger of polls: each is counted, by feed and day, in the transaction that records what it brought."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +23,7 @@ from pipeline.store.politeness import (
     record_requests,
     was_kept,
 )
-from pipeline.store.store import Store, insert_adding, insert_over
+from pipeline.store.store import Moment, Store, insert_adding, insert_over
 from pipeline.store.tables import feeds, hosts
 
 if TYPE_CHECKING:
@@ -89,17 +88,17 @@ def record_polled(
     counts: PollCounts,
     asked: Sequence[Request],
     *,
+    moment: Moment,
     before: Before,
     host_delay_s: float,
 ) -> None:
     """Count a poll and its requests: the last thing of its transaction, as `record_requests` is."""
-    at = store.read_clock(connection)
-    began = _began(store, asked, at)
+    at, began = moment.now, _began(asked, moment)
     row = _poll_row(claim, polled, counts, asked, at) | _gap(before, polled.found)
     _add_days(connection, row, _down(connection, store, claim, before, began))
     insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
     record_requests(
-        connection, store, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
+        connection, moment, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
     )
 
 
@@ -109,19 +108,19 @@ def record_led_on(
     claim: FeedClaim,
     asked: Sequence[Request],
     *,
+    moment: Moment,
     before: Before,
     host_delay_s: float,
 ) -> None:
     """Count what a part of a poll took that leads on to another address, and how late it began: the poll
     itself is counted when it ends. The last thing of its transaction."""
-    at = store.read_clock(connection)
     row = nothing(feed_days) | {
         "feed_id": claim.id,
-        "day": day_of(at),
+        "day": day_of(moment.now),
         "bytes": sum(each.bytes for each in asked),
     }
-    _add_days(connection, row, _down(connection, store, claim, before, _began(store, asked, at)))
-    record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
+    _add_days(connection, row, _down(connection, store, claim, before, _began(asked, moment)))
+    record_requests(connection, moment, asked, delay_s=host_delay_s, host=claim.host)
 
 
 def _down(
@@ -134,9 +133,8 @@ def _down(
     return down
 
 
-def _began(store: Store, asked: Sequence[Request], at: float) -> float:
-    ago_s = time.monotonic() - asked[0].began if asked else 0.0
-    return at - ago_s * store.clock.factor
+def _began(asked: Sequence[Request], moment: Moment) -> float:
+    return moment.at(asked[0].began) if asked else moment.now
 
 
 def _poll_row(
@@ -159,9 +157,10 @@ def _poll_row(
 def count_crashed_poll(store: Store, claim: FeedClaim, asked: Sequence[Request]) -> None:
     """Count a poll that Wireroom itself failed at, and its requests."""
     with store.write() as connection:
-        row = {"feed_id": claim.id, "day": day_of(store.read_clock(connection)), "polls": 1, "failed": 1}
+        moment = store.read_moment(connection)
+        row = {"feed_id": claim.id, "day": day_of(moment.now), "polls": 1, "failed": 1}
         insert_adding(connection, feed_days, [nothing(feed_days) | row])
-        record_requests(connection, store, asked)
+        record_requests(connection, moment, asked)
 
 
 def entry_keys(found: Sequence[FoundEntry]) -> frozenset[bytes]:
@@ -219,12 +218,14 @@ def down_days(due_at: float, began: float) -> list[tuple[int, float]]:
     return list(split_by_day(max(due_at, began - OLDEST_DAYS * DAY_S), began))
 
 
-def record_late(connection: Connection, store: Store, host: str, asked: Sequence[Request]) -> None:
+def record_late(
+    connection: Connection, store: Store, moment: Moment, host: str, asked: Sequence[Request]
+) -> None:
     """Write down how late the feeds of a host are when it is asked for pages, before its next time is set."""
-    began_ago = [time.monotonic() - request.began for request in asked if request.host == host]
+    mine = [moment.at(request.began) for request in asked if request.host == host]
     free_at = connection.execute(select(hosts.c.next_request_at).where(hosts.c.host == host)).scalar()
-    began = store.read_clock(connection) - max(began_ago, default=0.0) * store.clock.factor
-    if began_ago and free_at is not None and began - free_at >= LATE_S:
+    began = min(mine, default=0.0)
+    if mine and free_at is not None and began - free_at >= LATE_S:
         late = _late_beside(connection, store, host, free_at=free_at, began=began)
         insert_adding(connection, feed_days, _down_rows(late))
 

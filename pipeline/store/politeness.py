@@ -4,7 +4,6 @@ Times of requests are reckoned back from the store's clock by monotonic duration
 clock decides whether a pause was kept.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from pipeline.fetching.pacing import LONGEST_PAUSE_S
 from pipeline.model import Request
 from pipeline.store.days import day_of
 from pipeline.store.ledger_tables import host_days, host_marks, nothing
-from pipeline.store.store import Store, insert_adding, insert_over
+from pipeline.store.store import Moment, Store, insert_adding, insert_over
 
 SLACK_S = 0.5
 """How much too early a request may seem: Retry-After counts whole seconds, and clocks are read twice."""
@@ -34,18 +33,6 @@ class Hints:
 NO_HINTS = Hints()
 
 
-@dataclass(frozen=True, slots=True)
-class _Times:
-    """Turn monotonic times of this process into the store's, by one moment that is known in both."""
-
-    now: float
-    clock: float
-    factor: float  # of the store's clock
-
-    def at(self, monotonic: float) -> float:
-        return self.now - (self.clock - monotonic) * self.factor
-
-
 def was_kept(until: float, began: float) -> bool:
     """Tell whether a request came no earlier than it was asked to."""
     return began >= until - SLACK_S
@@ -53,7 +40,7 @@ def was_kept(until: float, began: float) -> bool:
 
 def record_requests(
     connection: Connection,
-    store: Store,
+    moment: Moment,
     asked: Sequence[Request],
     *,
     delay_s: float | None = None,
@@ -64,31 +51,30 @@ def record_requests(
     wishes of its feeds. The last thing of a transaction, so that all lock these rows in one order."""
     if not (asked or hints.given):
         return
-    now = store.read_clock(connection)
-    times = _Times(now, time.monotonic(), store.clock.factor)
     names = sorted({request.host for request in asked})
     marks = _host_marks(connection, names)
     days: dict[tuple[str, int], dict[str, Any]] = {}
     for name in names:
         mine = sorted((each for each in asked if each.host == name), key=lambda each: each.began)
-        told = _host_rows(name, mine, marks.get(name), times=times)
+        told = _host_rows(name, mine, marks.get(name), moment=moment)
         for row in told:
             row["delay_s"] = delay_s if name == host else None
             days[(name, row["day"])] = row
     if hints.given:
-        row = days.setdefault((host, day_of(now)), nothing(host_days) | {"host": host, "day": day_of(now)})
+        today = day_of(moment.now)
+        row = days.setdefault((host, today), nothing(host_days) | {"host": host, "day": today})
         row["hints"] += hints.given
         row["hints_kept"] += hints.kept
     ordered = [days[key] for key in sorted(days)]
     insert_adding(connection, host_days, ordered, least=("shortest_gap_s", "delay_s"))
-    insert_over(connection, host_marks, [_host_mark(name, asked, times) for name in names])
+    insert_over(connection, host_marks, [_host_mark(name, asked, moment) for name in names])
 
 
 def count_requests(store: Store, asked: Sequence[Request]) -> None:
     """Count requests whose results were lost: they were made all the same."""
     if asked:
         with store.write() as connection:
-            record_requests(connection, store, asked)
+            record_requests(connection, store.read_moment(connection), asked)
 
 
 def _host_marks(connection: Connection, names: Sequence[str]) -> dict[str, Row[Any]]:
@@ -97,14 +83,14 @@ def _host_marks(connection: Connection, names: Sequence[str]) -> dict[str, Row[A
 
 
 def _host_rows(
-    host: str, asked: Sequence[Request], mark: Row[Any] | None, *, times: _Times
+    host: str, asked: Sequence[Request], mark: Row[Any] | None, *, moment: Moment
 ) -> list[dict[str, Any]]:
     """Count one host's requests, oldest first, by day."""
     rows: dict[int, dict[str, Any]] = {}
-    ends = [mark.ended_at if mark else None, *(times.at(each.ended) for each in asked)]
-    hints = [mark.hint_until if mark else None, *(_hint_until(each, times) for each in asked)]
+    ends = [mark.ended_at if mark else None, *(moment.at(each.ended) for each in asked)]
+    hints = [mark.hint_until if mark else None, *(_hint_until(each, moment) for each in asked)]
     for request, ended, hint in zip(asked, ends, hints, strict=False):
-        began = times.at(request.began)
+        began = moment.at(request.began)
         day = day_of(began)
         row = rows.setdefault(day, nothing(host_days) | {"host": host, "day": day})
         _count(row, request)
@@ -130,12 +116,12 @@ def _count(row: dict[str, Any], request: Request) -> None:
         row[name] += number
 
 
-def _host_mark(host: str, asked: Sequence[Request], times: _Times) -> dict[str, Any]:
+def _host_mark(host: str, asked: Sequence[Request], moment: Moment) -> dict[str, Any]:
     last = max((each for each in asked if each.host == host), key=lambda each: each.ended)
-    return {"host": host, "ended_at": times.at(last.ended), "hint_until": _hint_until(last, times)}
+    return {"host": host, "ended_at": moment.at(last.ended), "hint_until": _hint_until(last, moment)}
 
 
-def _hint_until(request: Request, times: _Times) -> float | None:
+def _hint_until(request: Request, moment: Moment) -> float | None:
     return (
-        None if request.pause_s is None else times.at(request.ended) + min(request.pause_s, LONGEST_PAUSE_S)
+        None if request.pause_s is None else moment.at(request.ended) + min(request.pause_s, LONGEST_PAUSE_S)
     )

@@ -91,12 +91,13 @@ def record_poll(
     None when the feed's lease was no longer ours: then its host alone is freed, and the requests are counted.
     """
     with store.write() as connection:
-        at = store.read_clock(connection)
+        moment = store.read_moment(connection)
+        at = moment.now
         before = read_before(connection, claim)
         pause_s = max(host_delay_s, polled.host_pause_s)
         if not _end_poll(connection, claim, _feed_values(polled, at)):
             _free_host(connection, claim, at + pause_s)
-            record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
+            record_requests(connection, moment, asked, delay_s=host_delay_s, host=claim.host)
             return None
         counts = PollCounts()
         if polled.found:
@@ -105,7 +106,15 @@ def record_poll(
         _free_host(connection, claim, at + pause_s)
         record(connection, store, [_poll_event(claim, polled, counts)])
         record_polled(
-            connection, store, claim, polled, counts, asked, before=before, host_delay_s=host_delay_s
+            connection,
+            store,
+            claim,
+            polled,
+            counts,
+            asked,
+            moment=moment,
+            before=before,
+            host_delay_s=host_delay_s,
         )
     return counts
 
@@ -134,7 +143,8 @@ def record_hop(
 ) -> None:
     """Leave a redirect to the turn of the host that it leads to; `asked` is the request that it answered."""
     with store.write() as connection:
-        at = store.read_clock(connection)
+        moment = store.read_moment(connection)
+        at = moment.now
         before = read_before(connection, claim)
         insert_new(connection, hosts, [{"host": host_of(to)}])
         values = {
@@ -148,9 +158,11 @@ def record_hop(
         ours = _end_poll(connection, claim, values)
         _free_host(connection, claim, at + host_delay_s)
         if ours:
-            record_led_on(connection, store, claim, asked, before=before, host_delay_s=host_delay_s)
+            record_led_on(
+                connection, store, claim, asked, moment=moment, before=before, host_delay_s=host_delay_s
+            )
         else:
-            record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
+            record_requests(connection, moment, asked, delay_s=host_delay_s, host=claim.host)
 
 
 def _end_poll(connection: Connection, claim: FeedClaim, values: dict[str, Any]) -> bool:

@@ -55,6 +55,20 @@ REAL_TIME = Clock()
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """Hold one moment in the store's time and in this process's: durations that were taken here, on
+    time.monotonic(), become times of the store, and no machine's wall clock has a say."""
+
+    now: float
+    monotonic: float
+    factor: float  # of the store's clock
+
+    def at(self, monotonic: float) -> float:
+        """Turn a time of time.monotonic() into the store's."""
+        return self.now - (self.monotonic - monotonic) * self.factor
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """Open transactions on the one truth; a transaction is short and does nothing but SQL."""
 
@@ -88,6 +102,10 @@ class Store:
         if self.engine.dialect.name == "sqlite":
             return float(self.clock.scaled(time.time()))
         return float(connection.execute(select(self.now())).scalar_one())
+
+    def read_moment(self, connection: Connection) -> Moment:
+        """Read the store's clock beside this process's: a round trip on PostgreSQL, so once a transaction."""
+        return Moment(self.read_clock(connection), time.monotonic(), self.clock.factor)
 
     def close(self) -> None:
         """Give all connections back."""

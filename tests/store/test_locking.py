@@ -1,11 +1,13 @@
 """Several articles in one PostgreSQL transaction are locked in the order of their ids, so no circle forms."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, select, text, update
 
+from pipeline.identity import host_of
 from pipeline.model import Stage
 from pipeline.store.claims import claim_articles, claim_feeds
 from pipeline.store.enriched import Twin, record_duplicate
@@ -105,6 +107,23 @@ def test_a_step_that_waits_for_the_lowest_holds_no_higher_article(store: Store, 
                 query = select(articles.c.id).where(articles.c.id == id_of(HIGH))
                 assert other.execute(query.with_for_update(nowait=True, key_share=True)).first()
         waiting.result()
+
+
+def test_hosts_that_another_claimant_takes_at_the_same_moment_are_passed_over_for_the_next(
+    store: Store,
+) -> None:
+    urls = [f"https://{letter}.example/feed" for letter in "abcdef"]
+    names = [host_of(url) for url in urls]
+    for url in urls:
+        add_feed(store, url)
+    with store.write() as connection:
+        connection.execute(update(feeds).values(next_poll_at=math.inf))
+        for number, name in enumerate(names):
+            connection.execute(update(feeds).where(feeds.c.host == name).values(next_poll_at=number))
+    with store.write() as other:
+        other.execute(select(hosts.c.host).where(hosts.c.host.in_(names[:3])).with_for_update())
+        claimed = claim_feeds(store, owner=OWNER, limit=3)
+    assert sorted(claim.host for claim in claimed) == names[3:]
 
 
 def await_waiter(store: Store, step: "Future[object]") -> None:
