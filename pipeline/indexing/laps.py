@@ -35,8 +35,13 @@ from pipeline.store.projections import (
     record_gone,
 )
 
-PAUSE_S = 10.0
-"""How long index waits at most; its end is in the store, so a builder that dies in it stops nothing."""
+PAUSE_S, LONGEST_PAUSE_S = 10.0, 180.0
+"""How long index waits at most, and with a large index; its end is in the store, so a builder that dies in it
+stops nothing."""
+
+LISTINGS = 3.0
+"""What the last lap takes of all that a generation holds, in times of listing it: it lists it, reads what
+the store should have, and compares. A listing of 50,000 took a busy server 9 s, too much of ten."""
 
 PAUSE_MARGIN_S = 1.5
 """How much of the pause is left for the exchange itself; a lap that comes so far gives up and tries again."""
@@ -92,11 +97,17 @@ class Job:
     rejected: dict[str, str] = field(default_factory=dict)
     verified: dict[str, Verified] = field(default_factory=dict)
     unread: set[str] | None = None  # what is to be read back; None: all that it holds
+    listing_s: float = 0.0  # how long it took to list all that it holds
 
     @property
     def name(self) -> str:
         """Name the generation."""
         return self.work.generation
+
+    @property
+    def pause_s(self) -> float:
+        """Tell how long index may have to wait in the last lap."""
+        return min(LONGEST_PAUSE_S, PAUSE_S + LISTINGS * self.listing_s)
 
 
 def come_near(job: Job) -> None:
@@ -205,7 +216,11 @@ def verify(job: Job) -> None:
     Listing all takes a second for 50,000 documents, in which a busy newsroom writes more than a lap reads.
     """
     began_at = time.monotonic()
-    unread = [each.id for each in listing(job)] if job.unread is None else sorted(job.unread)
+    if job.unread is None:
+        unread = [each.id for each in listing(job)]
+        job.listing_s = time.monotonic() - began_at
+    else:
+        unread = sorted(job.unread)
     job.unread = set()
     total, done = len(unread), 0
     size = CHUNK
@@ -233,9 +248,9 @@ def last_lap(job: Job) -> Proof | None:
     """Catch up and compare while index waits; None when that did not fit into the pause, or the index would
     not take it all."""
     store, owner = job.services.store, job.work.owner
-    pause(store, job.name, owner, seconds=PAUSE_S)
+    pause(store, job.name, owner, seconds=job.pause_s)
     paused_at = time.monotonic()
-    gives_up_at = paused_at + PAUSE_S - PAUSE_MARGIN_S
+    gives_up_at = paused_at + job.pause_s - PAUSE_MARGIN_S
     say(job, "last lap", 0, 1)
     try:
         while count_in_flight(store) and time.monotonic() < paused_at + IN_FLIGHT_S:

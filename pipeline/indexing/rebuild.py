@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import IndexBusyError, IndexUnavailableError, RebuildFailedError, WireroomError
 from pipeline.indexing.building import Work, patiently, workers
-from pipeline.indexing.laps import LAPS, PAUSE_S, Job, Progress, come_near, last_lap, listing, say
+from pipeline.indexing.laps import LAPS, Job, Progress, come_near, last_lap, listing, say
 from pipeline.indexing.live import expose_live, new_name
 from pipeline.indexing.proof import Proof, proof_json
 from pipeline.indexing.report import compare_answers
@@ -134,7 +134,7 @@ def _finish(job: Job) -> Proof:
             break
     else:
         raise RebuildFailedError(
-            f"generation {job.name} does not catch up: {LAPS} last laps did not fit into {PAUSE_S:.0f} s;"
+            f"generation {job.name} does not catch up: {LAPS} last laps did not fit into {job.pause_s:.0f} s;"
             " `wireroom reindex` goes on from there"
         )
     if proof.ok:

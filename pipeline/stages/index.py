@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 
 from pipeline.errors import GenerationMovedError, IndexBusyError, IndexUnavailableError
 from pipeline.indexing.index import Index, PutOutcome, PutResult, Tombstone
 from pipeline.indexing.live import open_live
-from pipeline.model import Stage, State
+from pipeline.model import Document, Stage, State
 from pipeline.outcomes import Cause
 from pipeline.services import Services
 from pipeline.stages.shift import Shift
@@ -43,6 +45,20 @@ DEFERRED_S = 5.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Hold claimed articles and the documents of those that are to be in the index."""
+
+    claims: Sequence[ArticleClaim]
+    documents: Sequence[Document]
+    claimed: int  # with those that were put aside
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether there is probably more."""
+        return self.claimed == BATCH
+
+
 def index(services: Services, shift: Shift) -> bool:
     """Index due articles until none is left or the shift is over; True when some may be left.
 
@@ -64,43 +80,55 @@ def index(services: Services, shift: Shift) -> bool:
 
 
 def _index_due(services: Services, shift: Shift, writer: Index, generation: str, owner: str) -> bool:
-    while not shift.over():
-        claims = claim_articles(services.store, Stage.INDEX, owner=owner, limit=BATCH)
-        if not claims:
-            writer.commit()
-            return False
-        drained = len(claims) < BATCH
-        _index_batch(services, writer, generation, _without_killers(services, claims), visible=drained)
-        if drained:
-            shift.rest(LINGER_S)
+    coming: Future[_Batch] | None = None
+    with ThreadPoolExecutor(1, "ahead") as ahead:
+        try:
+            while not shift.over():
+                batch = coming.result() if coming else _claim(services, owner)
+                # While the index writes a full batch, the next one is read: either waits for the other.
+                coming = ahead.submit(_claim, services, owner) if batch.is_full else None
+                if not batch.claimed:
+                    writer.commit()
+                    return False
+                _index_batch(services, writer, generation, batch)
+                if not batch.is_full:
+                    shift.rest(LINGER_S)
+        finally:
+            if coming:
+                release(services.store, coming.result().claims)
     writer.commit()
     return True
 
 
-def _without_killers(services: Services, claims: Sequence[ArticleClaim]) -> Sequence[ArticleClaim]:
+def _claim(services: Services, owner: str) -> _Batch:
+    """Claim the next batch and read its documents, without those that kill their workers."""
+    claims = claim_articles(services.store, Stage.INDEX, owner=owner, limit=BATCH)
     for claim in claims:
         if claim.attempts > ATTEMPTS:
             detail = f"{ATTEMPTS} workers died while they indexed it"
             record_quarantine(services.store, claim, Stage.INDEX, Cause.STAGE_CRASHED, detail=detail)
-    return [claim for claim in claims if claim.attempts <= ATTEMPTS]
-
-
-def _index_batch(
-    services: Services, writer: Index, generation: str, claims: Sequence[ArticleClaim], *, visible: bool
-) -> None:
-    gone = [claim for claim in claims if claim.state is State.DROPPED]
-    kept = [claim for claim in claims if claim.state is not State.DROPPED]
+    mine = [claim for claim in claims if claim.attempts <= ATTEMPTS]
     try:
-        documents = read_documents(services.store, kept)
-        outcomes = {each.id: each for each in writer.put(documents)}
+        documents = read_documents(services.store, [each for each in mine if each.state is not State.DROPPED])
+    except BaseException:
+        release(services.store, mine, delay_s=1.0)
+        raise
+    return _Batch(mine, documents, claimed=len(claims))
+
+
+def _index_batch(services: Services, writer: Index, generation: str, batch: _Batch) -> None:
+    gone = [claim for claim in batch.claims if claim.state is State.DROPPED]
+    kept = [claim for claim in batch.claims if claim.state is not State.DROPPED]
+    try:
+        outcomes = {each.id: each for each in writer.put(batch.documents)}
         writer.remove([_tombstone(claim) for claim in gone])
-        writer.commit(visible=visible)
-        versions = {document.id: document.version for document in documents}
+        writer.commit(visible=not batch.is_full)
+        versions = {document.id: document.version for document in batch.documents}
         _record(services, generation, kept, versions, outcomes)
         _remove_from_kept(services, gone)
         record_removed(services.store, generation, gone)
     except BaseException:
-        release(services.store, claims, delay_s=1.0)  # the index is at fault, not the articles
+        release(services.store, batch.claims, delay_s=1.0)  # the index is at fault, not the articles
         raise
 
 
