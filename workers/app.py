@@ -34,8 +34,11 @@ VISIBILITY_S = 600
 def make_app(settings: Settings) -> Celery:
     """Make the app for the settings. Nothing connects before a worker starts or a bell rings."""
     url = settings.broker_url if settings.broker_url != EMBEDDED else embedded_url(settings)
-    app = Celery("wireroom", broker=url, set_as_current=False)
+    # In `redis+socket` kombu would read the name of its own transport.
+    app = Celery("wireroom", broker=url.removeprefix("redis+"), set_as_current=False)
     app.conf.update(
+        broker_transport="workers.transport:Transport",
+        broker_use_ssl={"ssl_cert_reqs": "required"} if url.startswith("rediss:") else None,
         task_queues=[Queue(stage.value, routing_key=stage.value) for stage in Stage],
         task_default_queue=Stage.POLL.value,
         task_create_missing_queues=False,

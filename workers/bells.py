@@ -46,7 +46,7 @@ class Bells:
 
 def open_bells(app: Celery) -> Bells:
     """Open the bells on an app's broker."""
-    url = app.conf.broker_url.replace("redis+socket://", "unix://").split("?virtual_host")[0]
+    url = app.conf.broker_url.replace("socket://", "unix://").split("?virtual_host")[0]
     # One retry layer is enough, and it is the tick.
     client = Redis.from_url(
         url,
