@@ -20,6 +20,7 @@ from tests.compose_file import ROOT
 from tests.workers.poison import POISON, RING, TRAP, item
 from workers.app import beat_schedule, make_app
 from workers.messages import LONGEST, TASKS, fault
+from workers.transport import Transport
 
 QUEUE, BELL, UNACKED = "wireroom:poll", "wireroom:bell:poll", "wireroom:unacked"
 PATIENCE_S = 120.0
@@ -61,6 +62,12 @@ def test_the_tasks_that_are_let_through_are_those_that_there_are(tmp_path: Path)
     settings = read_settings({"WIREROOM_HOME": str(tmp_path), "WIREROOM_REINDEX_SCHEDULE": "30 3 * * sun"})
     assert {name for name in make_app(settings).tasks if not name.startswith("celery.")} == TASKS
     assert {entry["task"] for entry in beat_schedule(settings).values()} <= TASKS
+
+
+@pytest.mark.parametrize("url", ["embedded", "redis://h/0", "rediss://h/0", "redis+socket:///run/redis.sock"])
+def test_every_broker_is_read_through_what_refuses(url: str, tmp_path: Path) -> None:
+    app = make_app(read_settings({"WIREROOM_HOME": str(tmp_path), "WIREROOM_BROKER_URL": url}))
+    assert app.connection_for_read().get_transport_cls() is Transport
 
 
 @dataclass(frozen=True, slots=True)
