@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -32,6 +32,14 @@ SCHEMES = {
     "archive_url": ("file",),
 }
 CRON = re.compile(r"[\d*/,\-]+( [\d*/,\-a-z]+){4}", re.IGNORECASE)
+SERVERS = ("postgresql", "postgresql+psycopg", "redis", "rediss", "http", "https")
+LOGIN = re.compile(
+    r"(?P<before>^[a-z][a-z0-9+.-]*://(?:[^:/@?#]+:(?!\d{1,5}(?:[/?#]|$))|:)|^[^:/@?#]+:(?!//)).+(?=@)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Up to the last @, since whoever did not write a password's own as %40 would see the rest of it."""
+
+IN_QUERY = re.compile(r"(?P<before>[?&](?:ssl)?password=)[^&#]+", re.IGNORECASE)
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -117,9 +125,19 @@ class Settings(BaseModel):
     @classmethod
     def check_http_url(cls, url: str) -> str:
         """Accept http(s) URLs only."""
-        if url and urlsplit(url).scheme not in ("http", "https"):
+        if url and url.split(":", 1)[0] not in ("http", "https"):
             raise ValueError("write an http:// or https:// URL")
         return url
+
+    @field_validator("proxy", "kibana_url", "store_url", "broker_url", "index_url")
+    @classmethod
+    def check_login(cls, url: str) -> str:
+        """Refuse a server's URL whose password would be taken for something else, and be shown as that."""
+        if url.split(":", 1)[0] not in SERVERS or _is_clear(url):
+            return url
+        raise ValueError(
+            "in a password write / ? # @ [ ] % as %2F %3F %23 %40 %5B %5D %25; a port is a number"
+        )
 
     @field_validator("store_url", "broker_url", "index_url", "archive_url")
     @classmethod
@@ -250,15 +268,23 @@ def _one_line(error: ValidationError, in_environ: Mapping[str, str], file: Path)
     name = str(fault["loc"][0])
     shown = f"{_variable(name)}=" if name in in_environ else f"{file}: {name} = "
     said = fault["msg"].removeprefix("Value error, ")
-    return f"{shown}{masked(str(fault['input']))}: {said}"
+    return f"{shown}{'***' if name in SECRETS else masked(str(fault['input']))}: {said}"
 
 
 def masked(url: str) -> str:
-    """Hide the password of a URL."""
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")))
+    """Hide the password of a URL, of one that is no URL because of its password, too."""
+    for hidden in (LOGIN, IN_QUERY):
+        url = hidden.sub(r"\g<before>***", url)
+    return url
+
+
+def _is_clear(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.netloc.count("@") < 2 and "@" not in parts.path + parts.query + parts.fragment
 
 
 def origins(settings: Settings, environ: Mapping[str, str]) -> tuple[Origin, ...]:

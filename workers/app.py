@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import Celery
 from kombu import Queue
+from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline.model import Stage
 from pipeline.settings import EMBEDDED, Settings
@@ -11,6 +12,9 @@ from workers.broker import embedded_url
 from workers.logs import make_logs_harmless
 from workers.schedule import REINDEX, reindex_schedule
 from workers.tasks import register
+
+TRANSPORT = "wireroom"
+"""What kombu calls the transport that refuses what is no ring."""
 
 TICK_S = 2.0
 TIDY_S = 3_600.0
@@ -34,8 +38,13 @@ VISIBILITY_S = 600
 def make_app(settings: Settings) -> Celery:
     """Make the app for the settings. Nothing connects before a worker starts or a bell rings."""
     url = settings.broker_url if settings.broker_url != EMBEDDED else embedded_url(settings)
+    TRANSPORT_ALIASES[TRANSPORT] = "workers.transport:Transport"
+    # What stands before the `+` is taken for the transport, whatever `broker_transport` says.
+    url = url.replace("redis+socket://", f"{TRANSPORT}+socket://", 1)
     app = Celery("wireroom", broker=url, set_as_current=False)
     app.conf.update(
+        broker_transport=TRANSPORT,
+        broker_use_ssl={"ssl_cert_reqs": "required"} if url.startswith("rediss:") else None,
         task_queues=[Queue(stage.value, routing_key=stage.value) for stage in Stage],
         task_default_queue=Stage.POLL.value,
         task_create_missing_queues=False,

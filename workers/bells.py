@@ -1,6 +1,7 @@
 """Bells: how a stage is told that there is work. A ring is coalesced, and may be lost: a tick rings again."""
 
 import logging
+import re
 from dataclasses import dataclass
 
 from celery import Celery
@@ -46,7 +47,7 @@ class Bells:
 
 def open_bells(app: Celery) -> Bells:
     """Open the bells on an app's broker."""
-    url = app.conf.broker_url.replace("redis+socket://", "unix://").split("?virtual_host")[0]
+    url = re.sub(r"^\w+\+socket://", "unix://", app.conf.broker_url).split("?virtual_host")[0]
     # One retry layer is enough, and it is the tick.
     client = Redis.from_url(
         url,
