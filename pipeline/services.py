@@ -1,13 +1,14 @@
 """The only wiring: which back-end stands behind each part, by the settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import WireroomError
+from pipeline.metrics.meters import Meters
 from pipeline.outlets import Outlet, read_outlets
 from pipeline.settings import EMBEDDED, Settings, masked
 from pipeline.store.generations import lock
@@ -33,6 +34,7 @@ class Services:
 
     settings: Settings
     store: Store
+    meters: Meters = field(default_factory=Meters)
 
     @cached_property
     def archive(self) -> "ArchiveWriter":
@@ -122,12 +124,13 @@ def open_services(settings: Settings) -> Services:
 
     Raises WireroomError when the store cannot be reached, StoreVersionError when it is another version's.
     """
-    store = open_store(settings.sql_url)
+    meters = Meters()
+    store = open_store(settings.sql_url, seen=meters.count_steps)
     try:
         check_version(store)
     except SQLAlchemyError as error:
         raise _unreachable(settings, error) from None
-    return Services(settings, store)
+    return Services(settings, store, meters)
 
 
 def prepare(settings: Settings) -> None:

@@ -105,7 +105,7 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
             release(services.store, claims[position:])
             return
         try:
-            with time_limit(ARTICLE_S):
+            with services.meters.timed(Stage.ENRICH, is_retry=claim.attempts > 1), time_limit(ARTICLE_S):
                 _enrich_article(services, claim)
         except Exception as error:
             blame(services.store, claim, Stage.ENRICH, detail=f"{type(error).__name__}: {error}")

@@ -122,6 +122,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
             http.hang_up()
             release_host(services.store, turn.host, turn.owner, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
+        services.meters.count_pauses(http.asked)
         release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)
     shift.ring(Stage.ENRICH)
 
@@ -139,7 +140,8 @@ async def _fetch_pages(
             if asked_to_pause or too_late or shift.stopping.is_set():
                 return
             await asyncio.sleep(delay_s)
-        page = await _try_page(services, http, claim, rules)
+        with services.meters.timed(Stage.FETCH, is_retry=claim.attempts > 1 or claim.refetches > 0):
+            page = await _try_page(services, http, claim, rules)
         if page is None:
             return
         fetched.append(page)

@@ -7,7 +7,7 @@ from contextlib import closing
 from pipeline.errors import GenerationMovedError, IndexBusyError, IndexUnavailableError
 from pipeline.indexing.index import Index, PutOutcome, PutResult, Tombstone
 from pipeline.indexing.live import open_live
-from pipeline.model import Stage, State
+from pipeline.model import Document, Stage, State
 from pipeline.outcomes import Cause
 from pipeline.services import Services
 from pipeline.stages.shift import Shift
@@ -70,7 +70,8 @@ def _index_due(services: Services, shift: Shift, writer: Index, generation: str,
             writer.commit()
             return False
         drained = len(claims) < BATCH
-        _index_batch(services, writer, generation, _without_killers(services, claims), visible=drained)
+        with services.meters.timed(Stage.INDEX, is_retry=claims[0].attempts > 1):
+            _index_batch(services, writer, generation, _without_killers(services, claims), visible=drained)
         if drained:
             shift.rest(LINGER_S)
     writer.commit()
@@ -95,8 +96,7 @@ def _index_batch(
         outcomes = {each.id: each for each in writer.put(documents)}
         writer.remove([_tombstone(claim) for claim in gone])
         writer.commit(visible=visible)
-        versions = {document.id: document.version for document in documents}
-        _record(services, generation, kept, versions, outcomes)
+        _record(services, generation, kept, {document.id: document for document in documents}, outcomes)
         _remove_from_kept(services, gone)
         record_removed(services.store, generation, gone)
     except BaseException:
@@ -108,21 +108,37 @@ def _record(
     services: Services,
     generation: str,
     claims: Sequence[ArticleClaim],
-    versions: dict[str, int],
+    documents: dict[str, Document],
     outcomes: dict[str, PutResult],
 ) -> None:
+    for outcome in outcomes.values():
+        services.meters.bulk_documents.labels(outcome.outcome).inc()
     off = [each for each in claims if _is_deferred(outcomes.get(each.id))]
     ids = {claim.id for claim in off}
     results = [
-        _result(claim, versions.get(claim.id), outcomes.get(claim.id))
+        _result(claim, documents.get(claim.id), outcomes.get(claim.id))
         for claim in claims
         if claim.id not in ids
     ]
     record_indexed(services.store, generation, results)
+    _time_news(services, results, documents)
     if off:
         detail = outcomes[off[0].id].detail or "the index takes nothing just now"
         log.warning("%d articles wait for the index: %s", len(off), detail)
         put_off(services.store, off, delay_s=DEFERRED_S, detail=detail)
+
+
+def _time_news(services: Services, results: Sequence[Indexed], documents: dict[str, Document]) -> None:
+    """Time what was indexed for the first time; an edit is no news."""
+    fresh = [each.claim for each in results if each.claim.state is State.ENRICHED and not each.rejected]
+    if not fresh:
+        return
+    with services.store.read() as connection:
+        now = services.store.read_clock(connection)
+    for claim in fresh:
+        services.meters.indexed_after.observe(now - claim.first_seen_at)
+        if published := documents[claim.id].published:
+            services.meters.found_after.observe(max(0.0, claim.first_seen_at - published.at))
 
 
 def _remove_from_kept(services: Services, gone: Sequence[ArticleClaim]) -> None:
@@ -144,8 +160,8 @@ def _is_deferred(outcome: PutResult | None) -> bool:
     return outcome is not None and outcome.outcome is PutOutcome.DEFERRED
 
 
-def _result(claim: ArticleClaim, version: int | None, outcome: PutResult | None) -> Indexed:
-    if version is None or outcome is None:
+def _result(claim: ArticleClaim, document: Document | None, outcome: PutResult | None) -> Indexed:
+    if document is None or outcome is None:
         return Indexed(claim=claim, version=claim.version, rejected="its document is missing from the store")
     rejected = (outcome.detail or "no reason given") if outcome.outcome is PutOutcome.REJECTED else None
-    return Indexed(claim=claim, version=version, rejected=rejected)
+    return Indexed(claim=claim, version=document.version, rejected=rejected)

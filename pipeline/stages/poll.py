@@ -60,7 +60,12 @@ async def _poll(services: Services, shift: Shift) -> bool:
 
 
 async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
-    settled, http = False, http.apart()
+    with services.meters.timed(Stage.POLL, is_retry=claim.failures > 0):
+        await _settle_feed(services, shift, http.apart(), claim)
+
+
+async def _settle_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
+    settled = False
     try:
         opens = _opens(claim)
         if opens is None:
@@ -77,6 +82,7 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
         if not settled:  # cancelled while it was asked: the feed is due still
             release_feed(services.store, claim, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
+        services.meters.count_pauses(http.asked)
 
 
 def _opens(claim: FeedClaim) -> float | None:
