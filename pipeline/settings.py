@@ -172,6 +172,12 @@ class Settings(BaseModel):
         return self.home / "log"
 
     @property
+    def store_file(self) -> Path | None:
+        """Name the file of a store that is one."""
+        path = urlsplit(self.sql_url).path.removeprefix("/") if self.sql_url.startswith("sqlite:") else ""
+        return Path(path) if path else None
+
+    @property
     def sql_url(self) -> str:
         """Give the store's address as SQLAlchemy writes it."""
         if self.store_url == EMBEDDED:

@@ -28,7 +28,9 @@ from workers.app import make_app
 from workers.bells import Bells, open_bells
 from workers.broker import start_broker
 from workers.children import BROKER, Children
+from workers.heartbeat import Pulse
 from workers.home_lock import hold_home
+from workers.monitoring.of_up import monitored
 from workers.orphans import die_with_parent
 from workers.schedule import Calendar, reindex_schedule, start_reindex
 
@@ -109,6 +111,8 @@ def supervise(
         prepare(settings)
         services = stack.enter_context(closing(open_services(settings)))
         stack.enter_context(_clean(services))
+        pulse = Pulse()
+        stack.enter_context(monitored(settings, pulse))
         children = stack.enter_context(Children(settings))
         if settings.broker_url == EMBEDDED:
             children.add(BROKER, lambda: start_broker(settings))
@@ -117,6 +121,7 @@ def supervise(
         bells = open_bells(make_app(settings))
         run = _begin_run(settings, until_idle=until_idle, timeout_s=timeout_s)
         while not stop.wait(TICK_S):
+            pulse.beat()
             try:
                 children.restart_dead()
                 if _turn(services, bells, run, report):

@@ -19,7 +19,8 @@ from pipeline.settings import Settings
 from pipeline.stages.limits import limit_memory
 from pipeline.stages.shift import begin_shift
 from workers.bells import Bells, open_bells, task_name
-from workers.heartbeat import add_heartbeat, longest_s
+from workers.environment import metrics_folder
+from workers.heartbeat import Pulse, add_pulse, longest_s
 from workers.orphans import die_with_parent
 from workers.schedule import REINDEX, start_reindex
 from workers.stopping import StopFlag
@@ -77,8 +78,13 @@ def register(app: Celery, settings: Settings) -> None:
     for name, work in tasks.items():
         app.task(name=name, shared=False)(work)  # shared, every other app of the process would get it too
     _prepare_processes(app, bench)
-    if settings.heartbeat:
-        add_heartbeat(app, Path(settings.heartbeat), lambda: longest_s(bench.began))
+    pulse = Pulse(Path(settings.heartbeat) if settings.heartbeat else None, lambda: longest_s(bench.began))
+    if settings.heartbeat or settings.metrics_address:
+        add_pulse(app, pulse)
+    if settings.metrics_address or metrics_folder():
+        from workers.monitoring.of_workers import add_monitoring  # what it imports nobody else needs
+
+        add_monitoring(app, settings, pulse)
 
 
 def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""What the stages count while they work. A process that nobody asks counts all the same: it costs microseconds.
+"""What the stages count while they work. A process that nobody asks counts all the same: it costs little.
 
 Where several processes count for one address, `workers/monitoring/counting.py` lets them do so in files.
 """
