@@ -1,6 +1,6 @@
 """The only wiring: which back-end stands behind each part, by the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from pipeline.errors import WireroomError
 from pipeline.metrics.meters import Meters
 from pipeline.outlets import Outlet, read_outlets
 from pipeline.settings import EMBEDDED, Settings, masked
+from pipeline.stages.steps import log_steps
 from pipeline.store.generations import lock
 from pipeline.store.migrations import check_version, migrate
 from pipeline.store.store import Store, open_store
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.indexing.elasticsearch_events import EventStream
     from pipeline.indexing.index import Generations, Searcher
     from pipeline.search.request import SearchRequest
+    from pipeline.store.events import Happening
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,12 @@ def open_services(settings: Settings) -> Services:
     Raises WireroomError when the store cannot be reached, StoreVersionError when it is another version's.
     """
     meters = Meters()
-    store = open_store(settings.sql_url, seen=meters.count_steps)
+
+    def seen(happenings: "Sequence[Happening]") -> None:
+        meters.count_steps(happenings)
+        log_steps(happenings)
+
+    store = open_store(settings.sql_url, seen=seen)
     try:
         check_version(store)
     except SQLAlchemyError as error:

@@ -78,7 +78,7 @@ def touch(path: Path) -> None:
     try:
         path.touch()
     except OSError as error:
-        log.warning("heartbeat %s: %s", path, error)
+        log.warning("the heartbeat cannot be touched", extra={"path": path, "error": error})
 
 
 def longest_s(began: "dict[Any, float]") -> float:

@@ -30,6 +30,7 @@ from workers.broker import start_broker
 from workers.children import BROKER, Children
 from workers.heartbeat import Pulse
 from workers.home_lock import hold_home
+from workers.logs import set_up_logs
 from workers.monitoring.of_up import monitored
 from workers.orphans import die_with_parent
 from workers.schedule import Calendar, reindex_schedule, start_reindex
@@ -105,6 +106,7 @@ def supervise(
 
     Raises AlreadyRunningError when another `up` holds the home; WireroomError when a part cannot start.
     """
+    set_up_logs(settings)
     with ExitStack() as stack:
         stop = stack.enter_context(_stop_signals())
         stack.enter_context(hold_home(settings.home))
@@ -127,7 +129,7 @@ def supervise(
                 if _turn(services, bells, run, report):
                     return Ending.IDLE
             except (SQLAlchemyError, WireroomError) as error:
-                log.warning("a part is away, trying again: %s", error)
+                log.warning("a part is away, trying again", extra={"error": error})
             if run.ends_at is not None and time.monotonic() >= run.ends_at:
                 return Ending.TIMED_OUT
     return Ending.STOPPED

@@ -13,6 +13,7 @@ from typing import Any
 from celery import Celery, signals
 
 from pipeline.flow import run_stage, tick, tidy
+from pipeline.log_context import bound
 from pipeline.model import Stage
 from pipeline.services import Services, open_services
 from pipeline.settings import Settings
@@ -92,7 +93,7 @@ def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
         if not bench.at_work[stage].acquire(blocking=False):
             return  # this process is at it already, and claims until nothing is due
         bench.began[get_ident()] = time.monotonic()
-        with ExitStack() as duty:
+        with bound(stage=stage), ExitStack() as duty:
             duty.callback(_leave, bench, stage)
             try:
                 bench.bells().answer(stage)
@@ -100,7 +101,7 @@ def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
                 shift = begin_shift(bench.bells().ring, bench.stopping, hand_over=hand_over)
                 run_stage(stage, bench.services(), shift)
             except Exception:
-                log.exception("shift failed stage=%s", stage)  # its claims are back; the next tick rings
+                log.exception("shift failed")  # its claims are back; the next tick rings
             finally:
                 del bench.began[get_ident()]
 

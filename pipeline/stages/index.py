@@ -58,7 +58,7 @@ def index(services: Services, shift: Shift) -> bool:
     except GenerationMovedError:
         return True  # opened anew in the next shift
     except IndexUnavailableError as error:
-        log.warning("articles wait for the index: %s", error)
+        log.warning("articles wait for the index", extra={"error": error})
         shift.rest(AWAY_S)
         return False
 
@@ -124,7 +124,7 @@ def _record(
     _time_news(services, results, documents)
     if off:
         detail = outcomes[off[0].id].detail or "the index takes nothing just now"
-        log.warning("%d articles wait for the index: %s", len(off), detail)
+        log.warning("%d articles wait for the index", len(off), extra={"error": detail})
         put_off(services.store, off, delay_s=DEFERRED_S, detail=detail)
 
 
