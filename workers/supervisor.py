@@ -28,7 +28,6 @@ from workers.app import make_app
 from workers.bells import Bells, open_bells
 from workers.broker import start_broker
 from workers.children import BROKER, Children
-from workers.heartbeat import Pulse
 from workers.home_lock import hold_home
 from workers.logs import set_up_logs
 from workers.monitoring.of_up import monitored
@@ -113,13 +112,9 @@ def supervise(
         prepare(settings)
         services = stack.enter_context(closing(open_services(settings)))
         stack.enter_context(_clean(services))
-        pulse = Pulse()
-        stack.enter_context(monitored(settings, pulse))
+        pulse = stack.enter_context(monitored(settings))
         children = stack.enter_context(Children(settings))
-        if settings.broker_url == EMBEDDED:
-            children.add(BROKER, lambda: start_broker(settings))
-        children.add_worker("net")
-        children.add_worker("enrich")
+        _start(children, settings)
         bells = open_bells(make_app(settings))
         run = _begin_run(settings, until_idle=until_idle, timeout_s=timeout_s)
         while not stop.wait(TICK_S):
@@ -133,6 +128,13 @@ def supervise(
             if run.ends_at is not None and time.monotonic() >= run.ends_at:
                 return Ending.TIMED_OUT
     return Ending.STOPPED
+
+
+def _start(children: Children, settings: Settings) -> None:
+    if settings.broker_url == EMBEDDED:
+        children.add(BROKER, lambda: start_broker(settings))
+    children.add_worker("net")
+    children.add_worker("enrich")
 
 
 def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progress], None]) -> bool:

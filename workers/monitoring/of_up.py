@@ -8,13 +8,15 @@ from workers.heartbeat import Pulse
 
 
 @contextmanager
-def monitored(settings: Settings, pulse: Pulse) -> Iterator[None]:
+def monitored(settings: Settings) -> Iterator[Pulse]:
     """Let this process and those that it starts count together, and serve that; only where it is asked for.
 
+    Whoever gets on is to beat the pulse.
     Raises WireroomError when the address is not to be had.
     """
+    pulse = Pulse()
     if settings.metrics_at is None:
-        yield
+        yield pulse
         return
     # What these import nobody else needs.
     from workers.monitoring.counting import count_in, empty_folder
@@ -27,4 +29,4 @@ def monitored(settings: Settings, pulse: Pulse) -> Iterator[None]:
     count_in(folder, "up")
     replies = make_replies(settings, Lookout(settings), pulse, folder=folder, tells_all=True)
     with serving(settings.metrics_at, replies):
-        yield
+        yield pulse
