@@ -41,7 +41,8 @@ def run_stage(stage: Stage, services: Services, shift: Shift) -> None:
 
 def tick(services: Services, ring: Callable[[Stage], None]) -> None:
     """Free what the dead held, then ring for every stage that has due work: so a lost ring is mended."""
-    sweep(services.store)
+    if expired := sweep(services.store):
+        services.meters.leases_expired.inc(expired)
     for stage in due_stages(services.store, ships_events=services.ships_events):
         ring(stage)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
@@ -40,6 +40,8 @@ LOGIN = re.compile(
 """Up to the last @, since whoever did not write a password's own as %40 would see the rest of it."""
 
 IN_QUERY = re.compile(r"(?P<before>[?&](?:ssl)?password=)[^&#]+", re.IGNORECASE)
+ADDRESS = re.compile(r"(?:(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d{1,5})")
+LOOPBACK = "127.0.0.1"
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -104,6 +106,11 @@ class Settings(BaseModel):
     )
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
     heartbeat: str = Field("", description="file that a worker or beat touches while it gets on")
+    metrics_address: str = Field(
+        "", description="where metrics and health are served: PORT on this machine alone, or HOST:PORT"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="how lines of the log are written")
+    log_steps: bool = Field(False, description="whether each step of each article is a line of the log")
     kibana_url: str = Field("", description="Kibana, for `wireroom kibana install`; may carry user:password@")
     kibana_api_key: str = Field("", description="an API key for Kibana, instead of user and password")
     kibana_ca: str = Field("", description="file of the CA that signed Kibana's certificate")
@@ -120,6 +127,15 @@ class Settings(BaseModel):
         if schedule and not CRON.fullmatch(schedule):
             raise ValueError("write cron's five fields, minute to weekday: 30 3 * * sun")
         return schedule
+
+    @field_validator("metrics_address")
+    @classmethod
+    def check_address(cls, address: str) -> str:
+        """Accept a port, or a host and a port."""
+        matched = ADDRESS.fullmatch(address)
+        if address and (matched is None or not 0 < int(matched["port"]) < 65_536):
+            raise ValueError("write a port, as 9464, or host:port, as 0.0.0.0:9464 or [::1]:9464")
+        return address
 
     @field_validator("proxy", "user_agent_url", "kibana_url")
     @classmethod
@@ -151,6 +167,12 @@ class Settings(BaseModel):
         return url
 
     @property
+    def metrics_at(self) -> tuple[str, int] | None:
+        """Tell on which host and port metrics are served; None: nowhere."""
+        matched = ADDRESS.fullmatch(self.metrics_address)
+        return ((matched["host"] or LOOPBACK).strip("[]"), int(matched["port"])) if matched else None
+
+    @property
     def archive_folder(self) -> Path:
         """Tell where the WARC files are."""
         if self.archive_url == EMBEDDED:
@@ -166,6 +188,12 @@ class Settings(BaseModel):
     def log_folder(self) -> Path:
         """Tell where `up` writes the logs."""
         return self.home / "log"
+
+    @property
+    def store_file(self) -> Path | None:
+        """Name the file of a store that is one."""
+        path = urlsplit(self.sql_url).path.removeprefix("/") if self.sql_url.startswith("sqlite:") else ""
+        return Path(path) if path else None
 
     @property
     def sql_url(self) -> str:
@@ -314,6 +342,8 @@ def _written(value: object) -> str:
     match value:
         case None:
             return "forever"
+        case bool():
+            return "yes" if value else "no"
         case dict():
             return ",".join(f"{key}={each}" for key, each in value.items())
         case tuple():

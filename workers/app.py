@@ -9,7 +9,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from pipeline.model import Stage
 from pipeline.settings import EMBEDDED, Settings
 from workers.broker import embedded_url
-from workers.logs import make_logs_harmless
+from workers.logs import set_up_worker_logs
 from workers.schedule import REINDEX, reindex_schedule
 from workers.tasks import register
 
@@ -65,7 +65,7 @@ def make_app(settings: Settings) -> Celery:
         beat_scheduler="celery.beat:Scheduler",  # a tick needs no memory: no file in the current folder
         beat_schedule=beat_schedule(settings),
     )
-    make_logs_harmless()
+    set_up_worker_logs(settings)
     register(app, settings)
     return app
 

@@ -35,14 +35,14 @@ class Bells:
             if self.redis.set(_key(stage), 1, nx=True, ex=RUNG_S):
                 self.app.send_task(task_name(stage), queue=stage.value, retry=False, ignore_result=True)
         except (RedisError, OperationalError, OSError) as error:
-            log.warning("ring lost stage=%s error=%s", stage, error)
+            log.warning("ring lost", extra={"stage": stage, "error": error})
 
     def answer(self, stage: Stage) -> None:
         """Say that somebody is at work, so that the next ring is queued."""
         try:
             self.redis.delete(_key(stage))
         except RedisError as error:
-            log.warning("bell stays rung stage=%s error=%s", stage, error)
+            log.warning("bell stays rung", extra={"stage": stage, "error": error})
 
 
 def open_bells(app: Celery) -> Bells:

@@ -29,6 +29,8 @@ from workers.bells import Bells, open_bells
 from workers.broker import start_broker
 from workers.children import BROKER, Children
 from workers.home_lock import hold_home
+from workers.logs import set_up_logs
+from workers.monitoring.of_up import monitored
 from workers.orphans import die_with_parent
 from workers.schedule import Calendar, reindex_schedule, start_reindex
 
@@ -103,29 +105,36 @@ def supervise(
 
     Raises AlreadyRunningError when another `up` holds the home; WireroomError when a part cannot start.
     """
+    set_up_logs(settings)
     with ExitStack() as stack:
         stop = stack.enter_context(_stop_signals())
         stack.enter_context(hold_home(settings.home))
         prepare(settings)
         services = stack.enter_context(closing(open_services(settings)))
         stack.enter_context(_clean(services))
+        pulse = stack.enter_context(monitored(settings))
         children = stack.enter_context(Children(settings))
-        if settings.broker_url == EMBEDDED:
-            children.add(BROKER, lambda: start_broker(settings))
-        children.add_worker("net")
-        children.add_worker("enrich")
+        _start(children, settings)
         bells = open_bells(make_app(settings))
         run = _begin_run(settings, until_idle=until_idle, timeout_s=timeout_s)
         while not stop.wait(TICK_S):
+            pulse.beat()
             try:
                 children.restart_dead()
                 if _turn(services, bells, run, report):
                     return Ending.IDLE
             except (SQLAlchemyError, WireroomError) as error:
-                log.warning("a part is away, trying again: %s", error)
+                log.warning("a part is away, trying again", extra={"error": error})
             if run.ends_at is not None and time.monotonic() >= run.ends_at:
                 return Ending.TIMED_OUT
     return Ending.STOPPED
+
+
+def _start(children: Children, settings: Settings) -> None:
+    if settings.broker_url == EMBEDDED:
+        children.add(BROKER, lambda: start_broker(settings))
+    children.add_worker("net")
+    children.add_worker("enrich")
 
 
 def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progress], None]) -> bool:

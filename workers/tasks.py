@@ -13,13 +13,15 @@ from typing import Any
 from celery import Celery, signals
 
 from pipeline.flow import run_stage, tick, tidy
+from pipeline.log_context import bound
 from pipeline.model import Stage
 from pipeline.services import Services, open_services
 from pipeline.settings import Settings
 from pipeline.stages.limits import limit_memory
 from pipeline.stages.shift import begin_shift
 from workers.bells import Bells, open_bells, task_name
-from workers.heartbeat import add_heartbeat, longest_s
+from workers.environment import metrics_folder
+from workers.heartbeat import Pulse, add_pulse, longest_s
 from workers.orphans import die_with_parent
 from workers.schedule import REINDEX, start_reindex
 from workers.stopping import StopFlag
@@ -77,8 +79,13 @@ def register(app: Celery, settings: Settings) -> None:
     for name, work in tasks.items():
         app.task(name=name, shared=False)(work)  # shared, every other app of the process would get it too
     _prepare_processes(app, bench)
-    if settings.heartbeat:
-        add_heartbeat(app, Path(settings.heartbeat), lambda: longest_s(bench.began))
+    pulse = Pulse(Path(settings.heartbeat) if settings.heartbeat else None, lambda: longest_s(bench.began))
+    if settings.heartbeat or settings.metrics_address:
+        add_pulse(app, pulse)
+    if settings.metrics_address or metrics_folder():
+        from workers.monitoring.of_workers import add_monitoring  # what it imports nobody else needs
+
+        add_monitoring(app, settings, pulse)
 
 
 def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
@@ -86,7 +93,7 @@ def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
         if not bench.at_work[stage].acquire(blocking=False):
             return  # this process is at it already, and claims until nothing is due
         bench.began[get_ident()] = time.monotonic()
-        with ExitStack() as duty:
+        with bound(stage=stage), ExitStack() as duty:
             duty.callback(_leave, bench, stage)
             try:
                 bench.bells().answer(stage)
@@ -94,7 +101,7 @@ def _shift_task(bench: Bench, stage: Stage) -> Callable[[], None]:
                 shift = begin_shift(bench.bells().ring, bench.stopping, hand_over=hand_over)
                 run_stage(stage, bench.services(), shift)
             except Exception:
-                log.exception("shift failed stage=%s", stage)  # its claims are back; the next tick rings
+                log.exception("shift failed")  # its claims are back; the next tick rings
             finally:
                 del bench.began[get_ident()]
 

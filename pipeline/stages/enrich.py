@@ -8,6 +8,7 @@ With nothing newer to do it reads again what `reprocess` chose: with full effort
 a document that stands.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
@@ -18,6 +19,7 @@ from pipeline.enrichment.fingerprints import similarity
 from pipeline.enrichment.models import Models
 from pipeline.extraction.article import Effort, extract
 from pipeline.identity import outlet_of, url_key
+from pipeline.log_context import bound
 from pipeline.model import Document, Extraction, Page, Stage
 from pipeline.outcomes import Cause, Partial
 from pipeline.removing import erase_article
@@ -83,6 +85,8 @@ TWIN_WAITS = 10
 """How an article waits for another that may be the same and has no document yet: 2 s, then twice as long each
 time, half an hour in all; then it goes its own way."""
 
+log = logging.getLogger(__name__)
+
 
 def enrich(services: Services, shift: Shift) -> bool:
     """Enrich due articles until none is left or the shift is over; True when some may be left."""
@@ -105,9 +109,14 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
             release(services.store, claims[position:])
             return
         try:
-            with time_limit(ARTICLE_S):
+            with (
+                bound(article=claim.id, url=claim.url),
+                services.meters.timed(Stage.ENRICH, is_retry=claim.attempts > 1),
+                time_limit(ARTICLE_S),
+            ):
                 _enrich_article(services, claim)
         except Exception as error:
+            log.warning("article failed", extra={"article": claim.id, "url": claim.url}, exc_info=error)
             blame(services.store, claim, Stage.ENRICH, detail=f"{type(error).__name__}: {error}")
         shift.ring(Stage.INDEX)
 

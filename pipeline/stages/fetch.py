@@ -19,6 +19,7 @@ from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay, host_pause
 from pipeline.fetching.robots import Robots, read_robots
 from pipeline.identity import host_of
+from pipeline.log_context import bound
 from pipeline.model import ArchivePosition, Exchange, FetchFailure, Request, Stage, header
 from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.services import Services
@@ -103,6 +104,11 @@ def pages_a_turn(delay_s: float) -> int:
 
 
 async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTurn) -> None:
+    with bound(host=turn.host):
+        await _settle_turn(services, shift, http, turn)
+
+
+async def _settle_turn(services: Services, shift: Shift, http: Http, turn: HostTurn) -> None:
     fetched: list[_Fetched] = []
     recorded, put_off_s, http = False, 0.0, http.apart()
     try:
@@ -112,7 +118,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
         await to_the_end(partial(_end_turn, services, turn, fetched, rules, http.asked))
         recorded = True
     except (ArchiveError, OSError, SQLAlchemyError):
-        log.exception("turn failed host=%s", turn.host)
+        log.exception("turn failed")
         put_off_s = FAULT_WAIT_S
     except Exception as error:  # in asking for the host's rules, by the address of its first page
         await asyncio.to_thread(_blame, services, turn.claims[0], error)
@@ -122,6 +128,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
             http.hang_up()
             release_host(services.store, turn.host, turn.owner, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
+        services.meters.count_pauses(http.asked)
         release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)
     shift.ring(Stage.ENRICH)
 
@@ -139,7 +146,10 @@ async def _fetch_pages(
             if asked_to_pause or too_late or shift.stopping.is_set():
                 return
             await asyncio.sleep(delay_s)
-        page = await _try_page(services, http, claim, rules)
+        is_retry = claim.attempts > 1 or claim.refetches > 0
+        about = bound(article=claim.id, url=claim.url)
+        with about, services.meters.timed(Stage.FETCH, is_retry=is_retry):
+            page = await _try_page(services, http, claim, rules)
         if page is None:
             return
         fetched.append(page)
@@ -157,7 +167,7 @@ async def _try_page(services: Services, http: Http, claim: ArticleClaim, rules: 
 
 
 def _blame(services: Services, claim: ArticleClaim, error: Exception) -> None:
-    log.error("page failed url=%s", claim.url, exc_info=error)
+    log.error("page failed", extra={"article": claim.id, "url": claim.url}, exc_info=error)
     blame(services.store, claim, Stage.FETCH, detail=f"{type(error).__name__}: {error}")
 
 

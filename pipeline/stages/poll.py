@@ -13,6 +13,7 @@ from pipeline.fetching.classify import HOPS
 from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay
 from pipeline.identity import article_id
+from pipeline.log_context import bound
 from pipeline.model import Exchange, FetchFailure, Request, RequestKind, Stage
 from pipeline.outcomes import FetchSlug
 from pipeline.services import Services
@@ -60,7 +61,16 @@ async def _poll(services: Services, shift: Shift) -> bool:
 
 
 async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
-    settled, http = False, http.apart()
+    secrets = [value for _, value in claim.headers]
+    with (
+        bound(feed=claim.url, secrets=secrets),
+        services.meters.timed(Stage.POLL, is_retry=claim.failures > 0),
+    ):
+        await _settle_feed(services, shift, http.apart(), claim)
+
+
+async def _settle_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
+    settled = False
     try:
         opens = _opens(claim)
         if opens is None:
@@ -69,7 +79,7 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
             await to_the_end(partial(postpone_feed, services.store, claim, until=opens, why=RESTS))
         settled = True
     except Exception as error:  # nobody foresaw it: other feeds go on, of this host too
-        log.exception("poll failed url=%s", claim.url)
+        log.exception("poll failed")
         detail = f"{type(error).__name__}: {error}"
         await to_the_end(partial(_put_off, services, claim, detail, http.asked))
         settled = True
@@ -77,6 +87,7 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
         if not settled:  # cancelled while it was asked: the feed is due still
             release_feed(services.store, claim, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
+        services.meters.count_pauses(http.asked)
 
 
 def _opens(claim: FeedClaim) -> float | None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 
@@ -20,6 +20,9 @@ from pipeline.store.tables import BUILDING, LIVE, articles, events, feeds, gener
 FAILING_AFTER = 3
 """Failures in a row that make a feed a problem: one bad answer is weather, three are an outage."""
 
+ROOM_BYTES = 1 << 30
+"""Free disk below this is a problem: the archive grows by some 35 kB a page, so 30,000 pages are left."""
+
 LATE_S = 3_600.0
 """Due longer than this is a problem: a host with 500 new pages is done in 42 minutes at 5 s a page."""
 
@@ -31,23 +34,35 @@ LAG_WITHIN_S = 86_400.0
 
 
 class PartState(StrEnum):
-    """Say how one of the four parts is."""
+    """Say how one of the parts is."""
 
     OK = "ok"
     ABSENT = "absent"  # not created yet
     STOPPED = "stopped"  # embedded, and no `up` runs it
     UNREACHABLE = "unreachable"
+    FULL = "full"  # a disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Hold how the four parts are, and how many documents the index holds (`None`: it cannot say)."""
+    """Hold how the parts are, and how many documents the index holds (`None`: it cannot say)."""
 
     store: PartState
     broker: PartState
     index: PartState
     archive: PartState
+    disk: PartState = PartState.OK
     documents: int | None
+
+    def states(self) -> dict[str, PartState]:
+        """Give the states by the parts' names."""
+        return {
+            "store": self.store,
+            "broker": self.broker,
+            "index": self.index,
+            "archive": self.archive,
+            "disk": self.disk,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +85,7 @@ class Due:
     enrich: int = 0
     index: int = 0
     oldest_s: float | None = None
+    oldest_by_stage: Mapping[Stage, float] = field(default_factory=dict)  # seconds
     later: int = 0  # pages to be tried again
     next_retry_at: float | None = None
     held: int = 0  # feeds and pages that are due at hosts which asked to be left alone: nobody may ask these
@@ -195,16 +211,25 @@ def read_funnel(store: Store) -> Funnel:
 
 def find_problems(counts: Counts, parts: Parts) -> tuple[Problem, ...]:
     """Say what is wrong, worst first, and which command helps."""
-    return (*_part_problems(counts, parts), *_work_problems(counts))
+    return (*part_problems(parts), *_index_problems(counts, parts), *_work_problems(counts))
 
 
-def _part_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
+def part_problems(parts: Parts) -> Iterator[Problem]:
+    """Say which parts do not answer, or have no room: whoever needs one of them is not ready."""
     if parts.store is PartState.UNREACHABLE:
         yield Problem("store-unreachable", "the store cannot be opened", "wireroom doctor")
     if parts.broker is PartState.UNREACHABLE:
         yield Problem("broker-unreachable", "the broker does not answer", "wireroom doctor")
     if parts.index is PartState.UNREACHABLE:
         yield Problem("index-unreadable", "the index cannot be opened", "wireroom doctor")
+    if parts.archive is PartState.UNREACHABLE:
+        yield Problem("archive-unreachable", "the archive's folder is not ours to use", "wireroom doctor")
+    if parts.disk is PartState.FULL:
+        text = f"less than {ROOM_BYTES >> 30} GiB is left on a disk that Wireroom writes to"
+        yield Problem("disk-full", text, "wireroom doctor")
+
+
+def _index_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
     if parts.index is PartState.ABSENT and counts.projected:
         text = f"the index is gone; the store can fill a new one with {counts.projected:,} documents"
         yield Problem("index-absent", text, "wireroom up")
@@ -283,7 +308,7 @@ def _due(connection: Connection, store: Store) -> Due:
     now = store.now()
     pauses = read_pauses(connection, store)
     work = _work(connection, now, pauses)
-    oldest = [since for _, since in work.values() if since is not None]
+    oldest = {stage: since for stage, (_, since) in work.items() if since is not None}
     later = (articles.c.stage.is_not(None), articles.c.due_at > now, free(articles, now))
     retries, next_retry_at = connection.execute(
         select(func.count(), func.min(articles.c.due_at)).where(*later)
@@ -295,7 +320,8 @@ def _due(connection: Connection, store: Store) -> Due:
         fetch=work[Stage.FETCH][0],
         enrich=work[Stage.ENRICH][0],
         index=work[Stage.INDEX][0],
-        oldest_s=max(0.0, at - min(oldest)) if oldest else None,
+        oldest_s=max(0.0, at - min(oldest.values())) if oldest else None,
+        oldest_by_stage={stage: max(0.0, at - since) for stage, since in oldest.items()},
         later=retries,
         next_retry_at=next_retry_at,
         held=sum(held.values()),
