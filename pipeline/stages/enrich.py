@@ -20,6 +20,7 @@ from pipeline.extraction.article import Effort, extract
 from pipeline.identity import outlet_of, url_key
 from pipeline.model import Document, Extraction, Page, Stage
 from pipeline.outcomes import Cause, Partial
+from pipeline.points import Point, reached
 from pipeline.removing import erase_article
 from pipeline.reprocessing.changes import compare
 from pipeline.services import Services
@@ -107,12 +108,14 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
         try:
             with time_limit(ARTICLE_S):
                 _enrich_article(services, claim)
+                reached(Stage.ENRICH, Point.COMMITTED, claim.url)
         except Exception as error:
             blame(services.store, claim, Stage.ENRICH, detail=f"{type(error).__name__}: {error}")
         shift.ring(Stage.INDEX)
 
 
 def _enrich_article(services: Services, claim: ArticleClaim) -> None:
+    reached(Stage.ENRICH, Point.CLAIMED, claim.url)
     effort = _effort(claim)
     if effort is None:
         _give_up(services, claim)
@@ -133,6 +136,7 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
     aliases = _aliases(claim, page, extraction)
     models = Models({}) if claim.attempts == WITHOUT_ENTITIES else services.models
     enriched = enrich_text(extraction, models=models, languages=services.languages)
+    reached(Stage.ENRICH, Point.DONE, claim.url)
     if material.previous is None and _settled_by_twin(services, claim, material, enriched, aliases):
         return
     _record(services, claim, material, extraction, enriched, aliases)

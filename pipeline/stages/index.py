@@ -9,6 +9,7 @@ from pipeline.indexing.index import Index, PutOutcome, PutResult, Tombstone
 from pipeline.indexing.live import open_live
 from pipeline.model import Stage, State
 from pipeline.outcomes import Cause
+from pipeline.points import Point, reached
 from pipeline.services import Services
 from pipeline.stages.shift import Shift
 from pipeline.store.claimed import ArticleClaim
@@ -91,14 +92,17 @@ def _index_batch(
     gone = [claim for claim in claims if claim.state is State.DROPPED]
     kept = [claim for claim in claims if claim.state is not State.DROPPED]
     try:
+        reached(Stage.INDEX, Point.CLAIMED)
         documents = read_documents(services.store, kept)
         outcomes = {each.id: each for each in writer.put(documents)}
         writer.remove([_tombstone(claim) for claim in gone])
         writer.commit(visible=visible)
+        reached(Stage.INDEX, Point.DONE)
         versions = {document.id: document.version for document in documents}
         _record(services, generation, kept, versions, outcomes)
         _remove_from_kept(services, gone)
         record_removed(services.store, generation, gone)
+        reached(Stage.INDEX, Point.COMMITTED)
     except BaseException:
         release(services.store, claims, delay_s=1.0)  # the index is at fault, not the articles
         raise

@@ -1,0 +1,157 @@
+"""One run: news appear round by round, each round is given its fault, then all must come to rest."""
+
+import random
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+from sqlalchemy import exists, or_, select
+
+from pipeline.store.store import Store, open_store
+from pipeline.store.tables import articles, feeds
+from tests.faults.news import NewsWeb, open_news
+from tests.faults.topology import System, open_system
+from tests.faults.verdict import Under, Verdict, judge, under_way
+
+LOOK_S = 0.1
+AT_WORK_S = 20.0
+"""How long a fault waits for work to meet; a start takes three seconds, on cores that others use as well ten."""
+
+STALLED_S = 180.0
+"""Without any progress for so long a run is over: above the longest lease (120 s) and back-off (25 s)."""
+
+EDITED = 0.2  # edits beside each new article
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """Hold what a fault works with: the web, the system, the store as the harness reads it, and chance."""
+
+    web: NewsWeb
+    system: System
+    store: Store
+    chance: random.Random
+
+    def wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Wait so long, or until something is so; True when it is. What ends meanwhile is started again."""
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            if until():
+                return True
+            self.system.crew.keep()
+            time.sleep(min(LOOK_S, seconds))
+        return until()
+
+    def await_work(self) -> bool:
+        """Wait until somebody holds something."""
+        return self.wait(AT_WORK_S, self.is_at_work)
+
+    def is_at_work(self) -> bool:
+        """Tell whether somebody holds an article or a feed."""
+        with self.store.read() as connection:
+            held = (select(table.c.id).where(table.c.lease_owner.is_not(None)) for table in (articles, feeds))
+            return bool(connection.execute(select(or_(*(exists(query) for query in held)))).scalar_one())
+
+
+def nothing(_: Trial) -> None:
+    """Prepare nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Say what is done to a system. `inflict` is called once a round and returns how many faults it gave.
+
+    `rounds` and `articles` are the whole dose, by topology; one that is not named is not tried.
+    """
+
+    id: str
+    what: str
+    inflict: Callable[[Trial], int]
+    rounds: Mapping[str, int]
+    articles: Mapping[str, int]
+    prepare: Callable[[Trial], None] = nothing
+    through: Collection[str] = ()
+    quarantined: int = 0  # how many of what `prepare` published must end so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Hold what a run ended with."""
+
+    fault: str
+    topology: str
+    seed: int
+    verdict: Verdict
+    given: int
+    exits: int  # services that ended and nobody had asked them to
+    recovery_s: float | None  # from the last fault until all was at rest; None: it never was
+    took_s: float
+    is_clean_stop: bool
+    quarantined: int  # as the fault expects
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the system stood it."""
+        return self.verdict.ok and self.recovery_s is not None and self.verdict.quarantined == self.quarantined
+
+
+def run(
+    fault: Fault,
+    topology: str,
+    *,
+    seed: int,
+    rounds: int,
+    articles: int,
+    keep_leases: bool = False,
+    stalled_s: float = STALLED_S,
+) -> Outcome:
+    """Give a fault in so many rounds over so many articles (none: only the articles); raises ServerMissing."""
+    began, chance, given = time.monotonic(), random.Random(seed), 0
+    with (
+        open_news(articles) as web,
+        open_system(topology, web, through=fault.through, keep_leases=keep_leases) as system,
+        closing(open_store(system.settings.sql_url)) as store,
+    ):
+        trial = Trial(web=web, system=system, store=store, chance=chance)
+        fault.prepare(trial)
+        web.publish(0 if rounds else articles)
+        system.crew.start()
+        for each in range(rounds):
+            more = articles * (each + 1) // rounds - articles * each // rounds
+            web.publish(more)
+            web.edit(round(more * EDITED), chance)
+            given += fault.inflict(trial)
+        recovery_s = settle(trial, stalled_s=stalled_s)
+        is_clean_stop = system.crew.stop()
+        verdict = judge(system.settings, web.served)
+        exits = system.crew.exits
+    return Outcome(
+        fault=fault.id,
+        topology=topology,
+        seed=seed,
+        verdict=verdict,
+        given=given,
+        exits=exits,
+        recovery_s=recovery_s,
+        took_s=time.monotonic() - began,
+        is_clean_stop=is_clean_stop,
+        quarantined=fault.quarantined,
+    )
+
+
+def settle(trial: Trial, *, stalled_s: float = STALLED_S) -> float | None:
+    """Wait until every feed was read once more and every article rests; return the seconds until then, None
+    when nothing has changed for `stalled_s`."""
+    began, since = time.monotonic(), time.time()
+    trial.system.crew.disarm()
+    trial.system.crew.start()
+    last, changed = Under(-1, -1), began
+    while time.monotonic() - changed < stalled_s:
+        left = under_way(trial.store, since=since)
+        if left == Under(0, 0):
+            return time.monotonic() - began
+        if left != last:
+            last, changed = left, time.monotonic()
+        trial.wait(LOOK_S)
+    return None
