@@ -1,4 +1,4 @@
-"""The points at which the death of a stage could cost most, told to whoever listens: the fault tests alone."""
+"""The points where the death of a stage could cost most, told to whoever listens: the fault tests alone."""
 
 import sys
 from enum import StrEnum

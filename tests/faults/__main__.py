@@ -59,8 +59,12 @@ def read_arguments(words: Sequence[str]) -> argparse.Namespace:
         epilog=f"faults, with their whole doses (rounds/articles):\n{indent(faults, '  ')}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--fault", action="append", choices=list(CATALOGUE), help="which (again for more; all)")
-    parser.add_argument("--topology", action="append", choices=TOPOLOGIES, help="where (again for more; both)")
+    parser.add_argument(
+        "--fault", action="append", choices=list(CATALOGUE), help="which (again for more; all)"
+    )
+    parser.add_argument(
+        "--topology", action="append", choices=TOPOLOGIES, help="where (again for more; both)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of all chance (1)")
     parser.add_argument("--dose", type=int, help="how many rounds, each with its fault (the whole dose)")
     parser.add_argument("-n", dest="number", type=int, help="how many articles (the whole number)")

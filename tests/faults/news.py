@@ -1,4 +1,4 @@
-"""A news web whose served set is the oracle: which article was shown, in which revision, is known for certain.
+"""A news web whose served set is the oracle: it knows which article it showed, in which revision.
 
 Each host is a loopback port with one feed and short articles in the HTML of a real site, so that a dose costs
 little. Publishing and editing happen when the driver says so, not by the clock.
@@ -22,10 +22,10 @@ PARAGRAPHS, SENTENCES = 3, 3
 KILLER = "killer"
 """In an address: enrich dies of it, each time (tests/faults/inside)."""
 
-WHO = "The harbour council|A ferry captain|The city archive|Two engineers|The night editor|A school of music"
+WHO = "The harbour council|A ferry captain|The city archive|Two engineers|A school of music"
 DID = "opened|measured|repaired|described|counted|moved"
-WHAT = "the old lighthouse|forty wooden boats|a map of the coast|the winter timetable|nine bridges|the market hall"
-WHEN = "before the storm|on Tuesday evening|after a long debate|without any help|for the third time|in the spring"
+WHAT = "the old lighthouse|forty wooden boats|a map of the coast|nine bridges|the market hall"
+WHEN = "before the storm|on Tuesday evening|after a long debate|for the third time|in the spring"
 WORDS = tuple(part.split("|") for part in (WHO, DID, WHAT, WHEN))
 
 
@@ -107,7 +107,7 @@ class NewsWeb:
 
     def find(self, path: str) -> Resource | None:
         """Answer a request; a feed that is shown counts as seen, whether or not the answer arrives."""
-        _, kind, number = (path.split("/") + ["", ""])[:3]
+        _, kind, number = [*path.split("/"), "", ""][:3]
         with self._lock:
             if kind == "feed":
                 return self._show_feed(int(number))
@@ -121,8 +121,8 @@ class NewsWeb:
         self.served |= {self.url(each): each.revision for each in shown}
         if host not in self._feeds:
             items = "".join(self._item(each) for each in reversed(shown))
-            title = f"<title>Coast {host}</title><link>{self.origins[host]}/</link><description>News</description>"
-            body = f'<rss version="2.0"><channel>{title}{items}</channel></rss>'
+            head = f"<title>Coast {host}</title><link>{self.origins[host]}/</link><description/>"
+            body = f'<rss version="2.0"><channel>{head}{items}</channel></rss>'
             self._feeds[host] = _resource(body, "application/rss+xml")
         return self._feeds[host]
 
@@ -161,7 +161,7 @@ def _page(article: Article) -> str:
     paragraphs = "".join(f"<p>{each}</p>\n" for each in article.text())
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{article.title} | Coast</title>'
-        f'<meta property="og:title" content="{article.title}"><meta name="author" content="Ada Keller"></head>'
+        f'<meta property="og:title" content="{article.title}"></head>'
         '<body><header><nav><a href="/">Home</a> <a href="/about">About us</a></nav></header>'
         f"<main><article><h1>{article.title}</h1>{paragraphs}</article></main>"
         "<footer>Coast, all rights reserved</footer></body></html>"

@@ -99,7 +99,9 @@ class Proxy:
         pair = (writer, back)
         self._open.add(pair)
         try:
-            await asyncio.gather(self._pump(reader, back, pair, reply=False), self._pump(there, writer, pair, reply=True))
+            await asyncio.gather(
+                self._pump(reader, back, pair, reply=False), self._pump(there, writer, pair, reply=True)
+            )
         finally:
             self._open.discard(pair)
 

@@ -1,4 +1,4 @@
-"""The two topologies: `wireroom up` on embedded parts, and the services of docker-compose.yml on real servers."""
+"""Two topologies: `wireroom up` on embedded parts, the services of docker-compose.yml on real servers."""
 
 import os
 import tempfile
@@ -109,7 +109,10 @@ def _production(through: Collection[str]) -> Iterator[System]:
         services = {
             name: Service(
                 name=name,
-                command=[str(PROGRAMS / host.services[name]["command"][0]), *host.services[name]["command"][1:]],
+                command=[
+                    str(PROGRAMS / host.services[name]["command"][0]),
+                    *host.services[name]["command"][1:],
+                ],
                 environ=host.environ(name),
             )
             for name in RUNNING

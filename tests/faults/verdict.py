@@ -59,9 +59,13 @@ class Under:
 
 
 def under_way(store: Store, *, since: float) -> Under:
-    """Count what is left to do; `since` in seconds since the epoch. A page that had its first try may wait."""
+    """Count what is left to do; `since` in seconds since the epoch. Retries of pages count not."""
     with store.read() as connection:
-        soon = or_(articles.c.lease_owner.is_not(None), articles.c.state != State.INDEXED, articles.c.due_at < since + 600)
+        soon = or_(
+            articles.c.lease_owner.is_not(None),
+            articles.c.state != State.INDEXED,
+            articles.c.due_at < since + 600,
+        )
         waits = select(func.count()).where(articles.c.stage.is_not(None), soon)
         unread = or_(feeds.c.last_success_at.is_(None), feeds.c.last_success_at < since)
         return Under(
@@ -110,7 +114,9 @@ def _all_hits(settings: Settings) -> list[Hit]:
 
 def _states(store: Store) -> dict[str, State]:
     with store.read() as connection:
-        return {row.id: State(row.state) for row in connection.execute(select(articles.c.id, articles.c.state))}
+        return {
+            row.id: State(row.state) for row in connection.execute(select(articles.c.id, articles.c.state))
+        }
 
 
 def _texts(store: Store) -> dict[str, str]:
@@ -121,5 +127,7 @@ def _texts(store: Store) -> dict[str, str]:
 
 def _leases(store: Store) -> int:
     with store.read() as connection:
-        held = (select(func.count()).where(table.c.lease_owner.is_not(None)) for table in (feeds, hosts, articles))
+        held = (
+            select(func.count()).where(table.c.lease_owner.is_not(None)) for table in (feeds, hosts, articles)
+        )
         return sum(connection.execute(query).scalar_one() for query in held)

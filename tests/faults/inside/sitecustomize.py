@@ -1,7 +1,7 @@
 """Runs in every Python process of the product that the fault tests start: their ear, and their hand.
 
-Python imports a module of this name by itself (site, PEP 578 hooks): the product knows nothing of it. A file in
-`armed`, named as a point, kills the first process that reaches it; the file then lies in `given`.
+Python imports a module of this name by itself; the product knows nothing of it. A file in `armed`, named as a
+point, kills the first process that reaches it; the file then lies in `given`.
 """
 
 import os
