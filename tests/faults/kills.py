@@ -12,11 +12,11 @@ from tests.faults.trial import Fault, Trial
 FETCHER = "net"
 POINTS = [(stage, point) for stage in Stage for point in Point]
 FETCHER_POINTS = [(stage, point) for stage, point in POINTS if stage in (Stage.POLL, Stage.FETCH)]
-POINT_S = 60.0
-"""How long an armed point waits to be reached: a few seconds with news every round, on busy cores twenty."""
+POINT_S = 120.0
+"""How long an armed point waits to be reached: a few seconds, on busy cores after a restart twenty."""
 
 EARLY, STARTING_S, WORKING_S = 0.2, 4.0, 1.5
-"""A fifth of the kills come before work has begun; the others so late after somebody has claimed something."""
+"""A fifth of the kills come while all starts; the others so late after somebody has claimed something."""
 
 PATIENCE = 3
 """`up` waits longer after each quick death of a child (1 s, 2 s, 4 s …): after three it is started anew."""

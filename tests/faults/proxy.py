@@ -1,6 +1,8 @@
 """A TCP proxy that does to connections what networks do: delay, cut, hold, half-close, lose replies."""
 
 import asyncio
+import socket
+import struct
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
@@ -9,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 CHUNK = 65_536
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no time: closing sends a reset, not an end
 HELD_S = 0.05
 
 
@@ -30,6 +33,7 @@ class Proxy:
         host, _, port = target.partition("/")[0].rpartition("@")[2].rpartition(":")
         self._target = (host, int(port))
         self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
         self._open: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self.mode = Mode.PASS
@@ -60,15 +64,16 @@ class Proxy:
 
     def open(self) -> None:
         """Listen on a free loopback port."""
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread.start()
         self._server = self._run(asyncio.start_server(self._serve, "127.0.0.1", 0))
 
     def close(self) -> None:
         """Cut all, and listen no more."""
-        self.cut()
-        assert self._server is not None
-        self._loop.call_soon_threadsafe(self._server.close)
+        self.mode = Mode.REFUSE
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         waiting: Future[Any] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -78,23 +83,32 @@ class Proxy:
         pairs = list(self._open)
         for pair in pairs:
             for writer in pair:
-                writer.transport.abort()
+                _reset(writer)
         return len(pairs)
+
+    async def _end(self) -> None:
+        await self._cut()
+        assert self._server is not None
+        self._server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _leave_server(self) -> None:
         for _, server in list(self._open):
-            server.transport.abort()
+            _reset(server)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.mode is Mode.REFUSE:
-            writer.transport.abort()
+            _reset(writer)
             return
         self.connections += 1
         await self._while_held()
         try:
             there, back = await asyncio.open_connection(*self._target)
         except OSError:
-            writer.transport.abort()
+            _reset(writer)
             return
         pair = (writer, back)
         self._open.add(pair)
@@ -128,11 +142,17 @@ class Proxy:
         if self.mode is Mode.HALF_OPEN:
             return
         for writer in pair:
-            writer.transport.abort() if self.mode is Mode.LOSE_REPLIES else writer.close()
+            _reset(writer) if self.mode is Mode.LOSE_REPLIES else writer.close()
 
     async def _while_held(self) -> None:
         while self.mode is Mode.HOLD:
             await asyncio.sleep(HELD_S)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    if not writer.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    writer.transport.abort()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def line(outcome: Outcome) -> str:
     """Tell a run in one line."""
     cells = {each.heading: each.value for each in columns(outcome)}
     counts = ", ".join(f"{name} {cells[name]}" for name in list(cells)[3:])
-    mark = "" if outcome.ok else "  ← NOT AS IT SHOULD BE"
+    mark = "" if outcome.ok else f"  ← not as it should be: build/faults/{outcome.name}"
     return f"{outcome.fault} {outcome.topology} seed {outcome.seed}: {counts}{mark}"
 
 

@@ -42,9 +42,11 @@ PARTS = {"store": "postgres:5432/wireroom", "broker": "redis:6379/0", "index": "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """Hold a running topology: its processes, its settings (past all proxies), its proxies by part."""
+    """Hold a running topology: its folder with home and logs, its processes, its settings (past all proxies),
+    its proxies by part."""
 
     name: str
+    folder: Path
     crew: Crew
     settings: Settings
     proxies: Mapping[str, Proxy]
@@ -78,7 +80,7 @@ def _embedded() -> Iterator[System]:
         set_up(settings)
         up = Service(name="up", command=[str(PROGRAMS / "wireroom"), "up"], environ={**_others(), **environ})
         crew = Crew(folder / "crew", f"WIREROOM_HOME={home}", {"up": up})
-        yield System(name=EMBEDDED, crew=crew, settings=settings, proxies={})
+        yield System(name=EMBEDDED, folder=folder, crew=crew, settings=settings, proxies={})
 
 
 @contextmanager
@@ -118,7 +120,7 @@ def _production(through: Collection[str]) -> Iterator[System]:
             for name in RUNNING
         }
         crew = Crew(folder / "crew", f"WIREROOM_HOME={host.folder / 'home'}", services)
-        yield System(name=PRODUCTION, crew=crew, settings=settings, proxies=proxies)
+        yield System(name=PRODUCTION, folder=folder, crew=crew, settings=settings, proxies=proxies)
 
 
 @contextmanager

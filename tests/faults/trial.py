@@ -1,26 +1,32 @@
 """One run: news appear round by round, each round is given its fault, then all must come to rest."""
 
 import random
+import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
-from sqlalchemy import Table, exists, select
+from sqlalchemy import Table, select
 
+from pipeline.store.leases import has_died
 from pipeline.store.store import Store, open_store
 from pipeline.store.tables import articles, feeds
 from tests.faults.news import NewsWeb, open_news
 from tests.faults.topology import System, open_system
 from tests.faults.verdict import Under, Verdict, judge, under_way
 
+KEPT = Path(__file__).parents[2] / "build" / "faults"
+"""Where homes and logs of runs that went wrong are kept."""
+
 LOOK_S = 0.05
-AT_WORK_S = 60.0
+AT_WORK_S = 120.0
 """How long a fault waits for work to meet; a start takes three seconds, on cores that others use as well ten
 and more."""
 
-STALLED_S = 180.0
-"""Without any progress for so long a run is over: above the longest lease (120 s) and back-off (25 s)."""
+STALLED_S = 600.0
+"""Without any progress for so long a run is over: far above the longest lease (120 s) and back-off (25 s)."""
 
 EDITED = 0.2  # edits beside each new article
 
@@ -45,14 +51,14 @@ class Trial:
         return until()
 
     def await_work(self) -> bool:
-        """Wait until somebody holds an article (one in four times: a feed)."""
+        """Wait until a living process holds an article (one in four times: a feed)."""
         table = self.chance.choice((articles, articles, articles, feeds))
         return self.wait(AT_WORK_S, lambda: self._is_held(table))
 
     def _is_held(self, table: Table) -> bool:
         with self.store.read() as connection:
-            held = select(table.c.id).where(table.c.lease_owner.is_not(None))
-            return bool(connection.execute(select(exists(held))).scalar_one())
+            held = select(table.c.lease_owner).where(table.c.lease_owner.is_not(None)).distinct()
+            return not all(map(has_died, connection.execute(held).scalars()))
 
 
 def nothing(_: Trial) -> None:
@@ -92,6 +98,11 @@ class Outcome:
     quarantined: int  # as the fault expects
 
     @property
+    def name(self) -> str:
+        """Name the run."""
+        return f"{self.fault}-{self.topology}-{self.seed}"
+
+    @property
     def ok(self) -> bool:
         """Tell whether the system stood it."""
         return (
@@ -127,19 +138,27 @@ def run(
             given += fault.inflict(trial)
         recovery_s = settle(trial, stalled_s=stalled_s)
         is_clean_stop = system.crew.stop()
-        verdict = judge(system.settings, web.served)
-        exits = system.crew.exits
-    return Outcome(
-        fault=fault.id,
-        topology=topology,
-        seed=seed,
-        verdict=verdict,
-        given=given,
-        exits=exits,
-        recovery_s=recovery_s,
-        took_s=time.monotonic() - began,
-        is_clean_stop=is_clean_stop,
-        quarantined=fault.quarantined,
+        outcome = Outcome(
+            fault=fault.id,
+            topology=topology,
+            seed=seed,
+            verdict=judge(system.settings, web.served),
+            given=given,
+            exits=system.crew.exits,
+            recovery_s=recovery_s,
+            took_s=time.monotonic() - began,
+            is_clean_stop=is_clean_stop,
+            quarantined=fault.quarantined,
+        )
+        if not outcome.ok:
+            keep(system.folder, outcome)
+    return outcome
+
+
+def keep(folder: Path, outcome: Outcome) -> None:
+    """Keep the home and the logs of a run that is to be looked into."""
+    shutil.copytree(
+        folder, KEPT / outcome.name, ignore=shutil.ignore_patterns("secrets", "*.sock"), dirs_exist_ok=True
     )
 
 
