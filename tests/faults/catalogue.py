@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.faults import kills
+from tests.faults import doubles, kills
 from tests.faults.trial import Fault
 
-CATALOGUE: Mapping[str, Fault] = {fault.id: fault for fault in kills.FAULTS}
+CATALOGUE: Mapping[str, Fault] = {fault.id: fault for fault in (*kills.FAULTS, *doubles.FAULTS)}

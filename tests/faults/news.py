@@ -13,12 +13,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from itertools import pairwise
 
 from bench.serving import Resource, loopback_sockets, serve
 
 ENTRIES_A_FEED = 50
 FEWEST_HOSTS, MOST_HOSTS = 4, 40
 PARAGRAPHS, SENTENCES = 3, 3
+EARLY = 0.9
 KILLER = "killer"
 """In an address: enrich dies of it, each time (tests/faults/inside)."""
 
@@ -104,6 +106,14 @@ class NewsWeb:
                     published_at=old.published_at,
                 )
                 self._feeds.pop(old.host, None)
+
+    def polled_early(self, interval_s: float) -> int:
+        """Count the polls that came clearly sooner than so long after the one before, of the same feed."""
+        by_host: dict[int, list[float]] = {}
+        for at, host in self.asked:
+            by_host.setdefault(host, []).append(at)
+        gaps = (later - sooner for times in by_host.values() for sooner, later in pairwise(times))
+        return sum(gap < EARLY * interval_s for gap in gaps)
 
     def find(self, path: str) -> Resource | None:
         """Answer a request; a feed that is shown counts as seen, whether or not the answer arrives."""

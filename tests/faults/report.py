@@ -19,7 +19,7 @@ def line(outcome: Outcome) -> str:
     cells = {each.heading: each.value for each in columns(outcome)}
     counts = ", ".join(f"{name} {cells[name]}" for name in list(cells)[3:])
     mark = "" if outcome.ok else f"  ← not as it should be: build/faults/{outcome.name}"
-    return f"{outcome.fault} {outcome.topology} seed {outcome.seed}: {counts}{mark}"
+    return f"{outcome.fault.id} {outcome.topology} seed {outcome.seed}: {counts}{mark}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -36,7 +36,7 @@ def columns(outcome: Outcome) -> list[Column]:
     recovered = "never" if outcome.recovery_s is None else f"{outcome.recovery_s:.0f}"
     counted = ("served", "indexed", "partial", "dropped", "quarantined", "lost", "doubled", "stale")
     shown = {
-        "fault": outcome.fault,
+        "fault": outcome.fault.id,
         "topology": outcome.topology,
         "seed": outcome.seed,
         **{name: getattr(verdict, name) for name in counted},
@@ -44,7 +44,9 @@ def columns(outcome: Outcome) -> list[Column]:
         "waiting": verdict.waiting,
         "differing": verdict.differing,
         "faults given": outcome.given,
-        "exits": outcome.exits,
+        "restarts": outcome.restarts,
+        "stops forced": outcome.forced,
+        "polled early": outcome.polled_early,
         "recovery s": recovered,
         "whole run s": f"{outcome.took_s:.0f}",
     }
