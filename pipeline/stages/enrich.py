@@ -22,6 +22,7 @@ from pipeline.identity import outlet_of, url_key
 from pipeline.log_context import bound
 from pipeline.model import Document, Extraction, Page, Stage
 from pipeline.outcomes import Cause, Partial
+from pipeline.points import Point, reached
 from pipeline.removing import erase_article
 from pipeline.reprocessing.changes import compare
 from pipeline.services import Services
@@ -115,6 +116,7 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
                 time_limit(ARTICLE_S),
             ):
                 _enrich_article(services, claim)
+                reached(Stage.ENRICH, Point.COMMITTED, claim.url)
         except Exception as error:
             log.warning("article failed", extra={"article": claim.id, "url": claim.url}, exc_info=error)
             blame(services.store, claim, Stage.ENRICH, detail=f"{type(error).__name__}: {error}")
@@ -122,6 +124,7 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
 
 
 def _enrich_article(services: Services, claim: ArticleClaim) -> None:
+    reached(Stage.ENRICH, Point.CLAIMED, claim.url)
     effort = _effort(claim)
     if effort is None:
         _give_up(services, claim)
@@ -142,6 +145,7 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
     aliases = _aliases(claim, page, extraction)
     models = Models({}) if claim.attempts == WITHOUT_ENTITIES else services.models
     enriched = enrich_text(extraction, models=models, languages=services.languages)
+    reached(Stage.ENRICH, Point.DONE, claim.url)
     if material.previous is None and _settled_by_twin(services, claim, material, enriched, aliases):
         return
     _record(services, claim, material, extraction, enriched, aliases)

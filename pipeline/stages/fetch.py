@@ -22,6 +22,7 @@ from pipeline.identity import host_of
 from pipeline.log_context import bound
 from pipeline.model import ArchivePosition, Exchange, FetchFailure, Request, Stage, header
 from pipeline.outcomes import Cause, Partial, Reason
+from pipeline.points import Point, reached
 from pipeline.services import Services
 from pipeline.settings import masked
 from pipeline.stages.retrying import retry_in
@@ -112,6 +113,7 @@ async def _settle_turn(services: Services, shift: Shift, http: Http, turn: HostT
     fetched: list[_Fetched] = []
     recorded, put_off_s, http = False, 0.0, http.apart()
     try:
+        reached(Stage.FETCH, Point.CLAIMED)
         rules = await _rules(services, http, turn)
         await _fetch_pages(services, shift, http, turn, rules, fetched)
         http.hang_up()
@@ -180,6 +182,7 @@ def _end_turn(
 ) -> None:
     rests = [rules.delay_s, rules.pause_s]
     rests += [each.pause_s for each in fetched] + [each.delay_s for each in fetched[-1:]]
+    reached(Stage.FETCH, Point.DONE)
     record_turn(
         services.store,
         turn,
@@ -189,6 +192,7 @@ def _end_turn(
         asked=requests,
         spacing_s=rules.delay_s,
     )
+    reached(Stage.FETCH, Point.COMMITTED)
 
 
 async def _rules(services: Services, http: Http, turn: HostTurn) -> _Rules:

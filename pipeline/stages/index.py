@@ -11,6 +11,7 @@ from pipeline.indexing.index import Index, PutOutcome, PutResult, Tombstone
 from pipeline.indexing.live import open_live
 from pipeline.model import Document, Stage, State
 from pipeline.outcomes import Cause
+from pipeline.points import Point, reached
 from pipeline.services import Services
 from pipeline.stages.shift import Shift
 from pipeline.store.claimed import ArticleClaim
@@ -115,6 +116,8 @@ def _claim(services: Services, owner: str) -> _Batch:
             record_quarantine(services.store, claim, Stage.INDEX, Cause.STAGE_CRASHED, detail=detail)
     mine = [claim for claim in claims if claim.attempts <= ATTEMPTS]
     try:
+        if mine:
+            reached(Stage.INDEX, Point.CLAIMED)
         documents = read_documents(services.store, [each for each in mine if each.state is not State.DROPPED])
     except BaseException:
         release(services.store, mine, delay_s=1.0)
@@ -129,9 +132,11 @@ def _index_batch(services: Services, writer: Index, generation: str, batch: _Bat
         outcomes = {each.id: each for each in writer.put(batch.documents)}
         writer.remove([_tombstone(claim) for claim in gone])
         writer.commit(visible=not batch.is_full)
+        reached(Stage.INDEX, Point.DONE)
         _record(services, generation, kept, {each.id: each for each in batch.documents}, outcomes)
         _remove_from_kept(services, gone)
         record_removed(services.store, generation, gone)
+        reached(Stage.INDEX, Point.COMMITTED)
     except BaseException:
         release(services.store, batch.claims, delay_s=1.0)  # the index is at fault, not the articles
         raise

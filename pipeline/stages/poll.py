@@ -16,6 +16,7 @@ from pipeline.identity import article_id
 from pipeline.log_context import bound
 from pipeline.model import Exchange, FetchFailure, Request, RequestKind, Stage
 from pipeline.outcomes import FetchSlug
+from pipeline.points import Point, reached
 from pipeline.services import Services
 from pipeline.stages.judging import Answer, body_hash, judge
 from pipeline.stages.shift import Shift, keep_busy, run_loop, to_the_end
@@ -72,6 +73,7 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
 async def _settle_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
     settled = False
     try:
+        reached(Stage.POLL, Point.CLAIMED, claim.url)
         opens = _opens(claim)
         if opens is None:
             await _ask(services, shift, http, claim)
@@ -156,7 +158,10 @@ def _settle(
     known = known_articles(services.store, keyed) if keyed else Known(frozenset(), claim.claimed_at)
     polled = judge(services.settings, claim, answer, known)
     delay_s = _host_delay(services, claim, exchange)
-    return record_poll(services.store, claim, polled, host_delay_s=delay_s, asked=asked)
+    reached(Stage.POLL, Point.DONE, claim.url)
+    counts = record_poll(services.store, claim, polled, host_delay_s=delay_s, asked=asked)
+    reached(Stage.POLL, Point.COMMITTED, claim.url)
+    return counts
 
 
 def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> Answer:
