@@ -54,6 +54,12 @@ Rate = Annotated[
 NONE: list[str] = []
 
 
+def quarantine(context: typer.Context, json: Json = False) -> None:
+    """See what should not have happened, by cause and host, and try it again."""
+    if context.invoked_subcommand is None:
+        list_quarantine(json)
+
+
 def list_quarantine(json: Json = False) -> None:
     """List what is in quarantine by cause and host, and what helps."""
     from pipeline.store.quarantine import MEANINGS, list_quarantined

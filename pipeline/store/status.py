@@ -246,7 +246,7 @@ def _index_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
 def _work_problems(counts: Counts) -> Iterator[Problem]:
     if waiting := counts.articles[State.QUARANTINED]:
         text = f"{waiting:,} {'article waits' if waiting == 1 else 'articles wait'} in quarantine"
-        yield Problem("quarantined", text, "wireroom quarantine list")
+        yield Problem("quarantined", text, "wireroom quarantine")
     if (counts.due.oldest_s or 0) > LATE_S:
         text = f"something has been due for {(counts.due.oldest_s or 0) / 3600:.1f} hours"
         yield Problem("late", text, "wireroom doctor")
