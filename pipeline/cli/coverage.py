@@ -10,17 +10,20 @@ import typer
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, columns, json_line, lasting, note, rfc3339, show
+from pipeline.cli.wording import waits
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from pipeline.store.children import UnreadSitemap
     from pipeline.store.coverage import Asked, Coverage, FeedDay
     from pipeline.store.frame import FrameChange
     from pipeline.store.sitemaps import SitemapDay, UnwatchedSitemap
 
 DEFAULT_SINCE = "6d"  # with today, a week
 
+OWN = ("feed_id", "kind")  # of records: not told
 HEADS = (
     "day", "polled", "failed", "down", "gaps", "entries", "new", "indexed", "partial", "dropped",
     "quarantined", "waiting", "feed",
@@ -88,14 +91,17 @@ def _print_json(read: "Coverage") -> None:
         ("change", read.changes),
         ("sitemap", read.sitemaps),
         ("unwatched-sitemap", read.unwatched_sitemaps),
+        ("unread-sitemap", read.unread_sitemaps),
     )
     for kind, records in told:
         for record in records:
-            shown = {name: value for name, value in _rounded(record).items() if name != "feed_id"}
+            shown = {name: value for name, value in _rounded(record).items() if name not in OWN}
             json_line({"kind": kind, **shown})
 
 
-def _rounded(record: "FeedDay | FrameChange | SitemapDay | UnwatchedSitemap") -> dict[str, Any]:
+def _rounded(
+    record: "FeedDay | FrameChange | SitemapDay | UnwatchedSitemap | UnreadSitemap",
+) -> dict[str, Any]:
     told: dict[str, Any] = as_json(record)
     return {**told, "down_s": round(told["down_s"], 1)} if "down_s" in told else told
 
@@ -130,6 +136,13 @@ def _screen(read: "Coverage") -> "list[RenderableType]":
             Text("news sitemaps to compare with, once `wireroom add URL` watches them", style="bold"),
         ]
         parts.append(columns(unwatched))
+    if read.unread_sitemaps:
+        unread = [
+            (waits(each), rfc3339(each.changed_at) if each.changed_at else "", each.sitemap)
+            for each in read.unread_sitemaps
+        ]
+        parts += ["", Text("sitemaps that changed and are not read yet", style="bold")]
+        parts.append(columns(unread, ("why", "changed", "sitemap")))
     return [*parts, "", Text("the frame", style="bold"), columns([_change(each) for each in read.changes])]
 
 

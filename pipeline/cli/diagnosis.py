@@ -1,6 +1,6 @@
 """`wireroom doctor URL`: go the way of a feed's newest article, step by step, by the product's own code."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -21,6 +21,7 @@ from pipeline.cli.opening import existing_store, is_store_absent
 from pipeline.cli.turns import Turns
 from pipeline.errors import WireroomError
 from pipeline.feeds.child import FeedParser
+from pipeline.feeds.children import DEPTH
 from pipeline.feeds.headers import split_login
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.classify import HOPS, page_problem
@@ -30,6 +31,7 @@ from pipeline.identity import url_key
 from pipeline.model import Entry, Exchange, FeedState, FetchFailure, Page, ParsedFeed, RequestKind
 from pipeline.services import http_options
 from pipeline.stages import fetch, poll
+from pipeline.store.children import UnreadSitemap, read_unread
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -44,7 +46,7 @@ async def examine_feed(settings: "Settings", written: str) -> AsyncIterator[Find
         parser, store = stack.enter_context(FeedParser()), _store(settings, stack)
         async with open_http(http_options(settings), keep_alive_s=0) as http:
             turns = Turns(http, store, settings.host_delay)
-            address, login = split_login(written)
+            address, login = split_login(written.strip())
             own = turns.with_own(login, origin=own_origin(address)) if login else None
             found = await find_feeds(own or _as_polls(turns, address), parser, address)
             if isinstance(found, NotFound):
@@ -93,15 +95,17 @@ def _what_mends(found: NotFound) -> str:
     return judged.do if judged and not judged.ok else "give the feed's own address, if the site has a feed"
 
 
-async def _examine_document(turns: Turns, parser: FeedParser, url: str) -> AsyncIterator[Finding]:
+async def _examine_document(
+    turns: Turns, parser: FeedParser, url: str, *, depth: int = 0
+) -> AsyncIterator[Finding]:
     answer = await _get(turns, url, kind=RequestKind.FEED)
     yield judge_request(answer)
     if isinstance(answer, FetchFailure) or answer.status >= 300:
         return
     parsed = _parse(parser, answer)
-    if isinstance(parsed, ParsedFeed) and parsed.next_url is not None:
-        yield judge_index(parsed)
-        async for finding in _examine_document(turns, parser, parsed.next_url):
+    if isinstance(parsed, ParsedFeed) and parsed.sitemaps and depth < DEPTH:
+        yield judge_index(parsed, _unread(turns.store, url))
+        async for finding in _examine_document(turns, parser, parsed.sitemaps[0].url, depth=depth + 1):
             yield finding
         return
     yield judge_document(parsed)
@@ -176,6 +180,14 @@ def _watched(store: "Store | None", url: str) -> "WatchedFeed | None":
         return find_watched(store, [url])[0] if store else None
     except WireroomError:
         return None  # not watched
+
+
+def _unread(store: "Store | None", url: str) -> "Sequence[UnreadSitemap]":
+    """List the sitemaps of an index that its polls have not read yet; none if nobody watches it."""
+    if store is None:
+        return ()
+    with store.read() as connection:
+        return [each for each in read_unread(connection) if url_key(each.feed) == url_key(url)]
 
 
 def _subscription(watched: "WatchedFeed | None", url: str) -> Finding:

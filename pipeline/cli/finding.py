@@ -1,12 +1,14 @@
 """Find the feeds that an address stands for: itself, or those of the site that it is a page of."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
+from pipeline.cli.addresses import addresses
 from pipeline.cli.turns import Turns
 from pipeline.cli.wording import FEED
 from pipeline.feeds.child import FeedParser
+from pipeline.feeds.children import DEPTH
 from pipeline.feeds.discovery import Candidate, feed_links, looks_like_feed, sitemap_links
 from pipeline.feeds.headers import split_login
 from pipeline.feeds.moves import PERMANENT
@@ -17,7 +19,7 @@ from pipeline.identity import origin_of, url_key
 from pipeline.model import Exchange, FetchFailure, header
 from pipeline.outcomes import FetchSlug
 
-INDEXES = 2  # of sitemaps, one in the other; the protocol allows one
+SITEMAPS_TRIED = 3  # of one index, newest first, until one can be read
 GZIP = b"\x1f\x8b"
 TRIED = 12
 """Candidates of a page that are fetched; the feeds of one site that people want are among the first."""
@@ -47,18 +49,6 @@ class NotFound:
 class _Fetched:
     url: str  # where it is to be asked for from now on: permanent redirects are followed
     exchange: Exchange
-
-
-def addresses(written: str) -> tuple[str, ...]:
-    """List the URLs that a person may mean: a bare host name is tried as https, then as http."""
-    written = written.strip()
-    if "://" in written:
-        return (written,) if url_key(written) else ()
-    host = written.partition("/")[0]
-    named = "." in host or ":" in host or host == "localhost"
-    looks_like_host = named and "@" not in host and not any(map(str.isspace, written))
-    spelled = (f"https://{written}", f"http://{written}")
-    return spelled if looks_like_host and url_key(spelled[0]) else ()
 
 
 def own_origin(written: str) -> str | None:
@@ -153,25 +143,29 @@ async def _fetch(turns: Turns, url: str) -> _Fetched | NotFound:
     return _Fetched(kept, answer)
 
 
-async def _parse(turns: Turns, parser: FeedParser, fetched: _Fetched) -> FoundFeed | NotFound:
-    """Read a feed; of an index of sitemaps, what its newest child holds, which a poll will read too."""
+async def _parse(
+    turns: Turns, parser: FeedParser, fetched: _Fetched, *, depth: int = 0
+) -> FoundFeed | NotFound:
+    """Read a feed; of an index of sitemaps, the newest that can be read, as polls will."""
     exchange = fetched.exchange
-    for _ in range(INDEXES + 1):
-        try:
-            parsed = parser.parse(exchange.body, url=exchange.url, headers=exchange.headers)
-        except FeedError as error:
-            return NotFound(f"{fetched.url} cannot be read as a feed: {error.detail}")
-        if parsed.next_url is None:
-            return FoundFeed(
-                url=fetched.url,
-                title=parsed.title,
-                site=parsed.site,
-                language=parsed.language,
-                entries=len(parsed.entries) + parsed.entries_without_link,
-                is_well_formed=parsed.is_well_formed,
-            )
-        child = await _fetch(turns, parsed.next_url)
-        if isinstance(child, NotFound):
-            return child
-        exchange = child.exchange
-    return NotFound(f"{fetched.url} lists lists of sitemaps, {INDEXES} deep and more")
+    try:
+        parsed = parser.parse(exchange.body, url=exchange.url, headers=exchange.headers)
+    except FeedError as error:
+        return NotFound(f"{fetched.url} cannot be read as a feed: {error.detail}")
+    if not parsed.sitemaps:
+        return FoundFeed(
+            url=fetched.url,
+            title=parsed.title,
+            site=parsed.site,
+            language=parsed.language,
+            entries=len(parsed.entries) + parsed.entries_without_link,
+            is_well_formed=parsed.is_well_formed,
+        )
+    if depth >= DEPTH:
+        return NotFound(f"{fetched.url} lists lists of lists of sitemaps")
+    for listed in parsed.sitemaps[:SITEMAPS_TRIED]:
+        child = await _fetch(turns, listed.url)
+        read = await _parse(turns, parser, child, depth=depth + 1) if isinstance(child, _Fetched) else child
+        if isinstance(read, FoundFeed):
+            return replace(read, url=fetched.url)
+    return read

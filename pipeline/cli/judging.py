@@ -1,14 +1,20 @@
 """What is wrong with an answer, a document, an entry or a page, and what mends it: pure, in plain words."""
 
+from collections.abc import Sequence
+
 from pipeline.cli.doctor import Finding
-from pipeline.cli.printing import lasting, rfc3339
-from pipeline.cli.wording import FEED, PARTIAL
+from pipeline.cli.printing import counted, lasting, rfc3339
+from pipeline.cli.wording import FEED, PARTIAL, waits
+from pipeline.feeds.children import CHILDREN_A_POLL
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.classify import failure_meaning, page_problem, retry_after
 from pipeline.fetching.robots import Robots
 from pipeline.identity import url_key
 from pipeline.model import Exchange, Extraction, FetchFailure, ParsedFeed, TextSource, header
 from pipeline.outcomes import FetchSlug, Partial, Reason
+from pipeline.store.children import UnreadSitemap
+
+UNREAD_TOLD = 8  # sitemaps of an index that are named
 
 FROM_FEED = "nothing to mend here: its articles are indexed from what the feed says, and marked"
 
@@ -66,14 +72,17 @@ def judge_document(parsed: ParsedFeed | FeedError) -> Finding:
     return Finding("parse", True, f"{title}{told}")
 
 
-def judge_index(parsed: ParsedFeed) -> Finding:
-    """Judge an index of sitemaps, of which polls read one child."""
-    told = f"an index of sitemaps, read by its newest: {parsed.next_url}"
-    if not parsed.unread:
+def judge_index(parsed: ParsedFeed, unread: Sequence[UnreadSitemap]) -> Finding:
+    """Judge an index of sitemaps, given those of them that the polls of a watched feed have not read yet."""
+    told = f"an index of {counted(len(parsed.sitemaps), 'sitemap')}; a poll asks {CHILDREN_A_POLL} at most"
+    told += " of those that changed, the newest first"
+    if not unread:
         return Finding("sitemaps", True, told)
-    others = "1 other sitemap" if len(parsed.unread) == 1 else f"{len(parsed.unread):,} other sitemaps"
-    text = f"{told}; {others} of news are not read: {', '.join(parsed.unread)}"
-    return Finding("sitemaps", False, text, f"watch them too: `wireroom add {' '.join(parsed.unread)}`")
+    listed = ", ".join(f"{each.sitemap} ({waits(each)})" for each in unread[:UNREAD_TOLD])
+    more = f" and {len(unread) - UNREAD_TOLD:,} more" if len(unread) > UNREAD_TOLD else ""
+    failing = next((each for each in unread if each.error), None)
+    do = f"wireroom doctor {failing.sitemap}" if failing else ""
+    return Finding("sitemaps", failing is None, f"{told}; not read yet: {listed}{more}", do)
 
 
 def judge_identity(parsed: ParsedFeed) -> Finding:

@@ -1,6 +1,11 @@
 """Slugs in plain words."""
 
+from typing import TYPE_CHECKING
+
 from pipeline.outcomes import Cause, FeedSlug, FetchSlug, Partial, Reason
+
+if TYPE_CHECKING:
+    from pipeline.store.children import UnreadSitemap
 
 PARTIAL: dict[str, str] = {
     Partial.ROBOTS: "robots.txt does not let us fetch the page",
@@ -44,6 +49,20 @@ FEED: dict[str, str] = {
 MEANING: dict[str, str] = {
     str(slug): text for table in (PARTIAL, REASON, CAUSE) for slug, text in table.items()
 }
+
+
+def waits(unread: "UnreadSitemap") -> str:
+    """Say why a sitemap of an index is not read yet."""
+    if unread.error is None:
+        return "waits for its turn"
+    return failure_in_words(unread.error)
+
+
+def failure_in_words(slug: str) -> str:
+    """Say why a poll failed; a slug without words of its own is named as it is."""
+    return FEED.get(slug) or (
+        f"it answers {slug.removeprefix('http-')}" if slug.startswith("http-") else slug
+    )
 
 
 def step_in_words(stage: str, outcome: str) -> str:

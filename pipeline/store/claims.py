@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, exists, func, not_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
-from pipeline.model import FeedState, Stage, State
+from pipeline.model import FeedKind, FeedState, Stage, State
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
 from pipeline.store.generations import paused
 from pipeline.store.leases import free, give_hosts_back, lease
@@ -163,9 +163,14 @@ def _take_hosts(connection: Connection, store: Store, names: Sequence[str], owne
 
 
 def _feed_claim(row: Row[Any, Any], owner: str) -> FeedClaim:
-    same = FeedClaim.__dataclass_fields__.keys() - {"headers", "owner"}
-    headers = tuple((str(name), str(value)) for name, value in row.headers or ())
-    return FeedClaim(owner=owner, headers=headers, **{name: getattr(row, name) for name in same})
+    changed: dict[str, Any] = {
+        "owner": owner,
+        "headers": tuple((str(name), str(value)) for name, value in row.headers or ()),
+        "kind": FeedKind(row.kind) if row.kind else None,
+        "round": row.round if row.next_url else None,  # versions without rounds end a poll beside it
+    }
+    same = FeedClaim.__dataclass_fields__.keys() - changed.keys() - {"child"}
+    return FeedClaim(**changed, **{name: getattr(row, name) for name in same})
 
 
 def article_claim(row: Row[Any, Any], owner: str) -> ArticleClaim:

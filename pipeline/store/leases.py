@@ -196,7 +196,8 @@ def blame_feed(store: Store, claim: FeedClaim, *, detail: str, wait_s: float, ho
 def at_home(claim: FeedClaim) -> dict[str, Any]:
     """Give the values with which a feed's next poll begins at its own address."""
     host = claim.host if claim.next_url is None else host_of(claim.url)
-    return {"host": host, "next_url": None, "hops": 0, "hop_was_temporary": False, "forced": False}
+    here = {"next_url": None, "hops": 0, "hop_was_temporary": False, "round": None}
+    return {"host": host, "forced": False, **here}
 
 
 def _end_feed(

@@ -13,6 +13,7 @@ from pipeline.feeds.hints import opening, unpacked
 from pipeline.feeds.schedule import spoken
 from pipeline.identity import host_of, origin_of, url_key
 from pipeline.model import FeedState
+from pipeline.store.children import forget_children
 from pipeline.store.events import Happening, record
 from pipeline.store.frame import Change, log_changes, next_feed_id
 from pipeline.store.pauses import Pause, read_pauses
@@ -247,6 +248,7 @@ def remove_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
         rows = require_feeds(connection, urls)
         for portion in portions([row.id for row in rows]):
             connection.execute(delete(feeds).where(feeds.c.id.in_(portion)))
+        forget_children(connection, [row.id for row in rows])
         record(connection, store, [_happening(row, "removed") for row in rows])
         log_changes(connection, store, Change.REMOVED, rows)
     return tuple(row.url for row in rows)

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import update
 
 from pipeline.cli.add import chosen_places
-from pipeline.cli.finding import addresses
+from pipeline.cli.addresses import addresses
 from pipeline.demo.site import SampleWeb, open_sample_web
 from pipeline.identity import host_of
 from pipeline.store.claims import claim_host, rest_of

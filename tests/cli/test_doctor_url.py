@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
+from sqlalchemy import insert, update
 
 from pipeline.cli.judging import (
     judge_dates,
@@ -17,11 +18,12 @@ from pipeline.demo.site import SampleWeb, open_sample_web
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.robots import read_robots
 from pipeline.identity import host_of
-from pipeline.model import Entry, Exchange, FetchFailure, ParsedFeed
+from pipeline.model import Entry, Exchange, FeedKind, FetchFailure, ParsedFeed
 from pipeline.outcomes import FeedSlug, FetchSlug
 from pipeline.store.claims import claim_host
 from pipeline.store.leases import release_host
 from pipeline.store.store import Store
+from pipeline.store.tables import feed_sitemaps, feeds
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, HARBOUR, entry
 from tests.stages.loopback import open_site, rss, whole
@@ -87,8 +89,8 @@ def test_a_host_that_says_429_is_asked_once_and_told_of(wireroom: Wireroom) -> N
 
 
 @pytest.mark.usefixtures("_loopback")
-def test_an_index_of_sitemaps_is_examined_by_its_newest_child_and_the_unread_ones_are_named(
-    wireroom: Wireroom,
+def test_an_index_of_sitemaps_is_examined_by_its_newest_and_those_that_are_not_read_yet_are_named(
+    wireroom: Wireroom, store: Store
 ) -> None:
     with open_site() as site:
         one, two = site.url("/news-1.xml"), site.url("/news-2.xml")
@@ -99,8 +101,19 @@ def test_an_index_of_sitemaps_is_examined_by_its_newest_child_and_the_unread_one
             "/index.xml": whole(f"<sitemapindex>{listed}</sitemapindex>".encode(), kind="text/xml"),
             "/news-1.xml": whole(f'<urlset xmlns:n="{space}">{page}</urlset>'.encode(), kind="text/xml"),
         }
+        wireroom("add", site.url("/index.xml"))
+        sitemaps = [(one, "http-404"), (two, None)]
+        with store.write() as connection:
+            connection.execute(update(feeds).values(kind=FeedKind.INDEX))
+            for url, error in sitemaps:
+                row = {"feed_id": 1, "url": url, "depth": 1, "last_error": error}
+                connection.execute(insert(feed_sitemaps).values(row))
         told = {line["name"]: line for line in wireroom("doctor", site.url("/index.xml"), "--json").lines}
-    assert (told["sitemaps"]["ok"], told["sitemaps"]["do"].endswith(f"`wireroom add {two}`")) == (False, True)
+        unread = [line for line in wireroom("coverage", "--json").lines if line["kind"] == "unread-sitemap"]
+    assert told["sitemaps"]["text"].endswith(f"{one} (it answers 404), {two} (waits for its turn)")
+    assert (told["sitemaps"]["ok"], told["sitemaps"]["do"]) == (False, f"wireroom doctor {one}")
+    assert [(line["sitemap"], line["error"]) for line in unread] == sitemaps
+    assert f"waits for its turn           {two}" in wireroom("coverage").out
     assert (
         told["identity"]["text"]
         == "1 different links, 0 with ids; with one entry at a time nobody can tell what was missed"
