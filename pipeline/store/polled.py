@@ -19,7 +19,7 @@ from pipeline.store.claimed import FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
 from pipeline.store.frame import Change, log_change
-from pipeline.store.leases import at_home
+from pipeline.store.leases import at_home, end_turn
 from pipeline.store.ledger import Before, read_before, record_led_on, record_polled, shown_keys
 from pipeline.store.moves import move
 from pipeline.store.politeness import record_requests
@@ -38,11 +38,6 @@ END_POLL = (
             (feeds.c.state == FeedState.ACTIVE, bindparam("asked_state", type_=Text)), else_=feeds.c.state
         ),
     )
-)
-FREE_HOST = (
-    update(hosts)
-    .where(hosts.c.host == bindparam("name"), hosts.c.lease_owner == bindparam("owner"))
-    .values(lease_owner=None, lease_until=None)
 )
 
 
@@ -99,7 +94,7 @@ def record_poll(
         before = _before(connection, claim, polled)
         pause_s = max(host_delay_s, polled.host_pause_s)
         if not _end_poll(connection, claim, _feed_values(polled, at)):
-            _free_host(connection, claim, at + pause_s)
+            end_turn(connection, claim.host, claim.owner, next_request_at=at + pause_s)
             record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
             return None
         counts = PollCounts()
@@ -107,7 +102,7 @@ def record_poll(
             counts = record_entries(connection, store, claim, polled.found, at)
         _write_reading(connection, polled, at)
         _change_subscription(connection, store, claim, polled, at)
-        _free_host(connection, claim, at + pause_s)
+        end_turn(connection, claim.host, claim.owner, next_request_at=at + pause_s)
         record(connection, store, [_poll_event(claim, polled, counts)])
         record_polled(
             connection, store, claim, polled, counts, asked, before=before, host_delay_s=host_delay_s
@@ -177,7 +172,7 @@ def _lead_on(
         at = store.read_clock(connection)
         before = _before(connection, claim, part)
         ours = _end_poll(connection, claim, {**_onward(connection, to, at), **way})
-        _free_host(connection, claim, at + host_delay_s)
+        end_turn(connection, claim.host, claim.owner, next_request_at=at + host_delay_s)
         if not ours:
             record_requests(connection, store, asked, delay_s=host_delay_s, host=claim.host)
             return None
@@ -208,11 +203,6 @@ def _end_poll(connection: Connection, claim: FeedClaim, values: dict[str, Any]) 
     """Write a feed's new values and free its lease; False when that was no longer ours."""
     mine = {"feed_id": claim.id, "owner": claim.owner}
     return connection.execute(END_POLL, {**at_home(claim), **values, **mine}).rowcount == 1
-
-
-def _free_host(connection: Connection, claim: FeedClaim, next_request_at: float) -> None:
-    mine = {"name": claim.host, "owner": claim.owner}
-    connection.execute(FREE_HOST, {**mine, "next_request_at": next_request_at})
 
 
 def _feed_values(polled: Polled, at: float) -> dict[str, Any]:
