@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 
 from pipeline.cli.addresses import addresses
 from pipeline.cli.turns import Turns
-from pipeline.cli.wording import FEED
+from pipeline.cli.wording import request_in_words
 from pipeline.feeds.child import FeedParser
 from pipeline.feeds.children import DEPTH
 from pipeline.feeds.discovery import Candidate, feed_links, looks_like_feed, sitemap_links
@@ -20,6 +20,10 @@ from pipeline.model import Exchange, FetchFailure, header
 from pipeline.outcomes import FetchSlug
 
 SITEMAPS_TRIED = 3  # of one index, newest first, until one can be read
+MOVED = "it has moved there for good"
+NAMED = "it is a web page that names it"
+LISTED = "it is a web page, and its site's robots.txt names it"
+GUESSED = "it is a web page, and feeds are often there"
 GZIP = b"\x1f\x8b"
 TRIED = 12
 """Candidates of a page that are fetched; the feeds of one site that people want are among the first."""
@@ -35,6 +39,9 @@ class FoundFeed:
     language: str | None
     entries: int
     is_well_formed: bool
+    answered_by: str  # where temporary redirects led
+    because: str = ""  # of an address that is not the one that was given: how it was found
+    is_on_page: bool = False  # what was given is a web page
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,7 @@ class NotFound:
 
     why: str
     answer: Exchange | FetchFailure | None = None
+    is_page: bool = False  # what was given is a web page
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +89,16 @@ async def _read(
     body, media_type = exchange.body, header(exchange.headers, "Content-Type") or ""
     if body.startswith(GZIP) or looks_like_feed(body, media_type):
         feed = await _parse(turns, parser, fetched)
-        return (feed,) if isinstance(feed, FoundFeed) else feed
+        return (replace(feed, because=MOVED),) if isinstance(feed, FoundFeed) else feed
     candidates = feed_links(body, url=exchange.url)
     named = [candidate for candidate in candidates if not candidate.guessed]
     guessed = [candidate for candidate in candidates if candidate.guessed]
-    found = await _check(turns, parser, named[:TRIED], best_only=best_only)
+    found = await _check(turns, parser, named[:TRIED], NAMED, best_only=best_only)
     if not (found and best_only):
         listed = await _listed_in_robots(turns, exchange.url)
-        found = _distinct(found + await _check(turns, parser, listed, best_only=best_only))
-    found = found or await _check(turns, parser, guessed, best_only=True)
-    return found or NotFound(f"{fetched.url} is no feed, and no page of a site with one")
+        found = _distinct(found + await _check(turns, parser, listed, LISTED, best_only=best_only))
+    found = found or await _check(turns, parser, guessed, GUESSED, best_only=True)
+    return found or NotFound(f"{fetched.url} is no feed, and no page of a site with one", is_page=True)
 
 
 async def _listed_in_robots(turns: Turns, url: str) -> tuple[Candidate, ...]:
@@ -99,14 +107,14 @@ async def _listed_in_robots(turns: Turns, url: str) -> tuple[Candidate, ...]:
 
 
 async def _check(
-    turns: Turns, parser: FeedParser, candidates: Sequence[Candidate], *, best_only: bool
+    turns: Turns, parser: FeedParser, candidates: Sequence[Candidate], because: str, *, best_only: bool
 ) -> tuple[FoundFeed, ...]:
     found: list[FoundFeed] = []
     for candidate in candidates:
         fetched = await _fetch(turns, candidate.url)
         feed = await _parse(turns, parser, fetched) if isinstance(fetched, _Fetched) else fetched
         if isinstance(feed, FoundFeed):
-            found.append(feed)
+            found.append(replace(feed, because=because, is_on_page=True))
             if best_only:
                 break
     return _distinct(found)
@@ -125,19 +133,16 @@ async def _fetch(turns: Turns, url: str) -> _Fetched | NotFound:
     for _ in range(HOPS + 1):
         answer = await turns.get(asked)
         if isinstance(answer, FetchFailure):
-            let = (
-                "; WIREROOM_ALLOW_ADDRESSES can let it through"
-                if answer.slug == FetchSlug.REFUSED_ADDRESS
-                else ""
-            )
-            return NotFound(f"{url}: {FEED.get(answer.slug, answer.slug)} ({answer.detail}){let}", answer)
+            let = answer.slug == FetchSlug.REFUSED_ADDRESS
+            lets = "; WIREROOM_ALLOW_ADDRESSES can let it through" if let else ""
+            return NotFound(f"{url}: {request_in_words(answer)}{lets}", answer)
         target = next_hop(answer)
         if target is None:
             break
         is_permanent = is_permanent and answer.status in PERMANENT
         asked, kept = target, target if is_permanent else kept
     else:
-        return NotFound(f"{url} redirects more than {HOPS} times")
+        return NotFound(f"{url} redirects more than {HOPS} times", answer)
     if not 200 <= answer.status < 300:
         return NotFound(f"{url} answers {answer.status} {answer.reason}".rstrip(), answer)
     return _Fetched(kept, answer)
@@ -151,7 +156,7 @@ async def _parse(
     try:
         parsed = parser.parse(exchange.body, url=exchange.url, headers=exchange.headers)
     except FeedError as error:
-        return NotFound(f"{fetched.url} cannot be read as a feed: {error.detail}")
+        return NotFound(f"{fetched.url} cannot be read as a feed: {error.detail}", exchange)
     if not parsed.sitemaps:
         return FoundFeed(
             url=fetched.url,
@@ -160,12 +165,13 @@ async def _parse(
             language=parsed.language,
             entries=len(parsed.entries) + parsed.entries_without_link,
             is_well_formed=parsed.is_well_formed,
+            answered_by=exchange.url,
         )
     if depth >= DEPTH:
-        return NotFound(f"{fetched.url} lists lists of lists of sitemaps")
+        return NotFound(f"{fetched.url} lists lists of lists of sitemaps", exchange)
     for listed in parsed.sitemaps[:SITEMAPS_TRIED]:
         child = await _fetch(turns, listed.url)
         read = await _parse(turns, parser, child, depth=depth + 1) if isinstance(child, _Fetched) else child
         if isinstance(read, FoundFeed):
-            return replace(read, url=fetched.url)
+            return replace(read, url=fetched.url, answered_by=exchange.url)
     return read

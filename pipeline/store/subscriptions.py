@@ -140,6 +140,14 @@ def find_feeds(store: Store, urls: Sequence[str]) -> tuple[WatchedFeed, ...]:
         return _watched_feeds(connection, store, rows)
 
 
+def watched_as(store: Store, urls: Sequence[str]) -> dict[str, str]:
+    """Tell under which addresses those that are watched are, by address as it was given."""
+    keyed = {url: key for url in urls if (key := url_key(url))}
+    with store.read() as connection:
+        rows = rows_by_key(connection, list(keyed))
+    return {url: rows[key].url for url, key in keyed.items() if key in rows}
+
+
 def read_own_headers(store: Store, url: str) -> tuple[tuple[tuple[str, str], ...], str | None]:
     """Read a feed's own headers, which are secrets, and the origin that may have them; none if nobody watches
     it."""
