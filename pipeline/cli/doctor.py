@@ -18,7 +18,7 @@ import typer
 from pipeline.cli.opening import existing_store, is_store_absent, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, columns, json_line, one_line, show
-from pipeline.errors import IndexAbsentError, SettingsError, WireroomError
+from pipeline.errors import IndexAbsentError, SettingsError, StoreVersionError, WireroomError
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -190,10 +190,16 @@ def _store(settings: "Settings") -> Finding:
     try:
         with existing_store(settings):
             return Finding("store", True, f"{shown} answers")
+    except StoreVersionError as error:
+        return Finding("store", False, str(error), str(error).rpartition(": ")[2])
     except WireroomError as error:
-        return Finding(
-            "store", False, str(error), "check WIREROOM_STORE_URL and its server, then: wireroom setup"
+        is_file = settings.sql_url.startswith("sqlite:")
+        do = (
+            "put a backup back: wireroom restore FILE --replace"
+            if is_file
+            else "check WIREROOM_STORE_URL and its server"
         )
+        return Finding("store", False, str(error), do)
 
 
 def _broker(settings: "Settings") -> Finding:

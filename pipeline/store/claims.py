@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, exists, func, not_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
-from pipeline.model import FeedState, Stage, State
+from pipeline.model import FeedKind, FeedState, Stage, State
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
 from pipeline.store.generations import paused
-from pipeline.store.leases import free, give_hosts_back, lease
+from pipeline.store.leases import end_turn, free, lease
 from pipeline.store.store import Store, claimable, insert_new
 from pipeline.store.tables import articles, feeds, hosts
 
@@ -59,7 +59,8 @@ def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...
         # Since it was looked at, a redirect may have led a feed to another host, which is not ours.
         rows: Sequence[Any] = [row for row in found if first_of_host.get(row.host) == row.id]
         lease(connection, store, feeds, feeds.c.id, [row.id for row in rows], owner)
-        give_hosts_back(connection, set(taken) - {row.host for row in rows}, owner)
+        for host in sorted(set(taken) - {row.host for row in rows}):
+            end_turn(connection, host, owner)
     return tuple(_feed_claim(row, owner) for row in rows)
 
 
@@ -77,7 +78,8 @@ def claim_hosts(store: Store, *, owner: str, limit: int, pages: int) -> tuple[Ho
         rows = connection.execute(claimable(select(articles).where(*mine))).all()
         lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
         asked = sorted({row.host for row in rows})
-        give_hosts_back(connection, set(taken) - set(asked), owner)
+        for host in sorted(set(taken) - set(asked)):
+            end_turn(connection, host, owner)
         age = (now - hosts.c.robots_fetched_at).label("age")
         found = connection.execute(select(hosts, age).where(hosts.c.host.in_(asked)))
         turns = [_host_turn(row, rows, owner) for row in found]
@@ -175,9 +177,14 @@ def _take_hosts(
 
 
 def _feed_claim(row: Row[Any, Any], owner: str) -> FeedClaim:
-    same = FeedClaim.__dataclass_fields__.keys() - {"headers", "owner"}
-    headers = tuple((str(name), str(value)) for name, value in row.headers or ())
-    return FeedClaim(owner=owner, headers=headers, **{name: getattr(row, name) for name in same})
+    changed: dict[str, Any] = {
+        "owner": owner,
+        "headers": tuple((str(name), str(value)) for name, value in row.headers or ()),
+        "kind": FeedKind(row.kind) if row.kind else None,
+        "round": row.round if row.next_url else None,  # versions without rounds end a poll beside it
+    }
+    same = FeedClaim.__dataclass_fields__.keys() - changed.keys() - {"child"}
+    return FeedClaim(**changed, **{name: getattr(row, name) for name in same})
 
 
 def article_claim(row: Row[Any, Any], owner: str) -> ArticleClaim:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     false,
 )
 
@@ -44,6 +45,7 @@ feeds = Table(
     Column("state", Text, nullable=False),
     Column("added_at", Double, nullable=False),
     Column("state_since", Double, nullable=False),
+    Column("kind", Text),  # what its newest document is, see FeedKind; NULL: not known yet
     Column("etag", Text),
     Column("last_modified", Text),
     Column("body_hash", Text),
@@ -52,6 +54,7 @@ feeds = Table(
     Column("next_url", Text),
     Column("hops", Integer, nullable=False, server_default="0"),
     Column("hop_was_temporary", Boolean, nullable=False, server_default=false()),
+    Column("round", JSON(none_as_null=True)),  # of an index of sitemaps: how far its poll has come
     # The address that permanent redirects led to the last times, and since when.
     Column("moving_to", Text),
     Column("moving_seen", Integer, nullable=False, server_default="0"),
@@ -96,6 +99,32 @@ hosts = Table(
     Column("crawl_delay_s", Double),
     Column("lease_owner", Text),
     Column("lease_until", Double),
+)
+
+# The sitemaps that a feed which is an index of them lists: each is asked for itself, see feeds/children.py.
+feed_sitemaps = Table(
+    "feed_sitemaps",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("feed_id", Integer, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("parent_id", SERIAL),  # the index in the index that lists it; NULL: the feed's own
+    Column("depth", Integer, nullable=False),
+    Column("changed_at", Double),
+    Column("read_changed_at", Double),
+    Column("read_at", Double),
+    Column("asked_at", Double),
+    Column("brought_at", Double),
+    Column("not_before", Double),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("last_error", Text),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("body_hash", Text),
+    Column("validators_from", Text),
+    Column("shown", LargeBinary),
+    Column("shown_entries", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("feed_id", "url"),
 )
 
 # Addresses that were rewritten after permanent redirects, so that a person can take it back.
