@@ -5,7 +5,7 @@ PIP := $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-compile
 UV := build/uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check corpus bench faults lock
+.PHONY: help install demo test check audit corpus bench faults lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,10 @@ check: .venv/installed-dev ## style, types and who imports whom
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
+audit: ## what is locked, looked up in the public advisories
+	@test -x build/audit/bin/pip-audit || \
+	    { $(PYTHON) -m venv build/audit && build/audit/bin/pip install -q --disable-pip-version-check pip-audit; } || true
+	@$(PYTHON) .ci/audit build/audit/bin/pip-audit requirements.lock requirements-dev.lock
 corpus: .venv/installed-dev ## whole public corpora, then 200 real feeds end to end, every entry accounted for
 	@$(BIN)/python -m pytest -q -n auto -m corpus
 	@$(BIN)/python -m bench.real_feeds

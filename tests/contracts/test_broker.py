@@ -27,7 +27,19 @@ QUEUE = "wireroom:poll"  # as Celery names the list, below the prefix that keeps
 SHORT_S = 2.0  # a broker that is away must not hold up work; connecting to a closed port takes 1 ms
 
 
-@pytest.fixture(params=["valkey", "redis"])
+@pytest.fixture
+def limited_url(tmp_path: Path) -> Iterator[str]:
+    """Run a Redis by deploy/redis.conf; give the address with the user that deploy/make-secrets.sh makes."""
+    subprocess.run(
+        [ROOT / "deploy" / "make-secrets.sh", tmp_path / "secrets"], check=True, capture_output=True
+    )
+    login = (tmp_path / "secrets" / "broker_url").read_text().partition("@")[0]
+    config, users = ROOT / "deploy" / "redis.conf", tmp_path / "secrets" / "redis_acl"
+    with servers.redis(servers.redis_binary(), config, users) as url:
+        yield f"{login}@{url.removeprefix('redis://')}"
+
+
+@pytest.fixture(params=["valkey", "redis", "limited"])
 def broker_url(request: pytest.FixtureRequest) -> str:
     """Give the address of an empty broker of each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")

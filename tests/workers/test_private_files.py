@@ -4,7 +4,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def run(environ: Mapping[str, str], *words: str | Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a home where articles were read, and beside it a backup and an article's evidence."""
     folder = tmp_path_factory.mktemp("private")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         id = connection.execute(select(articles.c.id)).scalars().first()
     run(environ, "backup", folder / "backup.db")
     run(environ, "evidence", str(id), "-o", folder / "evidence.zip")
-    yield folder
+    return folder
 
 
 def test_every_file_and_folder_of_the_home_is_its_owners_alone(folder: Path) -> None:
