@@ -3,7 +3,6 @@
 `read_settings(os.environ)` is called in two places only: the command line and `workers/celery.py`.
 """
 
-import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from pipeline.concurrency import Concurrency, read_concurrency, this_machine
 from pipeline.errors import SettingsError
 
 PREFIX = "WIREROOM_"
@@ -60,6 +60,11 @@ def pairs(value: object) -> object:
     return {language.strip(): package.strip() for language, package in parts}
 
 
+def by_stage(value: object) -> object:
+    """Read how much is done at the same time; a record passes as it is."""
+    return value if isinstance(value, Concurrency) else read_concurrency(str(value), this_machine())
+
+
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Age = Annotated[float | None, BeforeValidator(seconds)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(commas)]
@@ -91,8 +96,9 @@ class Settings(BaseModel):
     user_agent_url: str = Field(
         "https://github.com/wireroom/wireroom", description="page that tells publishers who asks, and why"
     )
-    concurrency: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="processes that enrich"
+    concurrency: Annotated[Concurrency, BeforeValidator(by_stage)] = Field(
+        default_factory=lambda: read_concurrency("", this_machine()),
+        description="how much is done at once: processes that enrich, or poll=2,fetch=8,enrich=2,index=1",
     )
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
     heartbeat: str = Field("", description="file that a worker or beat touches while it gets on")
@@ -193,6 +199,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if settings.poll_min > settings.poll_max:
         raise SettingsError(
             f"{PREFIX}POLL_MIN is above {PREFIX}POLL_MAX: {settings.poll_min:g} s > {settings.poll_max:g} s"
+        )
+    if settings.concurrency.index > 1 and settings.index_url == EMBEDDED:
+        raise SettingsError(
+            f"{PREFIX}CONCURRENCY={settings.concurrency}: the embedded index has one writer; write index=1"
         )
     return settings
 

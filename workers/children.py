@@ -112,7 +112,7 @@ def _worker_options(settings: Settings, name: str) -> list[str]:
         f"{name}@%h",
     ]
     if name == "enrich":
-        return ["-Q", Stage.ENRICH, "-P", "prefork", "-c", str(settings.concurrency), *quiet]
+        return ["-Q", Stage.ENRICH, "-P", "prefork", "-c", str(settings.concurrency.enrich), *quiet]
     queues = ",".join((Stage.POLL, Stage.FETCH, Stage.INDEX))
     return ["-Q", queues, "-P", "threads", "-c", str(NET_THREADS), *quiet]
 

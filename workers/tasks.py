@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from threading import Lock, get_ident
+from threading import BoundedSemaphore, Lock, get_ident
 from typing import Any
 
 from celery import Celery, signals
@@ -40,7 +40,8 @@ class Bench:
         # Shared with forked children, which Celery's worker_shutting_down signal does not reach.
         self.stopping = StopFlag()
         # The threads of one process share its event loop per stage, its index writer and its connections.
-        self.at_work = {stage: Lock() for stage in Stage}
+        at_once = {stage: settings.concurrency.index if stage is Stage.INDEX else 1 for stage in Stage}
+        self.at_work = {stage: BoundedSemaphore(number) for stage, number in at_once.items()}
         self.began: dict[int, float] = {}  # the shifts under way by their threads, on the monotonic clock
 
     def services(self) -> Services:
