@@ -9,6 +9,7 @@ from pipeline.model import Stage
 from pipeline.settings import EMBEDDED, Settings
 from workers.broker import embedded_url
 from workers.logs import make_logs_harmless
+from workers.recycling import MOST_OF_A_CHILD_KIB
 from workers.schedule import REINDEX, reindex_schedule
 from workers.tasks import register
 
@@ -48,12 +49,14 @@ def make_app(settings: Settings) -> Celery:
         task_time_limit=HARD_LIMIT_S,
         worker_prefetch_multiplier=1,
         worker_max_tasks_per_child=SHIFTS_A_CHILD,
+        worker_max_memory_per_child=MOST_OF_A_CHILD_KIB,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options=_transport_options(),
-        beat_scheduler="celery.beat:Scheduler",  # a tick needs no memory: no file in the current folder
+        beat_scheduler="workers.beat:OnlyBeat",  # a tick needs no memory: no file in the current folder
+        wireroom_heartbeat=settings.heartbeat,
         beat_schedule=beat_schedule(settings),
     )
     make_logs_harmless()

@@ -16,18 +16,21 @@ from threading import Event
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.warc import heal
-from pipeline.errors import IndexBusyError, IndexUnavailableError, WireroomError
+from pipeline.errors import IndexBusyError, IndexUnavailableError
 from pipeline.flow import tick, tidy
 from pipeline.indexing.live import open_live
 from pipeline.services import Services, open_services, prepare
 from pipeline.settings import EMBEDDED, Settings
 from pipeline.store.due import Waiting, article_counts, feeds_due, waiting
-from pipeline.store.leases import free_all
+from pipeline.store.heartbeats import NO_PROGRESS_S, find_standstills, forget_dead
+from pipeline.store.leases import free_all, machine, sweep
 from pipeline.store.store import Store
 from workers.app import make_app
+from workers.beat import BeatLock
 from workers.bells import Bells, open_bells
 from workers.broker import start_broker
 from workers.children import BROKER, Children
+from workers.ending import StoreFile, Troubles
 from workers.home_lock import hold_home
 from workers.orphans import die_with_parent
 from workers.schedule import Calendar, reindex_schedule, start_reindex
@@ -40,6 +43,9 @@ REPORT_ENDLESS_S = 5.0
 """Counting a million articles takes a tenth of a second."""
 
 TIDY_S = 3_600.0
+
+LOOK_S = 15.0
+"""Between two looks at who gets on; who does not is killed at the second one."""
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +96,8 @@ class _Run:
     reports: _Period
     tidies: _Period
     rebuilds: Calendar
+    looks: _Period
+    no_progress_s: float
 
 
 def supervise(
@@ -98,16 +106,20 @@ def supervise(
     until_idle: bool,
     timeout_s: float | None,
     report: Callable[[Progress], None],
+    no_progress_s: float = NO_PROGRESS_S,
 ) -> Ending:
     """Run until idle, stopped or out of time, calling `report` every second or so.
 
-    Raises AlreadyRunningError when another `up` holds the home; WireroomError when a part cannot start.
+    A worker that does not get on for `no_progress_s` while there is work for it is killed and started again.
+    Raises AlreadyRunningError when another `up` holds the home; WireroomError when a part cannot start, or
+    the store is such that no waiting helps.
     """
     with ExitStack() as stack:
         stop = stack.enter_context(_stop_signals())
         stack.enter_context(hold_home(settings.home))
         prepare(settings)
         services = stack.enter_context(closing(open_services(settings)))
+        file = StoreFile(settings)
         stack.enter_context(_clean(services))
         children = stack.enter_context(Children(settings))
         if settings.broker_url == EMBEDDED:
@@ -115,25 +127,32 @@ def supervise(
         children.add_worker("net")
         children.add_worker("enrich")
         bells = open_bells(make_app(settings))
-        run = _begin_run(settings, until_idle=until_idle, timeout_s=timeout_s)
+        beat = BeatLock(bells.redis)
+        stack.callback(beat.let_go)
+        run = _begin_run(settings, until_idle=until_idle, timeout_s=timeout_s, no_progress_s=no_progress_s)
+        troubles = Troubles(settings)
         while not stop.wait(TICK_S):
-            try:
+            file.check()
+            with troubles.borne():
                 children.restart_dead()
-                if _turn(services, bells, run, report):
+                if _turn(services, bells, run, report, beats=beat.is_ours()):
                     return Ending.IDLE
-            except (SQLAlchemyError, WireroomError) as error:
-                log.warning("a part is away, trying again: %s", error)
+                if run.looks.is_due():
+                    _look_after(services.store, children, run.no_progress_s)
             if run.ends_at is not None and time.monotonic() >= run.ends_at:
                 return Ending.TIMED_OUT
     return Ending.STOPPED
 
 
-def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progress], None]) -> bool:
-    """Do what is due in one turn of the supervisor; True when the run has nothing left to do."""
-    tick(services, bells.ring)
-    if run.tidies.is_due():
+def _turn(
+    services: Services, bells: Bells, run: _Run, report: Callable[[Progress], None], *, beats: bool
+) -> bool:
+    """Do what is due in one turn of the supervisor; True when the run has nothing left to do. What is done by
+    the clock is left to another that `beats`."""
+    tick(services, bells.ring if beats else lambda _: None)
+    if run.tidies.is_due() and beats:
         tidy(services)
-    if run.rebuilds.is_due():
+    if run.rebuilds.is_due() and beats:
         log_file = services.settings.log_folder / "reindex.log"
         start_reindex(services.settings, log=log_file, preexec=die_with_parent)
     if run.reports.is_due():
@@ -141,29 +160,48 @@ def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progres
     return run.until_idle and _is_idle(waiting(services.store), run.ends_at)
 
 
-def _begin_run(settings: Settings, *, until_idle: bool, timeout_s: float | None) -> _Run:
+def _look_after(store: Store, children: Children, no_progress_s: float) -> None:
+    """Kill what lives but does not get on."""
+    found = find_standstills(store, f"{machine()}:", no_progress_s=no_progress_s)
+    children.kill_standing({each.worker: f"{each.stage}, for {each.for_s:.0f} s" for each in found})
+    forget_dead(store)
+
+
+def _begin_run(
+    settings: Settings, *, until_idle: bool, timeout_s: float | None, no_progress_s: float
+) -> _Run:
     return _Run(
         until_idle=until_idle,
         ends_at=None if timeout_s is None else time.monotonic() + timeout_s,
         reports=_Period(REPORT_S if until_idle else REPORT_ENDLESS_S),
         tidies=_Period(TIDY_S),
         rebuilds=Calendar(reindex_schedule(settings)),
+        looks=_Period(min(LOOK_S, no_progress_s / 2)),
+        no_progress_s=no_progress_s,
     )
 
 
 @contextmanager
 def _clean(services: Services) -> Iterator[None]:
     """Free what an earlier run held; close the archive's files before the workers begin and when they end."""
-    # The home's lock is ours, so on an embedded store every lease is a dead worker's.
-    if services.settings.store_url == EMBEDDED:
-        free_all(services.store)
+    _free_leases(services)
     heal(services.settings.archive_folder)
     with suppress(IndexBusyError, IndexUnavailableError):  # an index that is missing makes every document due
         open_live(services)[0].close()
     try:
         yield
     finally:
+        with suppress(SQLAlchemyError):  # what no worker could give back any more
+            _free_leases(services)
         heal(services.settings.archive_folder)
+
+
+def _free_leases(services: Services) -> None:
+    """Free what no living worker holds: on an embedded store all, since the home's lock is ours."""
+    if services.settings.store_url == EMBEDDED:
+        free_all(services.store)
+    else:
+        sweep(services.store)
 
 
 def _is_idle(left: Waiting, ends_at: float | None) -> bool:

@@ -89,6 +89,7 @@ def enrich(services: Services, shift: Shift) -> bool:
     owner = new_owner(Stage.ENRICH)
     services.preload()  # outside of any article's time
     while not shift.over():
+        shift.get_on()
         claims = claim_articles(services.store, Stage.ENRICH, owner=owner, limit=BATCH)
         claims = claims or claim_reruns(services.store, owner=owner, limit=BATCH)
         if not claims:
@@ -104,6 +105,7 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
         if shift.stopping.is_set():
             release(services.store, claims[position:])
             return
+        shift.get_on()
         try:
             with time_limit(ARTICLE_S):
                 _enrich_article(services, claim)

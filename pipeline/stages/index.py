@@ -65,6 +65,7 @@ def index(services: Services, shift: Shift) -> bool:
 
 def _index_due(services: Services, shift: Shift, writer: Index, generation: str, owner: str) -> bool:
     while not shift.over():
+        shift.get_on()
         claims = claim_articles(services.store, Stage.INDEX, owner=owner, limit=BATCH)
         if not claims:
             writer.commit()
