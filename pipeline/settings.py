@@ -32,6 +32,7 @@ SCHEMES = {
     "archive_url": ("file",),
 }
 CRON = re.compile(r"[\d*/,\-]+( [\d*/,\-a-z]+){4}", re.IGNORECASE)
+DAY_S = 86_400.0
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -105,6 +106,11 @@ class Settings(BaseModel):
     kibana_url: str = Field("", description="Kibana, for `wireroom kibana install`; may carry user:password@")
     kibana_api_key: str = Field("", description="an API key for Kibana, instead of user and password")
     kibana_ca: str = Field("", description="file of the CA that signed Kibana's certificate")
+    disk_reserve: int = Field(
+        1024, ge=0, description="MiB of disk that stay free: below, nothing is fetched; 0: no matter"
+    )
+    keep_pages: Age = Field(None, ge=DAY_S, description="how long pages as they were served are kept")
+    keep_text: Age = Field(None, ge=DAY_S, description="how long the texts of articles are kept")
     keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
 
     reindex_schedule: str = Field(

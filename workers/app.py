@@ -7,6 +7,7 @@ from kombu import Queue
 
 from pipeline.model import Stage
 from pipeline.settings import EMBEDDED, Settings
+from workers.bells import TIDY
 from workers.broker import embedded_url
 from workers.logs import make_logs_harmless
 from workers.recycling import MOST_OF_A_CHILD_KIB
@@ -68,7 +69,7 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Say what beat rings for, and when."""
     schedule: dict[str, dict[str, Any]] = {
         "tick": {"task": "wireroom.tick", "schedule": TICK_S, "options": {"expires": TICK_S}},
-        "tidy": {"task": "wireroom.tidy", "schedule": TIDY_S, "options": {"expires": TIDY_S}},
+        "tidy": {"task": TIDY, "schedule": TIDY_S, "options": {"expires": TIDY_S}},
     }
     if (rebuilds := reindex_schedule(settings)) is not None:
         options = {"queue": Stage.INDEX.value, "expires": REINDEX_EXPIRES_S}

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.warc import heal
 from pipeline.errors import IndexBusyError, IndexUnavailableError
-from pipeline.flow import tick, tidy
+from pipeline.flow import tick
 from pipeline.indexing.live import open_live
 from pipeline.services import Services, open_services, prepare
 from pipeline.settings import EMBEDDED, Settings
@@ -27,7 +27,7 @@ from pipeline.store.leases import free_all, machine, sweep
 from pipeline.store.store import Store
 from workers.app import make_app
 from workers.beat import BeatLock
-from workers.bells import Bells, open_bells
+from workers.bells import TIDY, Bells, open_bells
 from workers.broker import start_broker
 from workers.children import BROKER, Children
 from workers.ending import StoreFile, Troubles
@@ -151,11 +151,12 @@ def _turn(
     the clock is left to another that `beats`."""
     tick(services, bells.ring if beats else lambda _: None)
     if run.tidies.is_due() and beats:
-        tidy(services)
+        bells.send(TIDY)  # what takes longer than a turn is for a worker
     if run.rebuilds.is_due() and beats:
         log_file = services.settings.log_folder / "reindex.log"
         start_reindex(services.settings, log=log_file, preexec=die_with_parent)
     if run.reports.is_due():
+        services.disk.look()
         report(_progress(services.store))
     return run.until_idle and _is_idle(waiting(services.store), run.ends_at)
 

@@ -20,7 +20,7 @@ from pipeline.services import Services, open_services
 from pipeline.settings import Settings
 from pipeline.stages.limits import limit_memory
 from pipeline.stages.shift import begin_shift
-from workers.bells import Bells, open_bells, task_name
+from workers.bells import TIDY, Bells, open_bells, task_name
 from workers.heartbeat import add_heartbeat, longest_s
 from workers.orphans import die_with_parent
 from workers.pulse import Pulse
@@ -82,7 +82,7 @@ def register(app: Celery, settings: Settings) -> None:
     tasks = {
         **{task_name(stage): _shift_task(bench, stage) for stage in Stage},
         "wireroom.tick": _tick_task(bench),
-        "wireroom.tidy": _tidy_task(bench),
+        TIDY: _tidy_task(bench),
         REINDEX: _reindex_task(settings),
     }
     for name, work in tasks.items():
@@ -147,8 +147,15 @@ def _tick_task(bench: Bench) -> Callable[[], None]:
 
 
 def _tidy_task(bench: Bench) -> Callable[[], None]:
+    tidying = Lock()  # it may take longer than the hour until the next
+
     def work() -> None:
-        tidy(bench.services())
+        if not tidying.acquire(blocking=False):
+            return
+        try:
+            tidy(bench.services(), is_over=bench.stopping.is_set)
+        finally:
+            tidying.release()
 
     return work
 

@@ -70,7 +70,10 @@ def _index_due(services: Services, shift: Shift, writer: Index, generation: str,
         if not claims:
             writer.commit()
             return False
-        drained = len(claims) < BATCH
+        is_suspect = (
+            claims[0].attempts > 1
+        )  # claimed alone; there may be hundreds after the death of a worker
+        drained = len(claims) < BATCH and not is_suspect
         _index_batch(services, writer, generation, _without_killers(services, claims), visible=drained)
         if drained:
             shift.rest(LINGER_S)
