@@ -6,7 +6,9 @@ from pipeline.errors import IndexAbsentError, WireroomError
 from pipeline.settings import EMBEDDED, Settings
 
 if TYPE_CHECKING:
+    from pipeline.forecast import Outlook
     from pipeline.store.status import Parts, PartState
+    from pipeline.store.store import Store
 
 ANSWER_S = 2.0
 """How long a broker may take to answer a ping."""
@@ -24,6 +26,20 @@ def read_parts(settings: Settings) -> "Parts":
         archive=PartState.OK if settings.archive_folder.is_dir() else PartState.ABSENT,
         documents=documents,
     )
+
+
+def read_outlook(settings: Settings, store: "Store") -> "Outlook":
+    """Look at the disks, and at how they have filled."""
+    from pipeline.disk import each_disk
+    from pipeline.forecast import outlook
+    from pipeline.services import disk_folders
+    from pipeline.store.days import day_of
+    from pipeline.store.disk_days import read_free
+
+    with store.read() as connection:
+        today = day_of(store.read_clock(connection))
+    disks, reserve_mib = each_disk(disk_folders(settings)), settings.disk_reserve
+    return outlook(disks, read_free(store), reserve_mib=reserve_mib, today=today)
 
 
 def ask_broker(settings: Settings) -> "PartState":

@@ -8,7 +8,17 @@ import typer
 
 from pipeline.cli.opening import existing_store, is_store_absent, settings
 from pipeline.cli.options import Json
-from pipeline.cli.printing import as_json, columns, counted, is_terminal, json_line, lasting, local, show
+from pipeline.cli.printing import (
+    DAY_S,
+    as_json,
+    columns,
+    counted,
+    is_terminal,
+    json_line,
+    lasting,
+    local,
+    show,
+)
 from pipeline.cli.wording import MEANING
 from pipeline.errors import WireroomError
 from pipeline.model import State
@@ -16,6 +26,7 @@ from pipeline.model import State
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from pipeline.forecast import Outlook
     from pipeline.settings import Settings
     from pipeline.store.status import Counts, Due, Parts, Problem
 
@@ -52,7 +63,7 @@ def read_standing(settings: "Settings") -> Standing:
     """Ask store, broker, index and archive how they are."""
     from dataclasses import replace
 
-    from pipeline.cli.parts import read_parts
+    from pipeline.cli.parts import read_outlook, read_parts
     from pipeline.store.status import NO_COUNTS, PartState, find_problems, read_counts
 
     parts, counts = read_parts(settings), NO_COUNTS
@@ -62,6 +73,7 @@ def read_standing(settings: "Settings") -> Standing:
         try:
             with existing_store(settings) as store:
                 counts = read_counts(store)
+                parts = replace(parts, disk=read_outlook(settings, store))
         except WireroomError as error:
             if settings.store_url.startswith("postgresql"):
                 parts = replace(parts, store=PartState.UNREACHABLE)
@@ -89,6 +101,7 @@ def status_json(standing: Standing) -> dict[str, Any]:
         "dropped": dict(counts.dropped),
         "quarantined": dict(counts.quarantined),
         "index": {"documents": parts.documents},
+        "disk": _disk_json(parts),
         "lag_s": counts.lag_s,
         "oldest_due_s": counts.due.oldest_s,
         "due": {
@@ -96,6 +109,19 @@ def status_json(standing: Standing) -> dict[str, Any]:
             "later": counts.due.later + counts.due.held,
         },
         "problems": as_json(standing.problems),
+    }
+
+
+def _disk_json(parts: "Parts") -> dict[str, Any] | None:
+    disk = parts.disk
+    if disk is None:
+        return None
+    days = disk.forecast.days
+    return {
+        "place": disk.place,
+        "free_bytes": disk.free_bytes,
+        "full_in_days": None if days is None else round(days, 1),
+        "is_known": disk.forecast.is_known,
     }
 
 
@@ -139,9 +165,18 @@ def _facts(standing: Standing) -> list[tuple[Any, Any]]:
             f"store {parts.store}, archive {parts.archive}, "
             f"broker {parts.broker}, index {parts.index}{known}",
         ),
+        ("disk", disk_line(parts.disk) if parts.disk else ""),
         ("logs", standing.logs),
     ]
     return [(Text(name, style="dim"), value) for name, value in facts if value]
+
+
+def disk_line(disk: "Outlook") -> str:
+    """Say how much is free where it will be full first, and when that will be."""
+    free, days = f"{disk.free_bytes / 2**30:,.1f} GiB free at {disk.place}", disk.forecast.days
+    if not disk.forecast.is_known:
+        return f"{free}; when it is full is known after three days"
+    return f"{free}, and not filling" if days is None else f"{free}; full in about {lasting(days * DAY_S)}"
 
 
 def _counted_facts(counts: "Counts") -> list[tuple[str, Any]]:

@@ -1,6 +1,6 @@
 """What is kept for a time only: rows of pages whose file goes, and the words of old articles.
 
-An article stays: its title, address, dates, authors, tags, language, entities, fingerprint, feeds and outcome.
+An article stays: its title, address, dates, authors, tags, language, entities, fingerprint, feeds, outcome.
 Its text goes, and what its feeds said beside the title. So counts stay as they were, and a story of today
 can be compared with an old one; only a search for words no longer finds what stood in its text.
 """

@@ -9,6 +9,8 @@ from statistics import median
 from sqlalchemy import Connection, and_, case, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from pipeline.disk import Room
+from pipeline.forecast import Outlook
 from pipeline.model import FeedState, Stage, State
 from pipeline.store.claims import due_article, due_feed
 from pipeline.store.leases import free
@@ -22,6 +24,11 @@ FAILING_AFTER = 3
 
 LATE_S = 3_600.0
 """Due longer than this is a problem: a host with 500 new pages is done in 42 minutes at 5 s a page."""
+
+SOON_DAYS = 7.0
+"""A disk that is full in less is a problem: time enough to order another."""
+
+GIB = 1024**3
 
 LAG_OF = 500
 """Newest indexings over which the lag is taken."""
@@ -48,6 +55,7 @@ class Parts:
     index: PartState
     archive: PartState
     documents: int | None
+    disk: Outlook | None = None  # None: not looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +203,7 @@ def read_funnel(store: Store) -> Funnel:
 
 def find_problems(counts: Counts, parts: Parts) -> tuple[Problem, ...]:
     """Say what is wrong, worst first, and which command helps."""
-    return (*_part_problems(counts, parts), *_work_problems(counts))
+    return (*_part_problems(counts, parts), *_disk_problems(parts.disk), *_work_problems(counts))
 
 
 def _part_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
@@ -216,6 +224,18 @@ def _part_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
         yield Problem("not-running", f"{due} due and nothing runs", "wireroom up")
     if parts.store in (PartState.OK, PartState.ABSENT) and not (counts.feeds.active or counts.total):
         yield Problem("no-feeds", "no feed is watched yet", "wireroom add URL")
+
+
+def _disk_problems(disk: Outlook | None) -> Iterator[Problem]:
+    if disk is None:
+        return
+    free = f"{disk.free_bytes / GIB:,.1f} GiB are free at {disk.place}"
+    if disk.room is not Room.AMPLE:
+        rests = "nothing is fetched" if disk.room is Room.LOW else "everything rests"
+        yield Problem("disk-low", f"{free}: {rests} until there is more room", "wireroom doctor")
+    elif disk.forecast.days is not None and disk.forecast.days < SOON_DAYS:
+        text = f"{free}, and none in about {disk.forecast.days:.0f} days"
+        yield Problem("disk-filling", text, "wireroom config show")
 
 
 def _work_problems(counts: Counts) -> Iterator[Problem]:
