@@ -45,6 +45,13 @@ class Bells:
         except (RedisError, OperationalError, OSError) as error:
             log.warning("task lost name=%s error=%s", task, error)
 
+    def are_heard(self) -> bool:
+        """Tell whether the broker answers."""
+        try:
+            return bool(self.redis.ping())
+        except RedisError:
+            return False
+
     def answer(self, stage: Stage) -> None:
         """Say that somebody is at work, so that the next ring is queued."""
         try:

@@ -17,6 +17,7 @@ from pipeline.settings import Settings
 from workers.environment import child_environ
 from workers.orphans import die_with_parent
 from workers.pulse import worker_name
+from workers.recycling import TOO_MANY_BYTES, resident_bytes
 
 NET_THREADS = 8
 """One shift at a time for each of poll, fetch and index, up to four that wait for slow servers, and one that
@@ -99,16 +100,30 @@ class Children:
         if failed is not None:
             raise failed
 
-    def kill_standing(self, standing: Mapping[str, str]) -> None:
-        """Kill the workers that did not get on at two looks: after an outage, or on a machine that was
-        suspended, all look so once. `standing` says by worker name what stands still."""
+    def kill_standing(self, standing: Mapping[str, str], *, broker_answers: bool) -> None:
+        """Kill those that did not get on at two looks: after an outage, or on a machine that was suspended,
+        all look so once. `standing` says by worker name what stands still."""
         for child in list(self._children.values()):
             why = standing.get(worker_name(child.process.pid))
-            if why and child.is_suspect and child.process.poll() is None:
-                log.warning("%s gets on no more (%s): killed, and started again", child.name, why)
-                os.killpg(child.process.pid, signal.SIGKILL)
-                child.process.wait()
+            if child.name == BROKER and not broker_answers:
+                why = "it answers nothing"
+            if why and child.is_suspect:
+                _kill(child, f"gets on no more ({why})")
             self._children[child.name] = replace(child, is_suspect=bool(why))
+
+    def kill_grown(self) -> None:
+        """Kill the workers that have far more memory than any work needs."""
+        for child in self._children.values():
+            if child.name != BROKER and (octets := resident_bytes(child.process.pid)) > TOO_MANY_BYTES:
+                _kill(child, f"has {octets / 2**20:,.0f} MiB of memory")
+
+
+def _kill(child: Child, why: str) -> None:
+    """Kill a child with all that it started; the next turn starts it again."""
+    if child.process.poll() is None:
+        log.warning("%s %s: killed, and started again", child.name, why)
+        os.killpg(child.process.pid, signal.SIGKILL)
+        child.process.wait()
 
 
 def longer_wait(wait_s: float, lived_s: float) -> float:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 SHIFTS_A_WORKER = 20_000
@@ -10,6 +9,9 @@ SHIFTS_A_WORKER = 20_000
 
 MOST_BYTES = 768 * 1024**2
 """Resident memory of poll, fetch and index in one process; 80 MB at rest, some 400 MB with large bodies."""
+
+TOO_MANY_BYTES = 2 * MOST_BYTES
+"""Above this a worker is killed: what made it grow so fast does not end by itself."""
 
 MOST_OF_A_CHILD_KIB = 700 * 1024
 """Resident memory after which Celery forks a child anew: models that all share, and an article's worst."""
@@ -20,11 +22,12 @@ def is_worn(shifts: int, resident_bytes: int) -> bool:
     return shifts >= SHIFTS_A_WORKER or resident_bytes > MOST_BYTES
 
 
-def resident_bytes() -> int:
-    """Read how much memory this process has in use; 0 where nobody tells (all but Linux)."""
-    if sys.platform != "linux":
+def resident_bytes(pid: int | None = None) -> int:
+    """Read how much memory a process has in use, by default this one; 0 where nobody tells."""
+    try:
+        pages = int(Path(f"/proc/{pid or 'self'}/statm").read_text().split()[1])
+    except (OSError, IndexError):
         return 0
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -100,6 +100,18 @@ class _Run:
     no_progress_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Crew:
+    """Hold what a supervisor works with."""
+
+    services: Services
+    children: Children
+    bells: Bells
+    beat: BeatLock
+    file: StoreFile
+    troubles: Troubles
+
+
 def supervise(
     settings: Settings,
     *,
@@ -118,53 +130,60 @@ def supervise(
         stop = stack.enter_context(_stop_signals())
         stack.enter_context(hold_home(settings.home))
         prepare(settings)
-        services = stack.enter_context(closing(open_services(settings)))
-        file = StoreFile(settings)
-        stack.enter_context(_clean(services))
-        children = stack.enter_context(Children(settings))
-        if settings.broker_url == EMBEDDED:
-            children.add(BROKER, lambda: start_broker(settings))
-        children.add_worker("net")
-        children.add_worker("enrich")
-        bells = open_bells(make_app(settings))
-        beat = BeatLock(bells.redis)
-        stack.callback(beat.let_go)
+        crew = _call_crew(stack, settings)
         run = _begin_run(settings, until_idle=until_idle, timeout_s=timeout_s, no_progress_s=no_progress_s)
-        troubles = Troubles(settings)
         while not stop.wait(TICK_S):
-            file.check()
-            with troubles.borne():
-                children.restart_dead()
-                if _turn(services, bells, run, report, beats=beat.is_ours()):
+            crew.file.check()
+            with crew.troubles.borne():
+                crew.children.restart_dead()
+                if _turn(crew, run, report):
                     return Ending.IDLE
-                if run.looks.is_due():
-                    _look_after(services.store, children, run.no_progress_s)
             if run.ends_at is not None and time.monotonic() >= run.ends_at:
                 return Ending.TIMED_OUT
     return Ending.STOPPED
 
 
-def _turn(
-    services: Services, bells: Bells, run: _Run, report: Callable[[Progress], None], *, beats: bool
-) -> bool:
+def _call_crew(stack: ExitStack, settings: Settings) -> _Crew:
+    """Start everything; the stack ends it, the workers before what they work on."""
+    services = stack.enter_context(closing(open_services(settings)))
+    file = StoreFile(settings)
+    stack.enter_context(_clean(services))
+    children = stack.enter_context(Children(settings))
+    if settings.broker_url == EMBEDDED:
+        children.add(BROKER, lambda: start_broker(settings))
+    children.add_worker("net")
+    children.add_worker("enrich")
+    bells = open_bells(make_app(settings))
+    beat = BeatLock(bells.redis)
+    stack.callback(beat.let_go)
+    return _Crew(services, children, bells, beat, file, Troubles(settings))
+
+
+def _turn(crew: _Crew, run: _Run, report: Callable[[Progress], None]) -> bool:
     """Do what is due in one turn of the supervisor; True when the run has nothing left to do. What is done by
-    the clock is left to another that `beats`."""
-    tick(services, bells.ring if beats else lambda _: None)
+    the clock is left to another whose beat it is."""
+    services, beats = crew.services, crew.beat.is_ours()
+    tick(services, crew.bells.ring if beats else lambda _: None)
     if run.tidies.is_due() and beats:
-        bells.send(TIDY)  # what takes longer than a turn is for a worker
+        crew.bells.send(TIDY)  # what takes longer than a turn is for a worker
     if run.rebuilds.is_due() and beats:
         log_file = services.settings.log_folder / "reindex.log"
         start_reindex(services.settings, log=log_file, preexec=die_with_parent)
     if run.reports.is_due():
         services.disk.look()
         report(_progress(services.store))
+    if run.looks.is_due():
+        _look_after(crew, run.no_progress_s)
     return run.until_idle and _is_idle(waiting(services.store), run.ends_at)
 
 
-def _look_after(store: Store, children: Children, no_progress_s: float) -> None:
-    """Kill what lives but does not get on."""
-    found = find_standstills(store, f"{machine()}:", no_progress_s=no_progress_s)
-    children.kill_standing({each.worker: f"{each.stage}, for {each.for_s:.0f} s" for each in found})
+def _look_after(crew: _Crew, no_progress_s: float) -> None:
+    """Kill what lives but does not get on. While the broker is silent nobody is told that there is work."""
+    store, hears = crew.services.store, crew.bells.are_heard()
+    found = find_standstills(store, f"{machine()}:", no_progress_s=no_progress_s) if hears else ()
+    standing = {each.worker: f"{each.stage}, for {each.for_s:.0f} s" for each in found}
+    crew.children.kill_standing(standing, broker_answers=hears)
+    crew.children.kill_grown()
     forget_dead(store)
 
 

@@ -133,7 +133,14 @@ def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tup
 def in_turn(stage: Stage, now: ColumnElement[float]) -> Select[Any]:
     """Say in SQL what is claimed together, newest first: what has not failed, of hosts where nothing has."""
     sound = (articles.c.attempts == 0, articles.c.host.not_in(_failing_hosts(stage)))
-    return _waiting(stage, now).where(*sound).order_by(fair_place().desc())
+    query = select(articles).where(_due_in_order(stage, now), may_claim(stage, now), *sound)
+    return query.order_by(fair_place().desc())
+
+
+def _due_in_order(stage: Stage, now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Say what `due_article` says, with nothing to find by when: SQLite, without statistics, would find all
+    that is due, and sort it, instead of walking along the order."""
+    return and_(articles.c.stage == stage, articles.c.due_at + 0.0 <= now, free(articles, now))
 
 
 def claim_suspect(store: Store, stage: Stage, *, owner: str) -> tuple[ArticleClaim, ...]:
@@ -208,10 +215,11 @@ def _hosts_in_turn(connection: Connection, now: ColumnElement[float], limit: int
 
 def newest_pages(now: ColumnElement[float]) -> Select[Any]:
     """Say in SQL of which hosts that may be asked the newest pages are, the newest first."""
-    of_page = articles.join(hosts, hosts.c.host == articles.c.host)
-    fresh = (due_article(Stage.FETCH, now), articles.c.attempts == 0, articles.c.state == State.FOUND)
-    query = select(articles.c.host).select_from(of_page).where(may_claim(Stage.FETCH, now), *fresh)
-    return query.where(free_host(now)).order_by(fair_place().desc())
+    # No join: SQLite, without statistics, would begin it with all hosts.
+    may_be_asked = exists().where(hosts.c.host == articles.c.host, free_host(now))
+    fresh = (_due_in_order(Stage.FETCH, now), articles.c.attempts == 0, articles.c.state == State.FOUND)
+    query = select(articles.c.host).where(may_claim(Stage.FETCH, now), *fresh, may_be_asked)
+    return query.order_by(fair_place().desc())
 
 
 def _with_hosts(now: ColumnElement[float], chosen: Sequence[int]) -> Select[Any]:

@@ -23,7 +23,7 @@ from pipeline.store.enriched import read_document, read_sightings
 from pipeline.store.keeping import forget_pages
 from pipeline.store.reruns import read_indexed
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, documents, pages
+from pipeline.store.tables import articles, documents, feeds, hosts, pages, sightings
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, HARBOUR, TEXT, entry, fetch, id_of, poll, publish
 
@@ -45,9 +45,10 @@ def opened(store: Store, home: Path) -> Iterator[Open]:
 
 
 def age(store: Store, *, days: float) -> None:
-    """Let all articles have been seen first so long ago."""
+    """Let all articles have been seen first so long ago, and no page be tried again any more."""
     with store.write() as connection:
         connection.execute(update(articles).values(first_seen_at=store.now() - days * DAY))
+        connection.execute(update(articles).where(articles.c.stage == Stage.FETCH).values(stage=None))
 
 
 def tonight(services: Services) -> None:
@@ -155,15 +156,29 @@ def test_what_feeds_said_goes_but_for_the_title(opened: Open) -> None:
     assert (seen.entry.title, seen.entry.summary, seen.entry.content) == ("The bridge is open", "", "")
 
 
-def test_the_words_are_not_left_in_the_file(opened: Open, home: Path) -> None:
+def test_the_number_of_characters_stays(opened: Open) -> None:
     services = opened(WIREROOM_KEEP_TEXT="30d")
-    poll(services.store, "https://x.example/feed", entry("https://x.example/1", title="Plain"))
     age(services.store, days=31)
     tonight(services)
-    services.close()
     with services.store.read() as connection:
-        length = connection.execute(select(documents.c.text_length)).scalars().all()
-    assert length == [len(TEXT)] * 2  # whoever counts words by it goes on
+        lengths = connection.execute(select(documents.c.text_length)).scalars().all()
+    assert lengths == [len(TEXT)] * 2
+
+
+def test_the_words_are_not_left_in_the_files_of_the_store(opened: Open, home: Path) -> None:
+    services = opened(WIREROOM_KEEP_TEXT="30d")
+    age(services.store, days=31)
+    with services.store.read() as connection:
+        packed = [*connection.execute(select(documents.c.document)).scalars()]
+        packed += connection.execute(select(sightings.c.entry)).scalars()
+    ends = [each[-24:] for each in packed]  # with their checksums: no other has them
+    assert [end for end in ends if end in stored(home)] == ends
+    tonight(services)
+    assert [end for end in ends if end in stored(home)] == []
+
+
+def stored(home: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(home.glob("wireroom.db*")))
 
 
 def test_younger_texts_and_what_is_under_way_stay(opened: Open) -> None:
@@ -192,8 +207,6 @@ def test_an_edit_brings_a_text_back_until_the_next_night(opened: Open) -> None:
 
 
 def poll_again(store: Store, *entries: object) -> None:
-    from pipeline.store.tables import feeds, hosts
-
     with store.write() as connection:
         connection.execute(update(feeds).values(next_poll_at=0))
         connection.execute(update(hosts).values(next_request_at=0))

@@ -1,4 +1,4 @@
-"""Everything run by a supervisor with short patience, on a site of loopback, in a process of its own."""
+"""Everything run by a supervisor in a process of its own, on sites of loopback."""
 
 import os
 import subprocess
@@ -12,11 +12,13 @@ from pipeline.model import State
 from pipeline.services import open_services, set_up
 from pipeline.settings import read_settings
 from pipeline.store.due import article_counts
+from pipeline.store.heartbeats import NO_PROGRESS_S
 from pipeline.store.subscriptions import NewFeed, add_feeds
 from tests.compose_file import ROOT
 from tests.stages.loopback import Site, rss, whole
 
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0
+"""Until a test gives up: a bound for hangs, not a promise."""
 SUPERVISE = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -25,7 +27,8 @@ from pipeline.settings import read_settings
 from workers.supervisor import supervise
 try:
     settings = read_settings(os.environ)
-    supervise(settings, until_idle=False, timeout_s=None, report=lambda _: None, no_progress_s=6.0)
+    patience_s = float(sys.argv[1])
+    supervise(settings, until_idle=False, timeout_s=None, report=lambda _: None, no_progress_s=patience_s)
 except WireroomError as error:
     sys.exit(f"wireroom: {error}")
 """
@@ -69,12 +72,18 @@ def told_in(environ: Mapping[str, str]) -> Path:
 
 
 @contextmanager
-def supervising(environ: Mapping[str, str]) -> "Iterator[subprocess.Popen[str]]":
-    """Run everything until the block ends."""
+def supervising(
+    environ: Mapping[str, str], *, no_progress_s: float = NO_PROGRESS_S
+) -> "Iterator[subprocess.Popen[str]]":
+    """Run everything until the block ends, with so much patience for workers that stand still."""
     with ExitStack() as stack:
         output = stack.enter_context(told_in(environ).open("w"))
         process = subprocess.Popen(
-            [sys.executable, "-c", SUPERVISE], env=dict(environ), stdout=output, stderr=output, text=True
+            [sys.executable, "-c", SUPERVISE, str(no_progress_s)],
+            env=dict(environ),
+            stdout=output,
+            stderr=output,
+            text=True,
         )
         stack.callback(process.wait)
         stack.callback(process.kill)

@@ -6,14 +6,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from pipeline.services import open_services
+from pipeline.settings import read_settings
+from pipeline.store.due import waiting
 from tests.stages.loopback import Site, open_site
 from tests.workers.supervised import make_home, show, supervising, told_in, wait_for_indexed
+from workers.pulse import PULSE_S
 
 STOP_S = 15.0
+PATIENT_S = 4 * PULSE_S
+"""How long a worker may not get on: shorter than in production, longer than between two beats."""
 
 
 @pytest.fixture
@@ -31,7 +38,7 @@ def environ(tmp_path: Path, site: Site) -> Mapping[str, str]:
 
 @pytest.fixture
 def supervisor(environ: Mapping[str, str]) -> "Iterator[subprocess.Popen[str]]":
-    with supervising(environ) as process:
+    with supervising(environ, no_progress_s=PATIENT_S) as process:
         yield process
 
 
@@ -44,9 +51,9 @@ def worker_of(environ: Mapping[str, str], name: str) -> int:
             mine = folder.name.isdigit() and home in (folder / "environ").read_bytes()
             words = (folder / "cmdline").read_bytes().split(b"\0") if mine else []
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:
+        except OSError:  # it ended meanwhile
             continue
-        if f"{name}@%h".encode() in words:
+        if f"{name}@%h".encode() in words or (name == "broker" and b"--unixsocket" in words):
             found.append((int(folder.name), int(parent)))
     pids = {pid for pid, _ in found}
     (main,) = (pid for pid, parent in found if parent not in pids)
@@ -54,7 +61,7 @@ def worker_of(environ: Mapping[str, str], name: str) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("name", ["net", "enrich"])
+@pytest.mark.parametrize("name", ["net", "enrich", "broker"])
 def test_a_worker_that_is_stopped_is_killed_and_replaced(
     environ: Mapping[str, str], site: Site, supervisor: "subprocess.Popen[str]", name: str
 ) -> None:
@@ -67,6 +74,8 @@ def test_a_worker_that_is_stopped_is_killed_and_replaced(
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(STOP_S) == 0
     assert f"{name} gets on no more (" in told_in(environ).read_text()
+    with closing(open_services(read_settings(environ))) as services:
+        assert waiting(services.store).leases == 0
 
 
 def test_a_stopped_worker_ends_with_its_killed_supervisor(
