@@ -16,6 +16,7 @@ from pipeline.settings import read_settings
 from pipeline.store.due import waiting
 from tests.stages.loopback import Site, open_site
 from tests.workers.supervised import make_home, show, supervising, told_in, wait_for_indexed
+from workers.broker import socket_path
 from workers.pulse import PULSE_S
 
 STOP_S = 15.0
@@ -45,15 +46,17 @@ def supervisor(environ: Mapping[str, str]) -> "Iterator[subprocess.Popen[str]]":
 def worker_of(environ: Mapping[str, str], name: str) -> int:
     """Find the main process of a worker of this home."""
     home = f"WIREROOM_HOME={environ['WIREROOM_HOME']}".encode()
+    socket = socket_path(read_settings(environ))  # a broker writes its title over its environment
     found = []
     for folder in Path("/proc").iterdir():
         try:
-            mine = folder.name.isdigit() and home in (folder / "environ").read_bytes()
-            words = (folder / "cmdline").read_bytes().split(b"\0") if mine else []
+            told = (folder / "cmdline").read_bytes() if folder.name.isdigit() else b""
+            mine = bool(told) and home in (folder / "environ").read_bytes()
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
         except OSError:  # it ended meanwhile
             continue
-        if f"{name}@%h".encode() in words or (name == "broker" and b"--unixsocket" in words):
+        is_worker = mine and f"{name}@%h".encode() in told.split(b"\0")
+        if is_worker or (name == "broker" and f"unixsocket:{socket}".encode() in told):
             found.append((int(folder.name), int(parent)))
     pids = {pid for pid, _ in found}
     (main,) = (pid for pid, parent in found if parent not in pids)
