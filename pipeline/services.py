@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline.disk import DiskWatch
 from pipeline.errors import WireroomError
 from pipeline.metrics.meters import Meters
 from pipeline.outlets import Outlet, read_outlets
@@ -51,6 +53,11 @@ class Services:
         from pipeline.feeds.child import FeedParser
 
         return FeedParser()
+
+    @cached_property
+    def disk(self) -> DiskWatch:
+        """Watch the disks that are written to."""
+        return DiskWatch(disk_folders(self.settings), reserve_mib=self.settings.disk_reserve)
 
     @cached_property
     def models(self) -> "Models":
@@ -108,6 +115,12 @@ class Services:
             if part in self.__dict__:
                 getattr(self, part).close()
         self.store.close()
+
+
+def disk_folders(settings: Settings) -> tuple[Path, ...]:
+    """List the folders on whose disks everything is that Wireroom itself writes."""
+    store = settings.sql_url.removeprefix("sqlite:///") if settings.sql_url.startswith("sqlite:") else None
+    return (settings.home, settings.archive_folder, *([Path(store).parent] if store else []))
 
 
 def http_options(settings: Settings) -> "HttpOptions":

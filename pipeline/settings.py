@@ -3,7 +3,6 @@
 `read_settings(os.environ)` is called in two places only: the command line and `workers/celery.py`.
 """
 
-import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from pipeline.concurrency import Concurrency, read_concurrency, this_machine
 from pipeline.errors import SettingsError
 
 PREFIX = "WIREROOM_"
@@ -42,6 +42,7 @@ LOGIN = re.compile(
 IN_QUERY = re.compile(r"(?P<before>[?&](?:ssl)?password=)[^&#]+", re.IGNORECASE)
 ADDRESS = re.compile(r"(?:(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d{1,5})")
 LOOPBACK = "127.0.0.1"
+DAY_S = 86_400.0
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -68,6 +69,11 @@ def pairs(value: object) -> object:
     if any(len(part) != 2 for part in parts):
         raise ValueError("write language=package, separated by commas")
     return {language.strip(): package.strip() for language, package in parts}
+
+
+def by_stage(value: object) -> object:
+    """Read how much is done at the same time; a record passes as it is."""
+    return value if isinstance(value, Concurrency) else read_concurrency(str(value), this_machine())
 
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
@@ -101,8 +107,9 @@ class Settings(BaseModel):
     user_agent_url: str = Field(
         "https://github.com/wireroom/wireroom", description="page that tells publishers who asks, and why"
     )
-    concurrency: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="processes that enrich"
+    concurrency: Annotated[Concurrency, BeforeValidator(by_stage)] = Field(
+        default_factory=lambda: read_concurrency("", this_machine()),
+        description="how much is done at once: processes that enrich, or poll=2,fetch=8,enrich=2,index=1",
     )
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
     heartbeat: str = Field("", description="file that a worker or beat touches while it gets on")
@@ -114,6 +121,11 @@ class Settings(BaseModel):
     kibana_url: str = Field("", description="Kibana, for `wireroom kibana install`; may carry user:password@")
     kibana_api_key: str = Field("", description="an API key for Kibana, instead of user and password")
     kibana_ca: str = Field("", description="file of the CA that signed Kibana's certificate")
+    disk_reserve: int = Field(
+        1024, ge=0, description="MiB of disk that stay free: below, nothing is fetched; 0: no matter"
+    )
+    keep_pages: Age = Field(None, ge=DAY_S, description="how long pages as they were served are kept")
+    keep_text: Age = Field(None, ge=DAY_S, description="how long the texts of articles are kept")
     keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
 
     reindex_schedule: str = Field(
@@ -239,6 +251,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if settings.poll_min > settings.poll_max:
         raise SettingsError(
             f"{PREFIX}POLL_MIN is above {PREFIX}POLL_MAX: {settings.poll_min:g} s > {settings.poll_max:g} s"
+        )
+    if settings.concurrency.index > 1 and settings.index_url == EMBEDDED:
+        raise SettingsError(
+            f"{PREFIX}CONCURRENCY={settings.concurrency}: the embedded index has one writer; write index=1"
         )
     return settings
 

@@ -40,6 +40,7 @@ ENVIRONMENT_READERS = frozenset(
         "pipeline/settings.py",
         "pipeline/cli/opening.py",  # where a command reads its settings
         "workers/celery.py",  # where a worker of Celery's own command line does
+        "workers/alive.py",  # likewise, a health check
         "workers/environment.py",  # hands it on to what Wireroom starts
     }
 )

@@ -8,8 +8,10 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline.model import Stage
 from pipeline.settings import EMBEDDED, Settings
+from workers.bells import TIDY
 from workers.broker import embedded_url
 from workers.logs import set_up_worker_logs
+from workers.recycling import MOST_OF_A_CHILD_KIB
 from workers.schedule import REINDEX, reindex_schedule
 from workers.tasks import register
 
@@ -57,12 +59,13 @@ def make_app(settings: Settings) -> Celery:
         task_time_limit=HARD_LIMIT_S,
         worker_prefetch_multiplier=1,
         worker_max_tasks_per_child=SHIFTS_A_CHILD,
+        worker_max_memory_per_child=MOST_OF_A_CHILD_KIB,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options=_transport_options(),
-        beat_scheduler="celery.beat:Scheduler",  # a tick needs no memory: no file in the current folder
+        beat_scheduler="workers.beat:OnlyBeat",  # a tick needs no memory: no file in the current folder
         beat_schedule=beat_schedule(settings),
     )
     set_up_worker_logs(settings)
@@ -74,7 +77,7 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Say what beat rings for, and when."""
     schedule: dict[str, dict[str, Any]] = {
         "tick": {"task": "wireroom.tick", "schedule": TICK_S, "options": {"expires": TICK_S}},
-        "tidy": {"task": "wireroom.tidy", "schedule": TIDY_S, "options": {"expires": TIDY_S}},
+        "tidy": {"task": TIDY, "schedule": TIDY_S, "options": {"expires": TIDY_S}},
     }
     if (rebuilds := reindex_schedule(settings)) is not None:
         options = {"queue": Stage.INDEX.value, "expires": REINDEX_EXPIRES_S}

@@ -19,6 +19,8 @@ queues; their length does not tell, since prefetching empties them."""
 
 SOCKET_TIMEOUT_S = 5.0
 
+TIDY = "wireroom.tidy"
+
 log = logging.getLogger(__name__)
 
 
@@ -36,6 +38,20 @@ class Bells:
                 self.app.send_task(task_name(stage), queue=stage.value, retry=False, ignore_result=True)
         except (RedisError, OperationalError, OSError) as error:
             log.warning("ring lost", extra={"stage": stage, "error": error})
+
+    def send(self, task: str) -> None:
+        """Queue a task that is no stage's, for whoever polls; the broker may lose it, or be away."""
+        try:
+            self.app.send_task(task, retry=False, ignore_result=True)
+        except (RedisError, OperationalError, OSError) as error:
+            log.warning("task lost name=%s error=%s", task, error)
+
+    def are_heard(self) -> bool:
+        """Tell whether the broker answers."""
+        try:
+            return bool(self.redis.ping())
+        except RedisError:
+            return False
 
     def answer(self, stage: Stage) -> None:
         """Say that somebody is at work, so that the next ring is queued."""

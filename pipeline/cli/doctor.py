@@ -3,7 +3,6 @@
 import asyncio
 import importlib.util
 import platform
-import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -174,11 +173,14 @@ def _outlets(settings: "Settings") -> Finding:
 
 
 def _disk(settings: "Settings") -> Finding:
-    from pipeline.store.status import ROOM_BYTES
+    from pipeline.disk import Room, room, scarcest_disk
+    from pipeline.services import disk_folders
 
-    nearest = next(path for path in (settings.home, *settings.home.parents) if path.exists())
-    free = shutil.disk_usage(nearest).free
-    return Finding("disk", free >= ROOM_BYTES, f"{free / 2**30:.1f} GiB free", "make room: 1 GiB at least")
+    disk, reserve_mib = scarcest_disk(disk_folders(settings)), settings.disk_reserve
+    is_ample = room(disk.free_bytes, reserve_mib) is Room.AMPLE
+    return Finding(
+        "disk", is_ample, f"{disk.free_bytes / 2**30:.1f} GiB free", f"make room: {reserve_mib:,} MiB"
+    )
 
 
 def _store(settings: "Settings") -> Finding:

@@ -7,7 +7,17 @@ import typer
 
 from pipeline.cli.opening import settings
 from pipeline.cli.options import Json
-from pipeline.cli.printing import as_json, columns, counted, is_terminal, json_line, lasting, local, show
+from pipeline.cli.printing import (
+    DAY_S,
+    as_json,
+    columns,
+    counted,
+    is_terminal,
+    json_line,
+    lasting,
+    local,
+    show,
+)
 from pipeline.cli.wording import MEANING
 from pipeline.errors import UsageError, WireroomError
 from pipeline.model import State
@@ -15,8 +25,9 @@ from pipeline.model import State
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from pipeline.forecast import Outlook
     from pipeline.settings import Settings
-    from pipeline.store.status import Counts, Due, Problem
+    from pipeline.store.status import Counts, Due, Parts, Problem
     from workers.monitoring.standing import Standing
 
 BAR = 32
@@ -82,6 +93,7 @@ def status_json(standing: "Standing") -> dict[str, Any]:
         "dropped": dict(counts.dropped),
         "quarantined": dict(counts.quarantined),
         "index": {"documents": parts.documents},
+        "disk": _disk_json(parts),
         "lag_s": counts.lag_s,
         "oldest_due_s": counts.due.oldest_s,
         "due": {
@@ -97,6 +109,19 @@ def counted_or_none(standing: "Standing") -> "Counts":
     from pipeline.store.status import NO_COUNTS
 
     return standing.counts or NO_COUNTS
+
+
+def _disk_json(parts: "Parts") -> dict[str, Any] | None:
+    disk = parts.outlook
+    if disk is None:
+        return None
+    days = disk.forecast.days
+    return {
+        "place": disk.place,
+        "free_bytes": disk.free_bytes,
+        "full_in_days": None if days is None else round(days, 1),
+        "is_known": disk.forecast.is_known,
+    }
 
 
 def status_screen(standing: "Standing", settings: "Settings") -> "Sequence[RenderableType]":
@@ -137,9 +162,18 @@ def facts(standing: "Standing", settings: "Settings") -> list[tuple[Any, Any]]:
             f"store {parts.store}, archive {parts.archive}, "
             f"broker {parts.broker}, index {parts.index}{known}, disk {parts.disk}",
         ),
+        ("disk", disk_line(parts.outlook) if parts.outlook else ""),
         ("logs", str(settings.log_folder) if settings.log_folder.is_dir() else ""),
     ]
     return [(Text(name, style="dim"), value) for name, value in listed if value]
+
+
+def disk_line(disk: "Outlook") -> str:
+    """Say how much is free where it will be full first, and when that will be."""
+    free, days = f"{disk.free_bytes / 2**30:,.1f} GiB free at {disk.place}", disk.forecast.days
+    if not disk.forecast.is_known:
+        return f"{free}; when it is full is known after three days"
+    return f"{free}, and not filling" if days is None else f"{free}; full in about {lasting(days * DAY_S)}"
 
 
 def _counted_facts(counts: "Counts") -> list[tuple[str, Any]]:

@@ -31,7 +31,7 @@ from pipeline.stages.limits import time_limit
 from pipeline.stages.retrying import RETRIES, retry_in
 from pipeline.stages.shift import Shift
 from pipeline.store.claimed import ArticleClaim
-from pipeline.store.claims import claim_articles
+from pipeline.store.claims import claim_articles, claim_suspect
 from pipeline.store.enriched import (
     Alias,
     Material,
@@ -94,6 +94,7 @@ def enrich(services: Services, shift: Shift) -> bool:
     owner = new_owner(Stage.ENRICH)
     services.preload()  # outside of any article's time
     while not shift.over():
+        shift.get_on()
         claims = claim_articles(services.store, Stage.ENRICH, owner=owner, limit=BATCH)
         claims = claims or claim_reruns(services.store, owner=owner, limit=BATCH)
         if not claims:
@@ -101,6 +102,8 @@ def enrich(services: Services, shift: Shift) -> bool:
         if len(claims) == BATCH:
             shift.ring(Stage.ENRICH)  # more than this process can take at once
         _enrich_batch(services, shift, claims)
+    # News first; yet what failed before must have its turn while there is always news.
+    _enrich_batch(services, shift, claim_suspect(services.store, Stage.ENRICH, owner=owner))
     return True
 
 
@@ -109,6 +112,7 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
         if shift.stopping.is_set():
             release(services.store, claims[position:])
             return
+        shift.get_on()
         try:
             with (
                 bound(article=claim.id, url=claim.url),
@@ -131,7 +135,7 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
         return
     material = read_material(services.store, claim)
     try:
-        page = read(services.settings.archive_folder, material.position) if material.position else None
+        page = _read_page(services, claim, material)
     except ArchiveError as error:
         if _settled_without_page(services, claim, material, error):
             return
@@ -149,6 +153,15 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
     if material.previous is None and _settled_by_twin(services, claim, material, enriched, aliases):
         return
     _record(services, claim, material, extraction, enriched, aliases)
+
+
+def _read_page(services: Services, claim: ArticleClaim, material: Material) -> Page | None:
+    """Read the page, if the article has one. Raises ArchiveError when it had, and it is there no more."""
+    if material.position is not None:
+        return read(services.settings.archive_folder, material.position)
+    if claim.partial is None:
+        raise ArchiveError("its page is no longer kept")
+    return None
 
 
 def _effort(claim: ArticleClaim) -> Effort | None:

@@ -43,9 +43,6 @@ from pipeline.store.fetched import (
 from pipeline.store.leases import blame, new_owner, release, release_host
 from pipeline.store.politeness import count_requests
 
-HOSTS_AT_ONCE = 32
-"""Connections of one worker; each may hold a page of 10 MiB, so memory stays below some 300 MiB at worst."""
-
 TURN_S = 2.0
 """How long a host's turn goes on beginning requests; the host's feeds and other workers wait meanwhile."""
 
@@ -84,7 +81,7 @@ class _Fetched:
 
 def fetch(services: Services, shift: Shift) -> bool:
     """Fetch due pages until none is left or the shift is over; True when some may be left."""
-    return run_loop(_fetch(services, shift), threads=2 * HOSTS_AT_ONCE)
+    return run_loop(_fetch(services, shift), threads=2 * services.settings.concurrency.fetch)
 
 
 async def _fetch(services: Services, shift: Shift) -> bool:
@@ -93,7 +90,7 @@ async def _fetch(services: Services, shift: Shift) -> bool:
     async with open_http(services.http_options()) as http:
         return await keep_busy(
             shift,
-            slots=HOSTS_AT_ONCE,
+            slots=services.settings.concurrency.fetch,
             claim=lambda free: claim_hosts(services.store, owner=owner, limit=free, pages=pages),
             do=lambda turn: _take_turn(services, shift, http, turn),
         )

@@ -90,6 +90,7 @@ def _index_due(services: Services, shift: Shift, writer: Index, generation: str,
     with ThreadPoolExecutor(1, "ahead") as ahead:
         try:
             while not shift.over():
+                shift.get_on()
                 batch = coming.result() if coming else _claim(services, owner)
                 # While the index writes a full batch, the next one is read: either waits for the other.
                 coming = ahead.submit(_claim, services, owner) if batch.is_full else None
@@ -98,7 +99,8 @@ def _index_due(services: Services, shift: Shift, writer: Index, generation: str,
                     return False
                 with services.meters.timed(Stage.INDEX, is_retry=batch.is_retry):
                     _index_batch(services, writer, generation, batch)
-                if not batch.is_full:
+                # Who failed before is claimed alone, and after the death of a worker there may be hundreds.
+                if not batch.is_full and not batch.is_retry:
                     shift.rest(LINGER_S)
         finally:
             if coming:

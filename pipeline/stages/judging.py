@@ -192,7 +192,7 @@ def _found(settings: Settings, keyed: Mapping[str, Entry], now: float) -> tuple[
             host=host_of(entry.link),
             refused=refusal(entry, now=now, max_age_s=settings.max_age),
         )
-        for key, entry in keyed.items()
+        for key, entry in reversed(tuple(keyed.items()))  # as the feed shows them
     )
 
 

@@ -32,9 +32,6 @@ from pipeline.store.politeness import count_requests
 from pipeline.store.polled import record_hop, record_part, record_poll
 from pipeline.store.removal import is_any_removed
 
-FEEDS_AT_ONCE = 16
-"""Connections of one worker; each may hold a body of 10 MiB."""
-
 FAULT_WAIT_S = 60.0
 """After a fault of this machine (a full disk) or of our own; longer with each failure in a row."""
 
@@ -50,7 +47,7 @@ log = logging.getLogger(__name__)
 
 def poll(services: Services, shift: Shift) -> bool:
     """Poll due feeds until none is left or the shift is over; True when some may be left."""
-    return run_loop(_poll(services, shift), threads=2 * FEEDS_AT_ONCE)
+    return run_loop(_poll(services, shift), threads=2 * services.settings.concurrency.poll)
 
 
 async def _poll(services: Services, shift: Shift) -> bool:
@@ -58,7 +55,7 @@ async def _poll(services: Services, shift: Shift) -> bool:
     async with open_http(services.http_options(), keep_alive_s=0) as http:  # one request a turn
         return await keep_busy(
             shift,
-            slots=FEEDS_AT_ONCE,
+            slots=services.settings.concurrency.poll,
             claim=lambda free: claim_feeds(services.store, owner=owner, limit=free),
             do=lambda claim: _poll_feed(services, shift, http, claim),
         )

@@ -9,6 +9,8 @@ from statistics import median
 from sqlalchemy import Connection, and_, case, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from pipeline.disk import Room
+from pipeline.forecast import Outlook
 from pipeline.model import FeedState, Stage, State
 from pipeline.store.claims import due_article, due_feed
 from pipeline.store.leases import free
@@ -20,11 +22,13 @@ from pipeline.store.tables import BUILDING, LIVE, articles, events, feeds, gener
 FAILING_AFTER = 3
 """Failures in a row that make a feed a problem: one bad answer is weather, three are an outage."""
 
-ROOM_BYTES = 1 << 30
-"""Free disk below this is a problem: the archive grows by some 35 kB a page, so 30,000 pages are left."""
-
 LATE_S = 3_600.0
 """Due longer than this is a problem: a host with 500 new pages is done in 42 minutes at 5 s a page."""
+
+SOON_DAYS = 7.0
+"""A disk that is full in less is a problem: time enough to order another."""
+
+GIB = 1024**3
 
 LAG_OF = 500
 """Newest indexings over which the lag is taken."""
@@ -53,6 +57,7 @@ class Parts:
     archive: PartState
     disk: PartState = PartState.OK
     documents: int | None
+    outlook: Outlook | None = None  # of the disk that is full first; None: not looked at
 
     def states(self) -> dict[str, PartState]:
         """Give the states by the parts' names."""
@@ -224,9 +229,7 @@ def part_problems(parts: Parts) -> Iterator[Problem]:
         yield Problem("index-unreadable", "the index cannot be opened", "wireroom doctor")
     if parts.archive is PartState.UNREACHABLE:
         yield Problem("archive-unreachable", "the archive's folder is not ours to use", "wireroom doctor")
-    if parts.disk is PartState.FULL:
-        text = f"less than {ROOM_BYTES >> 30} GiB is left on a disk that Wireroom writes to"
-        yield Problem("disk-full", text, "wireroom doctor")
+    yield from _disk_problems(parts)
 
 
 def _index_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
@@ -241,6 +244,22 @@ def _index_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
         yield Problem("not-running", f"{due} due and nothing runs", "wireroom up")
     if parts.store in (PartState.OK, PartState.ABSENT) and not (counts.feeds.active or counts.total):
         yield Problem("no-feeds", "no feed is watched yet", "wireroom add URL")
+
+
+def _disk_problems(parts: Parts) -> Iterator[Problem]:
+    disk = parts.outlook
+    if disk is None:
+        if parts.disk is PartState.FULL:
+            text = "a disk that Wireroom writes to is low: it rests until there is more room"
+            yield Problem("disk-low", text, "wireroom doctor")
+        return
+    free = f"{disk.free_bytes / GIB:,.1f} GiB are free at {disk.place}"
+    if disk.room is not Room.AMPLE:
+        rests = "nothing is fetched" if disk.room is Room.LOW else "everything rests"
+        yield Problem("disk-low", f"{free}: {rests} until there is more room", "wireroom doctor")
+    elif disk.forecast.days is not None and disk.forecast.days < SOON_DAYS:
+        text = f"{free}, and none in about {disk.forecast.days:.0f} days"
+        yield Problem("disk-filling", text, "wireroom config show")
 
 
 def _work_problems(counts: Counts) -> Iterator[Problem]:

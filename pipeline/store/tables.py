@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    func,
 )
 
 metadata = MetaData(
@@ -169,6 +170,11 @@ articles = Table(
     Column("revision", Integer, nullable=False, server_default="0"),
     Column("version", Integer, nullable=False, server_default="0"),
     Column("news_at", Double, nullable=False),
+    # In whose order it is claimed: `news_at`, older by its place among all that its feed showed at once.
+    # NULL: `news_at` itself.
+    Column("fair_at", Double),
+    # When WIREROOM_KEEP_TEXT took its words; NULL: they are there.
+    Column("text_dropped_at", Double),
     Column("first_seen_at", Double, nullable=False),
     Column("month", Text, nullable=False),
     Column("indexed_at", Double),
@@ -336,6 +342,16 @@ Index(
     articles.c.stage,
     articles.c.due_at,
     articles.c.state,
+    sqlite_where=articles.c.stage.is_not(None),
+    postgresql_where=articles.c.stage.is_not(None),
+)
+
+# The order of claims: `fair_place` in claims.py.
+Index(
+    "ix_articles_fair",
+    articles.c.stage,
+    articles.c.attempts,
+    func.coalesce(articles.c.fair_at, articles.c.news_at),
     sqlite_where=articles.c.stage.is_not(None),
     postgresql_where=articles.c.stage.is_not(None),
 )

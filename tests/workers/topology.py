@@ -85,7 +85,10 @@ class Host:
         """Ask a service's health check."""
         kind, script = self.services[name]["healthcheck"]["test"]
         assert kind == "CMD-SHELL"
-        return subprocess.run(["/bin/sh", "-c", self.here(script, name)], check=False).returncode == 0
+        environ = self.environ(name)
+        environ["PATH"] = f"{PROGRAMS}:{environ['PATH']}"
+        command = ["/bin/sh", "-c", self.here(script, name)]
+        return subprocess.run(command, env=environ, check=False).returncode == 0
 
 
 def make_host(folder: Path, chosen: Mapping[str, str], toml: str) -> Host:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.disk import nearest
 from pipeline.settings import Settings
-from workers.monitoring.parts import nearest
 
 PROC = Path("/proc")
 _NODE = re.compile(r"(?:-n|--hostname)[ =]([\w.-]+)@")

@@ -1,23 +1,25 @@
 """Whether store, broker, index, archive and disks are there and answer."""
 
 import os
-import shutil
 import time
 from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline.disk import Room, each_disk, room, scarcest_disk, told
 from pipeline.errors import IndexAbsentError, WireroomError
+from pipeline.forecast import Outlook, outlook
 from pipeline.model import Stage
 from pipeline.search.request import read_request
-from pipeline.services import open_searcher, open_services
+from pipeline.services import disk_folders, open_searcher, open_services
 from pipeline.settings import EMBEDDED, Settings
-from pipeline.store.status import ROOM_BYTES, Counts, PartState, read_counts
+from pipeline.store.days import day_of
+from pipeline.store.disk_days import read_free
+from pipeline.store.status import Counts, PartState, read_counts
 from workers.broker import socket_path
 
 ANSWER_S = 2.0
@@ -116,17 +118,24 @@ def ask_archive(settings: Settings, *, writes: bool) -> PartAnswer:
 
 
 def ask_disks(settings: Settings) -> PartAnswer:
-    """See whether the disks of home and archive have room left."""
-    for folder in (settings.home, settings.archive_folder):
-        free = shutil.disk_usage(nearest(folder)).free
-        if free < ROOM_BYTES:
-            return PartAnswer(PartState.FULL, f"{free / (1 << 20):,.0f} MiB are left for {folder}")
-    return PartAnswer(PartState.OK)
+    """See whether the disks that are written to have the room that is to be left."""
+    disk = scarcest_disk(disk_folders(settings))
+    found = room(disk.free_bytes, settings.disk_reserve)
+    if found is Room.AMPLE:
+        return PartAnswer(PartState.OK)
+    return PartAnswer(PartState.FULL, told(disk, found, settings.disk_reserve))
 
 
-def nearest(folder: Path) -> Path:
-    """Give a folder, or the nearest one above it that is there."""
-    return next(path for path in (folder, *folder.parents) if path.exists())
+def read_outlook(settings: Settings) -> Outlook | None:
+    """Tell when a disk will be full; None without a store, which knows how they filled."""
+    if is_store_absent(settings):
+        return None
+    with closing(open_services(settings)) as services:
+        with services.store.read() as connection:
+            today = day_of(services.store.read_clock(connection))
+        recorded = read_free(services.store)
+    disks = each_disk(disk_folders(settings))
+    return outlook(disks, recorded, reserve_mib=settings.disk_reserve, today=today)
 
 
 def count_documents(settings: Settings) -> int:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pipeline.errors import WireroomError
@@ -22,6 +22,7 @@ from workers.monitoring.parts import (
     ask_store,
     count_store,
     needed_by,
+    read_outlook,
 )
 
 COUNT_EVERY_S = 2.0
@@ -54,6 +55,7 @@ class Lookout:
         }
         self._parts = {part: Asking(asks[part]) for part in needed_by(stages)}
         self._counts = Asking(partial(count_store, settings), fresh_s=COUNT_EVERY_S)
+        self._outlook = Asking(partial(read_outlook, settings), fresh_s=COUNT_EVERY_S)
 
     def look_at_parts(self, *, patience_s: float) -> Standing:
         """Ask the parts alone, waiting for so long at most."""
@@ -64,8 +66,10 @@ class Lookout:
         """Ask the parts and count the store, waiting for so long at most."""
         until = time.monotonic() + patience_s
         self._counts.begin()
+        self._outlook.begin()
         parts, said = self._ask_parts(until)
         try:
+            parts = replace(parts, outlook=self._outlook.answer(until))
             self._counts.answer(until)
         except WireroomError as error:
             said = {**said, "counts": mask(str(error))}
@@ -82,8 +86,16 @@ class Lookout:
         states = {part: each.state for part, each in answers.items()}
         documents = answers["index"].documents if "index" in answers else None
         said = {part: mask(each.said) for part, each in answers.items() if each.said}
-        unasked = dict.fromkeys(PARTS, PartState.OK)
-        return Parts(**{**unasked, **states}, documents=documents), said
+        state = {**dict.fromkeys(PARTS, PartState.OK), **states}
+        parts = Parts(
+            store=state["store"],
+            broker=state["broker"],
+            index=state["index"],
+            archive=state["archive"],
+            disk=state["disk"],
+            documents=documents,
+        )
+        return parts, said
 
 
 def _answer(asking: Asking[PartAnswer], until: float) -> PartAnswer:
