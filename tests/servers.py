@@ -103,12 +103,24 @@ def postgresql_at(
     initdb, server = (_postgresql_binary(name) for name in ("initdb", "postgres"))
     user, cluster = _unprivileged_user(), folder / "cluster"
     if not cluster.exists():
-        create = [initdb, "-D", str(cluster), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+        create = [
+            initdb,
+            "-D",
+            str(cluster),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-N",
+        ]
         created = subprocess.run(create, capture_output=True, text=True, user=user, cwd=folder, check=False)
         if created.returncode != 0:
             raise ServerFailed(f"initdb: {created.stderr.strip()[-2000:]}")
-    options = [f"--{name}={value}" for name, value in {**POSTGRESQL_SETTINGS, **(settings or {})}.items()]
-    command = [server, "-D", str(cluster), "-p", str(port), *options]
+    chosen = [f"--{name}={value}" for name, value in {**POSTGRESQL_SETTINGS, **(settings or {})}.items()]
+    command = [server, "-D", str(cluster), "-p", str(port), *chosen]
     with _running(command, folder, user, "INT") as process:
         yield process
 

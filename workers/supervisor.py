@@ -23,11 +23,13 @@ from pipeline.services import Services, open_services, prepare
 from pipeline.settings import EMBEDDED, Settings
 from pipeline.store.due import Waiting, article_counts, feeds_due, waiting
 from pipeline.store.leases import free_all
+from pipeline.store.set_back import move_back
 from pipeline.store.store import Store
 from workers.app import make_app
 from workers.bells import Bells, open_bells
 from workers.broker import start_broker
 from workers.children import BROKER, Children
+from workers.clock import ClockWatch
 from workers.home_lock import hold_home
 from workers.orphans import die_with_parent
 from workers.schedule import Calendar, reindex_schedule, start_reindex
@@ -90,6 +92,7 @@ class _Run:
     reports: _Period
     tidies: _Period
     rebuilds: Calendar
+    clock: ClockWatch
 
 
 def supervise(
@@ -130,6 +133,7 @@ def supervise(
 
 def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progress], None]) -> bool:
     """Do what is due in one turn of the supervisor; True when the run has nothing left to do."""
+    _follow_clock(services, run.clock)
     tick(services, bells.ring)
     if run.tidies.is_due():
         tidy(services)
@@ -141,6 +145,14 @@ def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progres
     return run.until_idle and _is_idle(waiting(services.store), run.ends_at)
 
 
+def _follow_clock(services: Services, clock: ClockWatch) -> None:
+    """See to it that nothing waits for the hour by which the clock was set back. PostgreSQL has its own."""
+    set_back_s = clock.set_back_s()
+    if set_back_s and services.settings.store_url == EMBEDDED:
+        moved = move_back(services.store, set_back_s)
+        log.warning("the clock was set back by %.0f s: %d times moved with it", set_back_s, moved)
+
+
 def _begin_run(settings: Settings, *, until_idle: bool, timeout_s: float | None) -> _Run:
     return _Run(
         until_idle=until_idle,
@@ -148,6 +160,7 @@ def _begin_run(settings: Settings, *, until_idle: bool, timeout_s: float | None)
         reports=_Period(REPORT_S if until_idle else REPORT_ENDLESS_S),
         tidies=_Period(TIDY_S),
         rebuilds=Calendar(reindex_schedule(settings)),
+        clock=ClockWatch(),
     )
 
 

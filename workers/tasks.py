@@ -24,6 +24,10 @@ from workers.orphans import die_with_parent
 from workers.schedule import REINDEX, start_reindex
 from workers.stopping import StopFlag
 
+TICK, TIDY = "wireroom.tick", "wireroom.tidy"
+TICK_APART_S = 1.0
+"""Ticks that piled up while no worker was there are one."""
+
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +45,7 @@ class Bench:
         self.stopping = StopFlag()
         # The threads of one process share its event loop per stage, its index writer and its connections.
         self.at_work = {stage: Lock() for stage in Stage}
+        self.ticked_at = -TICK_APART_S  # on the monotonic clock
         self.began: dict[int, float] = {}  # the shifts under way by their threads, on the monotonic clock
 
     def services(self) -> Services:
@@ -70,8 +75,8 @@ def register(app: Celery, settings: Settings) -> None:
     bench = Bench(app, settings)
     tasks = {
         **{task_name(stage): _shift_task(bench, stage) for stage in Stage},
-        "wireroom.tick": _tick_task(bench),
-        "wireroom.tidy": _tidy_task(bench),
+        TICK: _tick_task(bench),
+        TIDY: _tidy_task(bench),
         REINDEX: _reindex_task(settings),
     }
     for name, work in tasks.items():
@@ -116,7 +121,9 @@ def _hand_over(bench: Bench, stage: Stage, duty: ExitStack) -> None:
 
 def _tick_task(bench: Bench) -> Callable[[], None]:
     def work() -> None:
-        tick(bench.services(), bench.bells().ring)
+        if time.monotonic() - bench.ticked_at >= TICK_APART_S:
+            bench.ticked_at = time.monotonic()
+            tick(bench.services(), bench.bells().ring)
 
     return work
 

@@ -22,7 +22,9 @@ def kill(trial: Trial) -> int:
     """Kill the broker; it is started again, by `up` where it is embedded."""
     strike_when_at_work(trial)
     if trial.system.name == EMBEDDED:
-        return trial.system.crew.signal("broker", signal.SIGKILL)
+        crew = trial.system.crew
+        trial.wait(ANSWERS_S, lambda: bool(crew.pids("broker")))
+        return crew.signal("broker", signal.SIGKILL)
     broker = trial.system.servers["broker"]
     broker.end("KILL")
     broker.start()

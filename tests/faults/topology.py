@@ -43,7 +43,6 @@ BEHIND = {"store": "/postgres", "broker": "/0", "index": ""}
 """What stands behind HOST:PORT in the address of a part here."""
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
     """Hold a running topology: its folder with home and logs, its processes, its settings (past all proxies),
