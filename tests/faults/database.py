@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 from psycopg import errors
@@ -15,10 +15,16 @@ ENDINGS = ("INT", "QUIT")
 """A fast stop, and one without a checkpoint, after which it must recover."""
 
 BLOCKED_S = 20.0
-NEVER_A_VICTIM = "SET deadlock_timeout = '1h'"
+LOOK_S = 0.01
+COUNTED_S = 1.5
+"""Until the server has counted a deadlock: it writes its counts down once a second."""
+
+NEVER_A_VICTIM = "SET LOCAL deadlock_timeout = '1h'; SET LOCAL lock_timeout = '20s'"
 """It looks for a deadlock only when it has waited so long: the other is the one that is broken off."""
 
-HELD = "SELECT id FROM articles WHERE lease_owner IS NOT NULL ORDER BY id DESC LIMIT 1 FOR UPDATE SKIP LOCKED"
+TRIED_S = 60.0
+LAST = "SELECT max(id) FROM articles WHERE lease_owner IS NOT NULL GROUP BY lease_owner HAVING count(*) > 1"
+LOCK = "SELECT id FROM articles WHERE id = %s FOR UPDATE"
 WAITS = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
 ALL = "SELECT id FROM articles ORDER BY id FOR UPDATE"
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'"
@@ -59,29 +65,36 @@ def _take(trial: Trial, held: ExitStack) -> bool:
 
 
 def force_deadlock(trial: Trial) -> int:
-    """Lock an article, wait until the product waits for it, and then wait for what the product has locked."""
+    """Lock the last article of a batch, wait until the product waits for it, having locked the others, and
+    then wait for these."""
     strike_when_at_work(trial)
-    with connected(trial) as watcher, connected(trial) as locker:
+    with connected(trial) as watcher:
         before = _deadlocks(watcher)
-        locker.execute(NEVER_A_VICTIM)
-        locker.autocommit = False
-        with locker.transaction(force_rollback=True):
-            if locker.execute(HELD).fetchone() is None:
-                return 0
-            _await_waiter(watcher, locker.info.backend_pid)
-            locker.execute("SET LOCAL lock_timeout = '20s'")
-            try:
-                locker.execute(ALL)
-            except errors.LockNotAvailable:
-                return 0
-        time.sleep(1.0)  # until the server has counted it
+        trial.wait(TRIED_S, lambda: _lock_crosswise(trial, watcher) and _deadlocks(watcher) > before)
         return _deadlocks(watcher) - before
 
 
-def _await_waiter(watcher: "psycopg.Connection", pid: int) -> None:
+def _lock_crosswise(trial: Trial, watcher: "psycopg.Connection") -> bool:
+    last = watcher.execute(LAST).fetchone()
+    if last is None:
+        return False
+    with connected(trial) as locker, locker.transaction(force_rollback=True):
+        locker.execute(NEVER_A_VICTIM)
+        locker.execute(LOCK, last)
+        if _await_waiter(watcher, locker.info.backend_pid):
+            with suppress(errors.LockNotAvailable):
+                locker.execute(ALL)
+    time.sleep(COUNTED_S)
+    return True
+
+
+def _await_waiter(watcher: "psycopg.Connection", pid: int) -> bool:
     ends_at = time.monotonic() + BLOCKED_S
-    while time.monotonic() < ends_at and watcher.execute(WAITS, [pid]).fetchone() is None:
-        time.sleep(0.01)
+    while time.monotonic() < ends_at:
+        if watcher.execute(WAITS, [pid]).fetchone() is not None:
+            return True
+        time.sleep(LOOK_S)
+    return False
 
 
 def _deadlocks(connection: "psycopg.Connection") -> int:
