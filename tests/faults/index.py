@@ -29,10 +29,9 @@ FULL_DISK = {
 
 FLOODED_S = 60.0
 REFUSING = "refusing"
+IS_REFUSED = f"ctx.url.original.contains('/{REFUSED}/')"
 PIPELINE = {
-    "processors": [
-        {"convert": {"if": f"ctx.url.contains('/{REFUSED}/')", "field": "title", "type": "integer"}}
-    ]
+    "processors": [{"convert": {"if": IS_REFUSED, "field": "url.original", "type": "integer"}}],
 }
 SETTINGS = "_component_template/wireroom-settings"
 BAD = 5

@@ -127,7 +127,7 @@ def run(
     stalled_s: float = STALLED_S,
 ) -> Outcome:
     """Give a fault in so many rounds over so many articles. Raises ServerMissing."""
-    began, chance, given = time.monotonic(), random.Random(seed), 0
+    began, chance = time.monotonic(), random.Random(seed)
     with (
         open_news(articles) as web,
         open_system(topology, web, through=fault.through, keep_leases=keep_leases) as system,
@@ -142,14 +142,7 @@ def run(
             lasts_s=fault.lasts_s if lasts_s is None else lasts_s,
             ending=ending,
         )
-        fault.prepare(trial)
-        web.publish(0 if rounds else articles)
-        system.crew.start()
-        for each in range(rounds):
-            more = articles * (each + 1) // rounds - articles * each // rounds
-            web.publish(more)
-            web.edit(round(more * EDITED), chance)
-            given += fault.inflict(replace(trial, round=each))
+        given = _inflict(trial, fault, rounds=rounds, articles=articles)
         recovery_s = settle(trial, stalled_s=stalled_s)
         system.crew.stop()
         outcome = Outcome(
@@ -167,6 +160,20 @@ def run(
         if not outcome.ok:
             keep(system.folder, outcome)
     return outcome
+
+
+def _inflict(trial: Trial, fault: Fault, *, rounds: int, articles: int) -> int:
+    """Start the system and give it its rounds of news and faults; return how many faults it got."""
+    given, web = 0, trial.web
+    fault.prepare(trial)
+    web.publish(0 if rounds else articles)
+    trial.system.crew.start()
+    for each in range(rounds):
+        more = articles * (each + 1) // rounds - articles * each // rounds
+        web.publish(more)
+        web.edit(round(more * EDITED), trial.chance)
+        given += fault.inflict(replace(trial, round=each))
+    return given
 
 
 def keep(folder: Path, outcome: Outcome) -> None:
