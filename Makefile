@@ -5,7 +5,7 @@ PIP := $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-compile
 UV := build/uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check audit corpus bench faults lock
+.PHONY: help install demo test check audit corpus bench faults soak lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,8 @@ bench: install ## articles per second beside a bare loop over the same libraries
 	@$(BIN)/python -m bench.throughput
 faults: .venv/installed-dev ## kill, stop and starve it while news come in; count what was lost (ARGS='--help' tells more)
 	@$(BIN)/python -m tests.faults $(ARGS)
+soak: .venv/installed-dev ## an hour near the limit with faults of all kinds (ARGS='--minutes 5' makes it short)
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 lock: ## write both lock files anew from pyproject.toml
 	@test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/pip install -q uv; }
 	@$(UV) --group build pyproject.toml -o requirements.lock

@@ -3,6 +3,7 @@
 from typing import Any
 
 from celery import Celery
+from celery.schedules import schedule
 from kombu import Queue
 from kombu.transport import TRANSPORT_ALIASES
 
@@ -10,10 +11,11 @@ from pipeline.model import Stage
 from pipeline.settings import EMBEDDED, Settings
 from workers.bells import TIDY
 from workers.broker import embedded_url
+from workers.clock import SteadyClock
 from workers.logs import set_up_worker_logs
 from workers.recycling import MOST_OF_A_CHILD_KIB
 from workers.schedule import REINDEX, reindex_schedule
-from workers.tasks import register
+from workers.tasks import TICK, register
 
 TRANSPORT = "wireroom"
 """What kombu calls the transport that refuses what is no ring."""
@@ -22,8 +24,12 @@ TICK_S = 2.0
 TIDY_S = 3_600.0
 """Beat's periods; `wireroom up` ticks and tidies by itself."""
 
-REINDEX_EXPIRES_S = 3_600.0
-"""A rebuild that no index worker could begin within an hour waits for its next time."""
+EXPIRES_S = 86_400.0
+"""Beat writes into a message when it is stale, and workers go by their own clocks: with two seconds a worker
+whose clock was an hour ahead heard no tick. What piles up in a day is 43,200 small messages."""
+
+REINDEX_EXPIRES_S = 12 * 3_600.0
+"""A rebuild that no index worker could begin within half a day waits for its next time."""
 
 HARD_LIMIT_S = 180
 """Above a shift of 5 s and the slowest batch in it: four articles of 20 s each, or a host's turn of 32 s.
@@ -74,15 +80,16 @@ def make_app(settings: Settings) -> Celery:
 
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Say what beat rings for, and when."""
-    schedule: dict[str, dict[str, Any]] = {
-        "tick": {"task": "wireroom.tick", "schedule": TICK_S, "options": {"expires": TICK_S}},
-        "tidy": {"task": TIDY, "schedule": TIDY_S, "options": {"expires": TIDY_S}},
+    """Say what beat rings for, and when: by a clock that never goes back."""
+    clock, soon = SteadyClock(), {"expires": EXPIRES_S}
+    entries: dict[str, dict[str, Any]] = {
+        "tick": {"task": TICK, "schedule": schedule(TICK_S, nowfun=clock.now), "options": soon},
+        "tidy": {"task": TIDY, "schedule": schedule(TIDY_S, nowfun=clock.now), "options": soon},
     }
-    if (rebuilds := reindex_schedule(settings)) is not None:
+    if (rebuilds := reindex_schedule(settings, now=clock.now)) is not None:
         options = {"queue": Stage.INDEX.value, "expires": REINDEX_EXPIRES_S}
-        schedule["reindex"] = {"task": REINDEX, "schedule": rebuilds, "options": options}
-    return schedule
+        entries["reindex"] = {"task": REINDEX, "schedule": rebuilds, "options": options}
+    return entries
 
 
 def _transport_options() -> dict[str, object]:

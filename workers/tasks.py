@@ -33,6 +33,10 @@ from workers.stopping import StopFlag
 AWAY_S = 2.0
 """Between two tries of a stage while the store, or what else it needs, is away: a tick rings more often."""
 
+TICK = "wireroom.tick"
+TICK_APART_S = 1.0
+"""Ticks that piled up while no worker was there are one."""
+
 log = logging.getLogger(__name__)
 
 
@@ -51,6 +55,7 @@ class Bench:
         # The threads of one process share its event loop per stage, its index writer and its connections.
         at_once = {stage: settings.concurrency.index if stage is Stage.INDEX else 1 for stage in Stage}
         self.at_work = {stage: BoundedSemaphore(number) for stage, number in at_once.items()}
+        self.ticked_at = -TICK_APART_S  # on the monotonic clock
         self.began: dict[int, float] = {}  # the shifts under way by their threads, on the monotonic clock
         self.pulse = WorkPulse(lambda: self.services().store)
         self.shifts = 0
@@ -83,7 +88,7 @@ def register(app: Celery, settings: Settings) -> None:
     bench = Bench(app, settings)
     tasks = {
         **{task_name(stage): _shift_task(bench, stage) for stage in Stage},
-        "wireroom.tick": _tick_task(bench),
+        TICK: _tick_task(bench),
         TIDY: _tidy_task(bench),
         REINDEX: _reindex_task(settings),
     }
@@ -148,7 +153,9 @@ def _hand_over(bench: Bench, stage: Stage, duty: ExitStack) -> None:
 
 def _tick_task(bench: Bench) -> Callable[[], None]:
     def work() -> None:
-        tick(bench.services(), bench.bells().ring)
+        if time.monotonic() - bench.ticked_at >= TICK_APART_S:
+            bench.ticked_at = time.monotonic()
+            tick(bench.services(), bench.bells().ring)
 
     return work
 

@@ -45,6 +45,7 @@ def _run(id: str, topology: str, arguments: argparse.Namespace) -> Outcome:
         seed=arguments.seed,
         rounds=fault.rounds[topology] if arguments.dose is None else arguments.dose,
         articles=arguments.number or fault.articles[topology],
+        lasts_s=arguments.seconds,
         keep_leases=arguments.keep_leases,
         stalled_s=STALLED_PROOF_S if arguments.keep_leases else STALLED_S,
     )
@@ -67,6 +68,7 @@ def read_arguments(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=1, help="of all chance (1)")
     parser.add_argument("--dose", type=int, help="how many rounds, each with its fault (the whole dose)")
+    parser.add_argument("--seconds", type=float, help="how long a fault lasts that is not over at once")
     parser.add_argument("-n", dest="number", type=int, help="how many articles (the whole number)")
     parser.add_argument(
         "--keep-leases",

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from tests.faults import doubles, kills
+from tests.faults import broker, clocks, database, disks, doubles, index, kills
 from tests.faults.trial import Fault
 
-CATALOGUE: Mapping[str, Fault] = {fault.id: fault for fault in (*kills.FAULTS, *doubles.FAULTS)}
+ROOMS = (kills, broker, index, doubles, clocks, disks, database)
+CATALOGUE: Mapping[str, Fault] = {fault.id: fault for room in ROOMS for fault in room.FAULTS}

@@ -17,12 +17,18 @@ from itertools import pairwise
 
 from bench.serving import Resource, loopback_sockets, serve
 
-ENTRIES_A_FEED = 50
+ENTRIES_A_FEED, SHOWN = 50, 100
 FEWEST_HOSTS, MOST_HOSTS = 4, 40
 PARAGRAPHS, SENTENCES = 3, 3
 EARLY = 0.9
 KILLER = "killer"
 """In an address: enrich dies of it, each time (tests/faults/inside)."""
+
+REFUSED = "refused"
+"""In an address: an Elasticsearch that was told so refuses its document, each time."""
+
+STORY = "story"
+KINDS = (STORY, KILLER, REFUSED)
 
 WHO = "The harbour council|A ferry captain|The city archive|Two engineers|A school of music"
 DID = "opened|measured|repaired|described|counted|moved"
@@ -39,7 +45,7 @@ class Article:
     host: int
     revision: int
     published_at: float  # seconds since the epoch
-    kind: str = "story"
+    kind: str = STORY
 
     @property
     def path(self) -> str:
@@ -85,7 +91,7 @@ class NewsWeb:
         """Give an article's address."""
         return self.origins[article.host] + article.path
 
-    def publish(self, count: int, kind: str = "story") -> None:
+    def publish(self, count: int, kind: str = STORY) -> None:
         """Let so many new articles appear, host by host."""
         with self._lock:
             for number in range(len(self.articles), len(self.articles) + count):
@@ -97,7 +103,7 @@ class NewsWeb:
     def edit(self, count: int, chance: random.Random) -> None:
         """Let so many of the articles appear in a new revision."""
         with self._lock:
-            stories = [each for each in self.articles if each.kind != KILLER]
+            stories = [each for each in self.articles if each.kind == STORY]
             for old in chance.sample(stories, min(count, len(stories))):
                 self.articles[old.number] = Article(
                     number=old.number,
@@ -121,12 +127,12 @@ class NewsWeb:
         with self._lock:
             if kind == "feed":
                 return self._show_feed(int(number))
-            if kind in ("story", KILLER) and int(number) < len(self.articles):
+            if kind in KINDS and int(number) < len(self.articles):
                 return _resource(_page(self.articles[int(number)]), "text/html; charset=utf-8")
         return None
 
     def _show_feed(self, host: int) -> Resource:
-        shown = [each for each in self.articles if each.host == host]
+        shown = self.articles[host :: len(self.origins)][-SHOWN:]
         self.asked.append((time.monotonic(), host))
         self.served |= {self.url(each): each.revision for each in shown}
         if host not in self._feeds:

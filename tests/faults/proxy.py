@@ -22,7 +22,8 @@ class Mode(StrEnum):
     REFUSE = "refuse"  # new connections are closed at once
     HOLD = "hold"  # nothing passes, either way, and nobody is told: a black hole; it passes when mended
     HALF_OPEN = "half-open"  # the server is let go, the client is never told; what it writes is swallowed
-    LOSE_REPLIES = "lose-replies"  # requests pass; the first byte of an answer cuts the connection instead
+    LOSE_REPLIES = "lose-replies"  # requests pass; the first byte of an answer cuts the connection instead,
+    # where the request held `losing`
 
 
 class Proxy:
@@ -36,8 +37,10 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
         self._open: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._doomed: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self.mode = Mode.PASS
         self.delay_s = 0.0  # before each piece, both ways
+        self.losing = b""
         self.lost_replies = 0
         self.connections = 0
 
@@ -118,6 +121,7 @@ class Proxy:
             )
         finally:
             self._open.discard(pair)
+            self._doomed.discard(pair)
 
     async def _pump(
         self,
@@ -134,7 +138,9 @@ class Proxy:
                     await asyncio.sleep(self.delay_s)
                 if self.mode is Mode.HALF_OPEN:
                     continue
-                if reply and self.mode is Mode.LOSE_REPLIES:
+                if self.mode is Mode.LOSE_REPLIES and not reply and self.losing in piece:
+                    self._doomed.add(pair)
+                if self.mode is Mode.LOSE_REPLIES and reply and pair in self._doomed:
                     self.lost_replies += 1
                     break
                 target.write(piece)
@@ -142,7 +148,7 @@ class Proxy:
         if self.mode is Mode.HALF_OPEN:
             return
         for writer in pair:
-            _reset(writer) if self.mode is Mode.LOSE_REPLIES else writer.close()
+            _reset(writer) if pair in self._doomed else writer.close()
 
     async def _while_held(self) -> None:
         while self.mode is Mode.HOLD:

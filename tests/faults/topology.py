@@ -12,10 +12,10 @@ import psycopg
 from pipeline.services import open_services, set_up
 from pipeline.settings import Settings, read_settings
 from pipeline.store.subscriptions import NewFeed, add_feeds
-from tests import servers
 from tests.compose_file import ROOT
 from tests.faults.crew import Crew, Service
 from tests.faults.news import NewsWeb
+from tests.faults.parts import EVERYTHING, Server, open_elasticsearch, open_postgresql, open_redis
 from tests.faults.proxy import Proxy, open_proxy
 from tests.workers.topology import PROGRAMS, make_host, move_secret
 
@@ -39,17 +39,21 @@ CHOSEN = {
 PARTS = {"store": "postgres:5432/wireroom", "broker": "redis:6379/0", "index": "elasticsearch:9200"}
 """The parts that a proxy may stand before, with the addresses that the secrets give them."""
 
+BEHIND = {"store": "/postgres", "broker": "/0", "index": ""}
+"""What stands behind HOST:PORT in the address of a part here."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
     """Hold a running topology: its folder with home and logs, its processes, its settings (past all proxies),
-    its proxies by part."""
+    its proxies and its servers by part."""
 
     name: str
     folder: Path
     crew: Crew
     settings: Settings
     proxies: Mapping[str, Proxy]
+    servers: Mapping[str, Server]
 
 
 @contextmanager
@@ -80,7 +84,7 @@ def _embedded() -> Iterator[System]:
         set_up(settings)
         up = Service(name="up", command=[str(PROGRAMS / "wireroom"), "up"], environ={**_others(), **environ})
         crew = Crew(folder / "crew", f"WIREROOM_HOME={home}", {"up": up})
-        yield System(name=EMBEDDED, folder=folder, crew=crew, settings=settings, proxies={})
+        yield System(name=EMBEDDED, folder=folder, crew=crew, settings=settings, proxies={}, servers={})
 
 
 @contextmanager
@@ -89,16 +93,16 @@ def _production(through: Collection[str]) -> Iterator[System]:
         folder = stack.enter_context(_folder())
         host = make_host(folder / "host", CHOSEN, TOML)
         secrets = host.folder / "secrets"
-        postgresql = stack.enter_context(servers.postgresql())
-        config, acl = ROOT / "deploy" / "redis.conf", secrets / "redis_acl"
-        redis = stack.enter_context(servers.redis(servers.redis_binary(), config, acl))
-        elasticsearch = stack.enter_context(servers.elasticsearch(9))
-        _make_role(postgresql)
-        addresses = {
-            "store": f"{postgresql}/postgres",
-            "broker": redis.removeprefix("redis://"),
-            "index": elasticsearch.url.removeprefix("http://"),
+        acl = secrets / "redis_acl"
+        acl.chmod(0o600)
+        acl.write_text(f"{acl.read_text()}{EVERYTHING}\n")
+        running = {
+            "store": stack.enter_context(open_postgresql()),
+            "broker": stack.enter_context(open_redis(ROOT / "deploy" / "redis.conf", acl)),
+            "index": stack.enter_context(open_elasticsearch()),
         }
+        _make_role(running["store"].address)
+        addresses = {part: server.address + BEHIND[part] for part, server in running.items()}
         for part, address in addresses.items():
             move_secret(host, f"{part}_url", PARTS[part], address)
         done = host.run("setup")
@@ -120,7 +124,14 @@ def _production(through: Collection[str]) -> Iterator[System]:
             for name in RUNNING
         }
         crew = Crew(folder / "crew", f"WIREROOM_HOME={host.folder / 'home'}", services)
-        yield System(name=PRODUCTION, folder=folder, crew=crew, settings=settings, proxies=proxies)
+        yield System(
+            name=PRODUCTION,
+            folder=folder,
+            crew=crew,
+            settings=settings,
+            proxies=proxies,
+            servers=running,
+        )
 
 
 @contextmanager

@@ -4,8 +4,8 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Table, select
@@ -39,6 +39,9 @@ class Trial:
     system: System
     store: Store
     chance: random.Random
+    lasts_s: float  # how long a fault goes on that is not over at once
+    ending: ExitStack  # what is undone at the end of the run, while the system's folder is still there
+    round: int = 0
 
     def wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Wait so long, or until something is so; True when it is. What ends meanwhile is started again."""
@@ -80,6 +83,7 @@ class Fault:
     prepare: Callable[[Trial], None] = nothing
     through: Collection[str] = ()
     quarantined: int = 0  # how many of what `prepare` published must end so
+    lasts_s: float = 0.0
     polls_in_time: Collection[str] = ()  # where no feed may be polled early: no poll is cut short there
 
 
@@ -118,25 +122,27 @@ def run(
     seed: int,
     rounds: int,
     articles: int,
+    lasts_s: float | None = None,
     keep_leases: bool = False,
     stalled_s: float = STALLED_S,
 ) -> Outcome:
     """Give a fault in so many rounds over so many articles. Raises ServerMissing."""
-    began, chance, given = time.monotonic(), random.Random(seed), 0
+    began, chance = time.monotonic(), random.Random(seed)
     with (
         open_news(articles) as web,
         open_system(topology, web, through=fault.through, keep_leases=keep_leases) as system,
+        ExitStack() as ending,
         closing(open_store(system.settings.sql_url)) as store,
     ):
-        trial = Trial(web=web, system=system, store=store, chance=chance)
-        fault.prepare(trial)
-        web.publish(0 if rounds else articles)
-        system.crew.start()
-        for each in range(rounds):
-            more = articles * (each + 1) // rounds - articles * each // rounds
-            web.publish(more)
-            web.edit(round(more * EDITED), chance)
-            given += fault.inflict(trial)
+        trial = Trial(
+            web=web,
+            system=system,
+            store=store,
+            chance=chance,
+            lasts_s=fault.lasts_s if lasts_s is None else lasts_s,
+            ending=ending,
+        )
+        given = _inflict(trial, fault, rounds=rounds, articles=articles)
         recovery_s = settle(trial, stalled_s=stalled_s)
         system.crew.stop()
         outcome = Outcome(
@@ -154,6 +160,20 @@ def run(
         if not outcome.ok:
             keep(system.folder, outcome)
     return outcome
+
+
+def _inflict(trial: Trial, fault: Fault, *, rounds: int, articles: int) -> int:
+    """Start the system and give it its rounds of news and faults; return how many faults it got."""
+    given, web = 0, trial.web
+    fault.prepare(trial)
+    web.publish(0 if rounds else articles)
+    trial.system.crew.start()
+    for each in range(rounds):
+        more = articles * (each + 1) // rounds - articles * each // rounds
+        web.publish(more)
+        web.edit(round(more * EDITED), trial.chance)
+        given += fault.inflict(replace(trial, round=each))
+    return given
 
 
 def keep(folder: Path, outcome: Outcome) -> None:

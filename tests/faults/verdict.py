@@ -19,6 +19,7 @@ from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, feeds, hosts
 from pipeline.verifying.projection import compare_index
 
+TO_COME_S = 60.0
 REVISION = re.compile(r"revision (\d+)")
 
 
@@ -59,7 +60,8 @@ class Under:
 
 
 def under_way(store: Store, *, since: float) -> Under:
-    """Count what is left to do; `since` in seconds since the epoch. Retries of pages count not."""
+    """Count what is left to do; `since` in seconds since the epoch. Retries of pages count not, nor does it
+    as read when a feed was read at a moment to come, by a clock that was wrong."""
     with store.read() as connection:
         soon = or_(
             articles.c.lease_owner.is_not(None),
@@ -67,7 +69,8 @@ def under_way(store: Store, *, since: float) -> Under:
             articles.c.due_at < since + 600,
         )
         waits = select(func.count()).where(articles.c.stage.is_not(None), soon)
-        unread = or_(feeds.c.last_success_at.is_(None), feeds.c.last_success_at < since)
+        read_at = feeds.c.last_success_at
+        unread = or_(read_at.is_(None), read_at < since, read_at > time.time() + TO_COME_S)
         return Under(
             connection.execute(waits).scalar_one(),
             connection.execute(select(func.count()).select_from(feeds).where(unread)).scalar_one(),
