@@ -25,22 +25,28 @@ log = logging.getLogger(__name__)
 class Pulse:
     """Beat while a process gets on; a file that is named is touched each time."""
 
-    def __init__(self, path: Path | None = None, working_s: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        working_s: Callable[[], float] = lambda: 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Begin with a beat that touches nothing; `working_s` is the age of the oldest shift under way."""
         self._path = path
         self._working_s = working_s
-        self._beaten_at = time.monotonic()
+        self._clock = clock
+        self._beaten_at = clock()
 
     def beat(self) -> None:
         """Beat, unless a shift has been at work for too long."""
         if not is_hung(self._working_s()):
-            self._beaten_at = time.monotonic()
+            self._beaten_at = self._clock()
             if self._path is not None:
                 touch(self._path)
 
     def silent_s(self) -> float:
         """Tell how long ago it beat."""
-        return time.monotonic() - self._beaten_at
+        return self._clock() - self._beaten_at
 
 
 def add_pulse(app: Celery, pulse: Pulse) -> None:

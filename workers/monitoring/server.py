@@ -40,10 +40,11 @@ class MonitoringServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], replies: Replies) -> None:
+    def __init__(self, address: tuple[str, int], replies: Replies, longest_s: float) -> None:
         """Listen. Raises OSError when the address is not to be had."""
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.replies = replies
+        self._longest_s = longest_s
         self._open: dict[socket.socket, float] = {}
         self._opening = Lock()
         super().__init__(address, _Handler)
@@ -64,7 +65,7 @@ class MonitoringServer(ThreadingHTTPServer):
 
     def service_actions(self) -> None:
         """End what lasts too long (called twice a second)."""
-        before = time.monotonic() - LONGEST_S
+        before = time.monotonic() - self._longest_s
         with self._opening:
             late = [request for request, began in self._open.items() if began < before]
         for request in late:
@@ -105,10 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(address: tuple[str, int], replies: Replies) -> Iterator[None]:
+def serving(address: tuple[str, int], replies: Replies, *, longest_s: float = LONGEST_S) -> Iterator[None]:
     """Serve while the block lasts. Raises WireroomError when the address is not to be had."""
     try:
-        server = MonitoringServer(address, replies)
+        server = MonitoringServer(address, replies, longest_s)
     except OSError as error:
         place = f"{address[0]}, port {address[1]}"
         raise WireroomError(f"metrics cannot be served on {place}: {error.strerror}") from None
