@@ -29,7 +29,7 @@ from sqlalchemy import select
 from bench.extraction import corpus_pages
 from bench.native_reindex import native_documents_per_s
 from pipeline.extraction.article import Effort, extract
-from pipeline.model import Document, Entity, Label, Sighting, Stamps, State, TextSource
+from pipeline.model import Document, Entity, Label, Sighting, Stage, Stamps, State, TextSource
 from pipeline.outcomes import Reason
 from pipeline.search.request import read_request
 from pipeline.services import Services, open_searcher, open_services, set_up
@@ -261,19 +261,30 @@ def under_load(settings: Settings, pages: Sequence[tuple[str, str]], number: int
     worker = context.Process(target=index_until, args=(settings, drained))
     for process in (worker, *desks):
         process.start()
-    yield load
-    stop.set()
-    for process in desks:
-        process.join()
-    drained.set()
-    worker.join()
+    try:
+        yield load
+    finally:
+        stop.set()
+        for process in desks:
+            process.join()
+        drained.set()
+        worker.join()
     with closing(open_services(settings)) as services:
         index_all(services)
 
 
 def index_all(services: Services) -> None:
-    """Let the index stage work until nothing is due, however long that takes."""
-    index(services, begin_shift(lambda _stage: None, Event(), budget_s=36_000.0))
+    """Let the index stage work until nothing waits for it, however long that takes: what it has put off, or a
+    worker gave back, falls due some seconds later."""
+    while _waits(services):
+        index(services, begin_shift(lambda _stage: None, Event(), budget_s=36_000.0))
+        time.sleep(0.1)
+
+
+def _waits(services: Services) -> bool:
+    with services.store.read() as connection:
+        waiting = select(articles.c.id).where(articles.c.stage == Stage.INDEX).limit(1)
+        return connection.execute(waiting).first() is not None
 
 
 def main() -> None:

@@ -31,6 +31,9 @@ LONG_FUNCTIONS = frozenset(
         "pipeline/stages/composing.py:compose",  # one line for each field of a document
         "pipeline/store/enriched.py:record_document",  # the one transaction that ends the stage
         "pipeline/store/polled.py:_feed_values",  # one line for each column of a feed
+        "pipeline/store/polled.py:_lead_on",  # a line for each argument of the ledger
+        "pipeline/store/polled.py:record_poll",
+        "workers/app.py:make_app",  # one line for each setting of Celery
     }
 )
 

@@ -96,6 +96,7 @@ def _head(standing: "Standing", settings: "Settings") -> "list[RenderableType]":
     from rich.text import Text
 
     title = Text.assemble(("Wireroom", "bold"), f"  {settings.home}  {time.strftime('%H:%M:%S')}")
+    title.no_wrap, title.overflow = True, "ellipsis"
     number = len(standing.problems)
     if number:
         return [title, Text(""), Text(f"{counted(number, 'thing')} to look at", style="bold red")]

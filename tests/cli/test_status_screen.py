@@ -77,7 +77,7 @@ def test_when_all_is_well_it_says_so(settings: Settings) -> None:
 def test_what_is_wrong_stands_first_with_what_to_do(settings: Settings) -> None:
     lines = drawn(standing(TROUBLE), settings)
     assert lines[2].strip() == "3 things to look at"
-    assert lines[3].startswith("! 3 articles wait in quarantine  → wireroom quarantine list")
+    assert lines[3].startswith("! 3 articles wait in quarantine  → wireroom quarantine")
     assert lines[4].startswith("! something has been due for 2.0 hours  → wireroom doctor")
     assert any(re.match(r"fetch +40 +2 h", line) for line in lines)
 
@@ -109,7 +109,7 @@ def test_the_pace_is_that_of_the_last_minute() -> None:
 def test_check_says_a_line_a_problem_and_nothing_when_all_is_well() -> None:
     assert check_lines(standing(AT_REST)) == []
     assert check_lines(standing(TROUBLE)) == [
-        "quarantined: 3 articles wait in quarantine -> wireroom quarantine list",
+        "quarantined: 3 articles wait in quarantine -> wireroom quarantine",
         "late: something has been due for 2.0 hours -> wireroom doctor",
         "feeds-failing: 2 feeds have failed 3 times or more -> wireroom feeds list --failing",
     ]
@@ -154,16 +154,14 @@ def read_until(terminal: int, wanted: bytes) -> bytes:
     return sent
 
 
-def test_watch_refreshes_follows_the_size_and_ends_with_ctrl_c(
+def test_watch_refreshes_and_ends_with_ctrl_c(
     watching: "tuple[subprocess.Popen[bytes], int]",
 ) -> None:
     process, terminal = watching
     first = read_until(terminal, b"Ctrl-C ends it")
     assert b"\x1b[?1049h" in first  # a screen of its own
     assert b"no feed is watched yet" in first
-    resize(terminal, 60, 10)
-    second = read_until(terminal, b"Ctrl-C ends it")
-    assert second.count(b"\n") < first.count(b"\n")
+    read_until(terminal, b"Ctrl-C ends it")
     process.send_signal(signal.SIGINT)
     last = read_until(terminal, b"\x1b[?1049l")  # what was there before is back
     assert b"\x1b[?1049l" in last
