@@ -85,7 +85,7 @@ def status_json(standing: "Standing") -> dict[str, Any]:
     counts, parts = counted_or_none(standing), standing.parts
     feeds = {name: getattr(counts.feeds, name) for name in ("active", "paused", "gone", "failing")}
     return {
-        "parts": {name: str(state) for name, state in parts.states().items()},
+        "parts": {name: str(state) for name, state in parts.states().items() if name != "disk"},
         "feeds": feeds,
         "entries_without_link": counts.entries_without_link,
         "articles": {**as_json(counts.articles), "total": counts.total},
