@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from textwrap import dedent, indent
 
-from tests.faults.catalogue import CATALOGUE
+from tests.faults.every_fault import CATALOGUE
 from tests.faults.report import line, table
 from tests.faults.topology import EMBEDDED, PRODUCTION
 from tests.faults.trial import STALLED_S, Outcome, run

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from tests.faults.catalogue import CATALOGUE
+from tests.faults.every_fault import CATALOGUE
 from tests.faults.topology import EMBEDDED
 from tests.faults.trial import Outcome, run
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 
 from tests.faults import broker, clocks, disks
-from tests.faults.catalogue import CATALOGUE
+from tests.faults.every_fault import CATALOGUE
 from tests.faults.topology import EMBEDDED
 from tests.faults.trial import Fault, Outcome, Trial, nothing, run
 from tests.servers import ServerMissing
