@@ -68,7 +68,7 @@ def add_pulse(app: Celery, pulse: Pulse) -> None:
         if sender.app is app:
             signals.after_task_publish.connect(lambda **_: pulse.beat(), weak=False)
 
-    app.conf.wireroom_pulse = pulse  # of a beat that stands by
+    app.conf.update(wireroom_pulse=pulse)  # of a beat that stands by
     app.steps["consumer"].add(Heartbeat)
     signals.beat_init.connect(begin_beat, weak=False)
 

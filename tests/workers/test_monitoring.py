@@ -118,7 +118,7 @@ def test_what_is_told_during_a_run_is_the_contract_and_adds_up(
     assert summed(said["wireroom_processes"], "process") == pytest.approx(
         {"main": 1, "net": 1, "enrich": 1, "enrich-child": 2, "broker": 1, "other": 1}
     )
-    assert json.loads(ready[1])["parts"] == dict.fromkeys(status["parts"], "ok")
+    assert json.loads(ready[1])["parts"] == dict.fromkeys([*status["parts"], "disk"], "ok")
     assert (ready[0], health[0]) == (200, 200)
 
 
