@@ -82,7 +82,7 @@ FEEDS_AND_PIPELINE = Dashboard(
                 Panel(
                     id="quarantined",
                     title="Quarantined",
-                    description="Articles that went into quarantine: `wireroom quarantine`.",
+                    description="Articles that went into quarantine: `wireroom quarantine list`.",
                     chart=Chart.NUMBER,
                     view=EVENTS,
                     width=12,

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.asking import pause_in_words
 from pipeline.cli.feeds import weekly
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json
-from pipeline.cli.printing import as_json, counted, json_line, lasting, listing, local, note, show
-from pipeline.cli.wording import FEED, pause_in_words
+from pipeline.cli.printing import as_json, columns, counted, json_line, lasting, local, note, show
+from pipeline.cli.wording import FEED
 from pipeline.feeds.health import Ailment
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def feeds_health(
             json_line(_shape(each))
     elif chosen:
         now = time.time()
-        show(listing([_row(each, now) for each in chosen], HEADS, name="feed"))
+        show(columns([_row(each, now) for each in chosen], HEADS))
         for each in chosen:
             for ailment in each.ailments:
                 show(f"{each.feed.url}: {_sentence(ailment, each, now)}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pipeline.errors import UsageError, WireroomError
 
@@ -53,7 +54,8 @@ def make_home(settings: "Settings") -> None:
 
 def is_store_absent(settings: "Settings") -> bool:
     """Tell whether the store is a file that is not there yet."""
-    return settings.store_file is not None and not settings.store_file.exists()
+    path = urlsplit(settings.sql_url).path.removeprefix("/") if settings.sql_url.startswith("sqlite:") else ""
+    return bool(path) and not Path(path).exists()
 
 
 def searcher(settings: "Settings") -> "Searcher":

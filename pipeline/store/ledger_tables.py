@@ -64,7 +64,6 @@ feed_changes = Table(
     Column("url", Text, nullable=False),
     Column("change", Text, nullable=False),
     Column("tags", JSON, nullable=False),
-    Column("kind", Text),  # see feeds.kind
     Index(None, "feed_id"),
 )
 

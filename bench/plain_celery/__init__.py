@@ -1,1 +1,0 @@
-"""A plain Celery + Redis pipeline, written as the usual advice says, to be killed like Wireroom."""

@@ -1,1 +1,0 @@
-"""How it stands, for whoever asks: the parts, the counts, metrics and health over HTTP."""
