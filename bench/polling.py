@@ -40,9 +40,10 @@ from sqlalchemy import update
 
 from bench.memory import family, read
 from bench.product import fresh_home
+from pipeline.concurrency import POLLS
 from pipeline.services import open_services, set_up
 from pipeline.settings import Settings, read_settings
-from pipeline.stages.poll import FEEDS_AT_ONCE, poll
+from pipeline.stages.poll import poll
 from pipeline.stages.shift import Shift
 from pipeline.store.due import feeds_due
 from pipeline.store.store import open_store
@@ -159,7 +160,7 @@ async def _bare_loop(addresses: Sequence[str], hashes: dict[str, str]) -> None:
             hashes[url] = digest
 
     async with aiohttp.ClientSession(connector=connector) as session:
-        await asyncio.gather(*(ask() for _ in range(FEEDS_AT_ONCE)))
+        await asyncio.gather(*(ask() for _ in range(POLLS)))
 
 
 def _timed(work: Callable[[], object], barrier: Barrier, results: Any) -> None:

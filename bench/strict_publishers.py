@@ -68,8 +68,7 @@ class Publishers:
 
     def unconditional(self) -> list[int]:
         """Count the unconditional requests of each address that gives validators."""
-        own = [feed.target if feed.manner.leads_on else feed.path for feed in self._feeds]
-        return [self.seen[path].unconditional for path in own if self.seen[path].given]
+        return [seen.unconditional for seen in self.seen.values() if seen.given]
 
     async def serve(self) -> None:
         """Answer until cancelled."""
@@ -133,8 +132,7 @@ class Publishers:
             host = (feed.host + 1) % len(self.sockets)
             return _response(manner.redirect, {**date, "Location": self._origin(host) + feed.target}), 0.0
         if manner.index and path == feed.path:
-            body = index(self._origin(feed.host) + feed.target)
-            return _response("200 OK", {**date, "Content-Type": "application/xml"}, body), 0.0
+            return self._index(feed, seen, request, date), 0.0
         if manner.gone and seen.requests > GONE_AFTER:
             seen.is_gone = True
             return _response("410 Gone", date), 0.0
@@ -143,6 +141,14 @@ class Publishers:
             wish = formatdate(until, usegmt=True) if manner.retry_as_date else f"{manner.retry_after_s:.0f}"
             return _response(manner.busy, {**date, "Retry-After": wish}), manner.retry_after_s - 1
         return self._document(feed, seen, request, now, date)
+
+    def _index(self, feed: Feed, seen: Seen, request: Request, date: dict[str, str]) -> bytes:
+        etag = f'"the list {feed.number}"'
+        if request.headers.get("if-none-match") == etag:
+            return _response("304 Not Modified", {**date, "ETag": etag})
+        seen.given.append((etag, None))
+        body = index(self._origin(feed.host) + feed.target)
+        return _response("200 OK", {**date, "ETag": etag, "Content-Type": "application/xml"}, body)
 
     def _document(
         self, feed: Feed, seen: Seen, request: Request, now: float, date: dict[str, str]

@@ -13,8 +13,10 @@ digest() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
 put() { printf '%s\n' "$2" >"$made/$1" && chmod 444 "$made/$1"; }
 
 made=$(mktemp -d "$folder.XXXXXX") # moved in one step: never half of the passwords
-postgres=$(password) redis=$(password) elastic=$(password) kibana=$(password) wireroom=$(password) dashboards=$(password)
+postgres=$(password) owner=$(password) store=$(password) redis=$(password) elastic=$(password) kibana=$(password) wireroom=$(password) dashboards=$(password)
 put postgres_password "$postgres"
+put owner_password "$owner"
+put store_password "$store"
 put redis_password "$redis"
 put redis_acl "user default off
 user wireroom on #$(digest "$redis") ~wireroom:* &* +@all -@admin -@dangerous +info"
@@ -23,7 +25,8 @@ put kibana_password "$kibana"
 put kibana_encryption_key "$(password)"
 put wireroom_password "$wireroom"
 put dashboards_password "$dashboards"
-put store_url "postgresql://wireroom:$postgres@postgres:5432/wireroom"
+put owner_url "postgresql://wireroom_owner:$owner@postgres:5432/wireroom"
+put store_url "postgresql://wireroom:$store@postgres:5432/wireroom"
 put broker_url "redis://wireroom:$redis@redis:6379/0"
 put index_url "http://wireroom:$wireroom@elasticsearch:9200"
 put kibana_url "http://dashboards:$dashboards@kibana:5601"

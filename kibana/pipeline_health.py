@@ -82,7 +82,7 @@ FEEDS_AND_PIPELINE = Dashboard(
                 Panel(
                     id="quarantined",
                     title="Quarantined",
-                    description="Articles that went into quarantine: `wireroom quarantine list`.",
+                    description="Articles that went into quarantine: `wireroom quarantine`.",
                     chart=Chart.NUMBER,
                     view=EVENTS,
                     width=12,

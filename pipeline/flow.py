@@ -20,16 +20,21 @@ indexed from what its feed said, marked `partial`, and the page is asked for aga
 from collections.abc import Callable
 from typing import assert_never
 
+from pipeline.disk import each_disk, rests
 from pipeline.model import Stage
-from pipeline.services import Services
+from pipeline.services import Services, disk_folders
 from pipeline.stages.shift import Shift
+from pipeline.store.disk_days import record_free
 from pipeline.store.due import due_stages
 from pipeline.store.events import trim
 from pipeline.store.leases import sweep
 
 
 def run_stage(stage: Stage, services: Services, shift: Shift) -> None:
-    """Do a stage's due work until none is left or the shift is over; ring again when some is left."""
+    """Do a stage's due work until none is left or the shift is over; ring again when some is left. It rests
+    while the disk has no room for it: the rows wait, and the ticks go on ringing."""
+    if rests(stage, services.disk.look()):
+        return
     is_some_left = _work(stage)(services, shift)
     if stage is Stage.INDEX:
         from pipeline.stages.ship import ship_events
@@ -41,20 +46,24 @@ def run_stage(stage: Stage, services: Services, shift: Shift) -> None:
 
 def tick(services: Services, ring: Callable[[Stage], None]) -> None:
     """Free what the dead held, then ring for every stage that has due work: so a lost ring is mended."""
-    sweep(services.store)
+    if expired := sweep(services.store):
+        services.meters.leases_expired.inc(expired)
     for stage in due_stages(services.store, ships_events=services.ships_events):
         ring(stage)
 
 
-def tidy(services: Services) -> None:
-    """Close the archive files of workers that are gone; trim the events that are older than
-    WIREROOM_KEEP_EVENTS. Outcomes of articles stay for ever."""
+def tidy(services: Services, *, is_over: Callable[[], bool] = lambda: False) -> None:
+    """Close the archive files of workers that are gone, write down how full the disks are, trim events, and
+    once a night remove what is kept no longer. May be killed, or stopped as soon as `is_over` says so."""
     from pipeline.archive.warc import heal  # not every process that ticks or works needs the archive
+    from pipeline.keeping import keep_tonight
 
     heal(services.settings.archive_folder)
+    record_free(services.store, each_disk(disk_folders(services.settings)))
     keep_s = services.settings.keep_events
-    while keep_s is not None and trim(services.store, keep_s=keep_s):
+    while keep_s is not None and not is_over() and trim(services.store, keep_s=keep_s):
         pass
+    keep_tonight(services, is_over=is_over)
 
 
 def _work(stage: Stage) -> Callable[[Services, Shift], bool]:

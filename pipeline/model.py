@@ -84,6 +84,22 @@ class FeedHints:
     skip_days: frozenset[int] = frozenset()  # 0 Monday to 6 Sunday, UTC
 
 
+class FeedKind(StrEnum):
+    """Say what the document at a feed's address is."""
+
+    FEED = "feed"
+    SITEMAP = "sitemap"
+    INDEX = "index"  # of sitemaps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSitemap:
+    """Hold what an index of sitemaps says of one of them."""
+
+    url: str
+    changed_at: float | None  # None: it does not say, or not so that anybody could read it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedFeed:
     """Hold a feed document's facts and its usable entries, in the feed's order."""
@@ -95,10 +111,8 @@ class ParsedFeed:
     entries_without_link: int  # entries that no article can be made of; counted, never dropped silently
     is_well_formed: bool = True  # else it was read as far as possible: entries may be missing
     hints: FeedHints = FeedHints()
-    next_url: str | None = None  # of an index of sitemaps: where its newest entries are
-    unread: tuple[
-        str, ...
-    ] = ()  # its other children that seem to hold news of these days, as far as they are told
+    kind: FeedKind = FeedKind.FEED
+    sitemaps: tuple[ListedSitemap, ...] = ()  # of an index: those that may hold news, newest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

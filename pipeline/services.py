@@ -1,15 +1,19 @@
 """The only wiring: which back-end stands behind each part, by the settings."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline.disk import DiskWatch
 from pipeline.errors import WireroomError
+from pipeline.metrics.meters import Meters
 from pipeline.outlets import Outlet, read_outlets
 from pipeline.settings import EMBEDDED, Settings, masked
+from pipeline.stages.steps import log_steps
 from pipeline.store.generations import lock
 from pipeline.store.migrations import check_version, migrate
 from pipeline.store.store import Store, open_store
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.indexing.elasticsearch_events import EventStream
     from pipeline.indexing.index import Generations, Searcher
     from pipeline.search.request import SearchRequest
+    from pipeline.store.events import Happening
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Services:
 
     settings: Settings
     store: Store
+    meters: Meters = field(default_factory=Meters)
 
     @cached_property
     def archive(self) -> "ArchiveWriter":
@@ -47,6 +53,11 @@ class Services:
         from pipeline.feeds.child import FeedParser
 
         return FeedParser()
+
+    @cached_property
+    def disk(self) -> DiskWatch:
+        """Watch the disks that are written to."""
+        return DiskWatch(disk_folders(self.settings), reserve_mib=self.settings.disk_reserve)
 
     @cached_property
     def models(self) -> "Models":
@@ -106,6 +117,12 @@ class Services:
         self.store.close()
 
 
+def disk_folders(settings: Settings) -> tuple[Path, ...]:
+    """List the folders on whose disks everything is that Wireroom itself writes."""
+    store = settings.sql_url.removeprefix("sqlite:///") if settings.sql_url.startswith("sqlite:") else None
+    return (settings.home, settings.archive_folder, *([Path(store).parent] if store else []))
+
+
 def http_options(settings: Settings) -> "HttpOptions":
     """Say how requests are made."""
     from pipeline.fetching.http import HttpOptions, user_agent
@@ -122,12 +139,18 @@ def open_services(settings: Settings) -> Services:
 
     Raises WireroomError when the store cannot be reached, StoreVersionError when it is another version's.
     """
-    store = open_store(settings.sql_url)
+    meters = Meters()
+
+    def seen(happenings: "Sequence[Happening]") -> None:
+        meters.count_steps(happenings)
+        log_steps(happenings)
+
+    store = open_store(settings.sql_url, seen=seen)
     try:
         check_version(store)
     except SQLAlchemyError as error:
         raise _unreachable(settings, error) from None
-    return Services(settings, store)
+    return Services(settings, store, meters)
 
 
 def prepare(settings: Settings) -> None:

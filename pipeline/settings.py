@@ -3,7 +3,6 @@
 `read_settings(os.environ)` is called in two places only: the command line and `workers/celery.py`.
 """
 
-import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -11,11 +10,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit, urlunsplit
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from pipeline.concurrency import Concurrency, read_concurrency, this_machine
 from pipeline.errors import SettingsError
 
 PREFIX = "WIREROOM_"
@@ -32,6 +32,17 @@ SCHEMES = {
     "archive_url": ("file",),
 }
 CRON = re.compile(r"[\d*/,\-]+( [\d*/,\-a-z]+){4}", re.IGNORECASE)
+SERVERS = ("postgresql", "postgresql+psycopg", "redis", "rediss", "http", "https")
+LOGIN = re.compile(
+    r"(?P<before>^[a-z][a-z0-9+.-]*://(?:[^:/@?#]+:(?!\d{1,5}(?:[/?#]|$))|:)|^[^:/@?#]+:(?!//)).+(?=@)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Up to the last @, since whoever did not write a password's own as %40 would see the rest of it."""
+
+IN_QUERY = re.compile(r"(?P<before>[?&](?:ssl)?password=)[^&#]+", re.IGNORECASE)
+ADDRESS = re.compile(r"(?:(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d{1,5})")
+LOOPBACK = "127.0.0.1"
+DAY_S = 86_400.0
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -58,6 +69,11 @@ def pairs(value: object) -> object:
     if any(len(part) != 2 for part in parts):
         raise ValueError("write language=package, separated by commas")
     return {language.strip(): package.strip() for language, package in parts}
+
+
+def by_stage(value: object) -> object:
+    """Read how much is done at the same time; a record passes as it is."""
+    return value if isinstance(value, Concurrency) else read_concurrency(str(value), this_machine())
 
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
@@ -91,14 +107,25 @@ class Settings(BaseModel):
     user_agent_url: str = Field(
         "https://github.com/wireroom/wireroom", description="page that tells publishers who asks, and why"
     )
-    concurrency: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="processes that enrich"
+    concurrency: Annotated[Concurrency, BeforeValidator(by_stage)] = Field(
+        default_factory=lambda: read_concurrency("", this_machine()),
+        description="how much is done at once: processes that enrich, or poll=2,fetch=8,enrich=2,index=1",
     )
     proxy: str = Field("", description="HTTP proxy for all requests; its own address passes the guard")
     heartbeat: str = Field("", description="file that a worker or beat touches while it gets on")
+    metrics_address: str = Field(
+        "", description="where metrics and health are served: PORT on this machine alone, or HOST:PORT"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="how lines of the log are written")
+    log_steps: bool = Field(False, description="whether each step of each article is a line of the log")
     kibana_url: str = Field("", description="Kibana, for `wireroom kibana install`; may carry user:password@")
     kibana_api_key: str = Field("", description="an API key for Kibana, instead of user and password")
     kibana_ca: str = Field("", description="file of the CA that signed Kibana's certificate")
+    disk_reserve: int = Field(
+        1024, ge=0, description="MiB of disk that stay free: below, nothing is fetched; 0: no matter"
+    )
+    keep_pages: Age = Field(None, ge=DAY_S, description="how long pages as they were served are kept")
+    keep_text: Age = Field(None, ge=DAY_S, description="how long the texts of articles are kept")
     keep_events: Age = Field(90 * 86400.0, description="how long the steps that `trace` tells are kept")
 
     reindex_schedule: str = Field(
@@ -113,13 +140,32 @@ class Settings(BaseModel):
             raise ValueError("write cron's five fields, minute to weekday: 30 3 * * sun")
         return schedule
 
+    @field_validator("metrics_address")
+    @classmethod
+    def check_address(cls, address: str) -> str:
+        """Accept a port, or a host and a port."""
+        matched = ADDRESS.fullmatch(address)
+        if address and (matched is None or not 0 < int(matched["port"]) < 65_536):
+            raise ValueError("write a port, as 9464, or host:port, as 0.0.0.0:9464 or [::1]:9464")
+        return address
+
     @field_validator("proxy", "user_agent_url", "kibana_url")
     @classmethod
     def check_http_url(cls, url: str) -> str:
         """Accept http(s) URLs only."""
-        if url and urlsplit(url).scheme not in ("http", "https"):
+        if url and url.split(":", 1)[0] not in ("http", "https"):
             raise ValueError("write an http:// or https:// URL")
         return url
+
+    @field_validator("proxy", "kibana_url", "store_url", "broker_url", "index_url")
+    @classmethod
+    def check_login(cls, url: str) -> str:
+        """Refuse a server's URL whose password would be taken for something else, and be shown as that."""
+        if url.split(":", 1)[0] not in SERVERS or _is_clear(url):
+            return url
+        raise ValueError(
+            "in a password write / ? # @ [ ] % as %2F %3F %23 %40 %5B %5D %25; a port is a number"
+        )
 
     @field_validator("store_url", "broker_url", "index_url", "archive_url")
     @classmethod
@@ -131,6 +177,12 @@ class Settings(BaseModel):
             choices = [EMBEDDED, *(f"{name}://…" for name in known)]
             raise ValueError(f"scheme {scheme!r} is not known here; use {' or '.join(choices)}")
         return url
+
+    @property
+    def metrics_at(self) -> tuple[str, int] | None:
+        """Tell on which host and port metrics are served; None: nowhere."""
+        matched = ADDRESS.fullmatch(self.metrics_address)
+        return ((matched["host"] or LOOPBACK).strip("[]"), int(matched["port"])) if matched else None
 
     @property
     def archive_folder(self) -> Path:
@@ -148,6 +200,12 @@ class Settings(BaseModel):
     def log_folder(self) -> Path:
         """Tell where `up` writes the logs."""
         return self.home / "log"
+
+    @property
+    def store_file(self) -> Path | None:
+        """Name the file of a store that is one."""
+        path = urlsplit(self.sql_url).path.removeprefix("/") if self.sql_url.startswith("sqlite:") else ""
+        return Path(path) if path else None
 
     @property
     def sql_url(self) -> str:
@@ -193,6 +251,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if settings.poll_min > settings.poll_max:
         raise SettingsError(
             f"{PREFIX}POLL_MIN is above {PREFIX}POLL_MAX: {settings.poll_min:g} s > {settings.poll_max:g} s"
+        )
+    if settings.concurrency.index > 1 and settings.index_url == EMBEDDED:
+        raise SettingsError(
+            f"{PREFIX}CONCURRENCY={settings.concurrency}: the embedded index has one writer; write index=1"
         )
     return settings
 
@@ -250,15 +312,23 @@ def _one_line(error: ValidationError, in_environ: Mapping[str, str], file: Path)
     name = str(fault["loc"][0])
     shown = f"{_variable(name)}=" if name in in_environ else f"{file}: {name} = "
     said = fault["msg"].removeprefix("Value error, ")
-    return f"{shown}{masked(str(fault['input']))}: {said}"
+    return f"{shown}{'***' if name in SECRETS else masked(str(fault['input']))}: {said}"
 
 
 def masked(url: str) -> str:
-    """Hide the password of a URL."""
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")))
+    """Hide the password of a URL, of one that is no URL because of its password, too."""
+    for hidden in (LOGIN, IN_QUERY):
+        url = hidden.sub(r"\g<before>***", url)
+    return url
+
+
+def _is_clear(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.netloc.count("@") < 2 and "@" not in parts.path + parts.query + parts.fragment
 
 
 def origins(settings: Settings, environ: Mapping[str, str]) -> tuple[Origin, ...]:
@@ -288,6 +358,8 @@ def _written(value: object) -> str:
     match value:
         case None:
             return "forever"
+        case bool():
+            return "yes" if value else "no"
         case dict():
             return ",".join(f"{key}={each}" for key, each in value.items())
         case tuple():

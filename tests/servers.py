@@ -86,10 +86,23 @@ def postgresql() -> Iterator[str]:
 
     Raises ServerMissing without `initdb` and `postgres`, ServerFailed when it does not come up.
     """
+    with server_folder("postgresql") as folder:
+        port = free_port()
+        with postgresql_at(folder, port):
+            yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def postgresql_at(
+    folder: Path, port: int, settings: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run PostgreSQL in a folder, on the cluster that an earlier run left there; yield the server's process.
+
+    Raises as `postgresql` does.
+    """
     initdb, server = (_postgresql_binary(name) for name in ("initdb", "postgres"))
-    user = _unprivileged_user()
-    with _folder("wireroom-postgresql-", user) as folder:
-        cluster, port = folder / "cluster", free_port()
+    user, cluster = _unprivileged_user(), folder / "cluster"
+    if not cluster.exists():
         create = [
             initdb,
             "-D",
@@ -106,9 +119,10 @@ def postgresql() -> Iterator[str]:
         created = subprocess.run(create, capture_output=True, text=True, user=user, cwd=folder, check=False)
         if created.returncode != 0:
             raise ServerFailed(f"initdb: {created.stderr.strip()[-2000:]}")
-        options = [f"--{name}={value}" for name, value in POSTGRESQL_SETTINGS.items()]
-        with _running([server, "-D", str(cluster), "-p", str(port), *options], folder, user, "INT"):
-            yield f"127.0.0.1:{port}"
+    chosen = [f"--{name}={value}" for name, value in {**POSTGRESQL_SETTINGS, **(settings or {})}.items()]
+    command = [server, "-D", str(cluster), "-p", str(port), *chosen]
+    with _running(command, folder, user, "INT") as process:
+        yield process
 
 
 @contextmanager
@@ -119,13 +133,22 @@ def redis(binary: str, config: Path | None = None, aclfile: Path | None = None) 
     """
     with _folder("wireroom-redis-", None) as folder:
         port = free_port()
-        options = {"bind": "127.0.0.1", "port": port, "dir": folder}
-        options |= {"save": "", "appendonly": "yes"} if config is None else {}
-        options |= {"aclfile": aclfile} if aclfile is not None else {}
-        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        command = [binary, *([str(config)] if config else []), *words]
-        with _running(command, folder, None, "TERM"):
+        with redis_at(folder, port, binary, config, aclfile):
             yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def redis_at(
+    folder: Path, port: int, binary: str, config: Path | None = None, aclfile: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Redis in a folder, with what an earlier run left there; yield its process. Otherwise as `redis`."""
+    options = {"bind": "127.0.0.1", "port": port, "dir": folder}
+    options |= {"save": "", "appendonly": "yes"} if config is None else {}
+    options |= {"aclfile": aclfile} if aclfile is not None else {}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    command = [binary, *([str(config)] if config else []), *words]
+    with _running(command, folder, None, "TERM") as process:
+        yield process
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +285,13 @@ def _unprivileged_user() -> str | None:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in known else "nobody"
+
+
+@contextmanager
+def server_folder(kind: str) -> Iterator[Path]:
+    """Make a folder in which a server can write, whoever it runs as; it goes away with the block."""
+    with _folder(f"wireroom-{kind}-", _unprivileged_user()) as folder:
+        yield folder
 
 
 @contextmanager

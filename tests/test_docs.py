@@ -47,7 +47,7 @@ SLUG_TABLES: tuple[tuple[str, type[StrEnum]], ...] = (
 )
 VARYING_DEFAULTS = {  # they depend on the machine
     "WIREROOM_HOME": f"`{str(default_home({})).replace(str(Path.home()), '~', 1)}`",
-    "WIREROOM_CONCURRENCY": "(one a processor)",
+    "WIREROOM_CONCURRENCY": "(by processors and memory)",
 }
 
 

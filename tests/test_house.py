@@ -31,6 +31,9 @@ LONG_FUNCTIONS = frozenset(
         "pipeline/stages/composing.py:compose",  # one line for each field of a document
         "pipeline/store/enriched.py:record_document",  # the one transaction that ends the stage
         "pipeline/store/polled.py:_feed_values",  # one line for each column of a feed
+        "pipeline/store/polled.py:_lead_on",  # a line for each argument of the ledger
+        "pipeline/store/polled.py:record_poll",
+        "workers/app.py:make_app",  # one line for each setting of Celery
     }
 )
 
@@ -40,6 +43,7 @@ ENVIRONMENT_READERS = frozenset(
         "pipeline/settings.py",
         "pipeline/cli/opening.py",  # where a command reads its settings
         "workers/celery.py",  # where a worker of Celery's own command line does
+        "workers/alive.py",  # likewise, a health check
         "workers/environment.py",  # hands it on to what Wireroom starts
     }
 )

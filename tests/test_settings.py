@@ -115,5 +115,49 @@ def test_a_wrong_line_of_the_file_is_named_as_it_stands_there(tmp_path: Path, li
     assert str(refused.value).startswith(f"{tmp_path / 'wireroom.toml'}: {said}")
 
 
-def test_passwords_are_masked() -> None:
-    assert masked("postgresql://user:secret@host/db") == "postgresql://user:***@host/db"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://user:secret@host/db", "postgresql://user:***@host/db"),
+        ("postgresql+psycopg://user:secret@host:5432/db", "postgresql+psycopg://user:***@host:5432/db"),
+        ("redis://:secret@host:6379/0", "redis://:***@host:6379/0"),
+        ("redis://host:6379/0?password=secret&db=1", "redis://host:6379/0?password=***&db=1"),
+        ("postgresql://host/db?user=a&sslpassword=secret", "postgresql://host/db?user=a&sslpassword=***"),
+        ("redis://:se/cr?et@host/0", "redis://:***@host/0"),
+        ("https://user:se@cr[et@host:9200", "https://user:***@host:9200"),
+        ("https://user:8080secret@host", "https://user:***@host"),
+        ("user:secret@host/db", "user:***@host/db"),
+        ("postgresql://user@host:5432/db", "postgresql://user@host:5432/db"),
+        ("http://host:8080/@somebody", "http://host:8080/@somebody"),
+        ("redis+socket:///run/a:b@c.sock", "redis+socket:///run/a:b@c.sock"),
+        ("sqlite:////srv/a@b/wireroom.db", "sqlite:////srv/a@b/wireroom.db"),
+        ("embedded", "embedded"),
+    ],
+)
+def test_a_password_is_masked_and_nothing_else(url: str, shown: str) -> None:
+    assert masked(url) == shown
+
+
+@pytest.mark.parametrize("name", ["STORE_URL", "BROKER_URL", "INDEX_URL", "KIBANA_URL", "PROXY"])
+@pytest.mark.parametrize("password", ["se/cret", "se?cret", "se#cret", "se@cret", "se[cret"])
+def test_a_password_that_no_url_can_have_is_refused_without_a_word_of_it(name: str, password: str) -> None:
+    schemes = {"STORE_URL": "postgresql", "BROKER_URL": "redis"}
+    url = f"{schemes.get(name, 'https')}://user:{password}@host"
+    with pytest.raises(SettingsError, match="in a password write / ") as refused:
+        read_settings({f"WIREROOM_{name}": url})
+    assert str(refused.value).startswith(f"WIREROOM_{name}={masked(url)}: ")
+    assert "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql:///db?host=/run/postgresql", "postgresql://[::1]:5432/db", "postgresql://u:p%40@h/db"]
+)
+def test_a_url_that_says_what_it_means_is_taken(url: str) -> None:
+    assert read_settings({"WIREROOM_STORE_URL": url}).store_url == url
+
+
+def test_a_key_that_is_no_text_is_refused_without_a_word_of_it(tmp_path: Path) -> None:
+    (tmp_path / "wireroom.toml").write_text("index_api_key = 1234567\n")
+    with pytest.raises(SettingsError, match=r"index_api_key = \*\*\*: ") as refused:
+        read_settings({"WIREROOM_HOME": str(tmp_path)})
+    assert "1234567" not in str(refused.value)

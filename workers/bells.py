@@ -1,6 +1,7 @@
 """Bells: how a stage is told that there is work. A ring is coalesced, and may be lost: a tick rings again."""
 
 import logging
+import re
 from dataclasses import dataclass
 
 from celery import Celery
@@ -18,6 +19,8 @@ queues; their length does not tell, since prefetching empties them."""
 
 SOCKET_TIMEOUT_S = 5.0
 
+TIDY = "wireroom.tidy"
+
 log = logging.getLogger(__name__)
 
 
@@ -34,19 +37,33 @@ class Bells:
             if self.redis.set(_key(stage), 1, nx=True, ex=RUNG_S):
                 self.app.send_task(task_name(stage), queue=stage.value, retry=False, ignore_result=True)
         except (RedisError, OperationalError, OSError) as error:
-            log.warning("ring lost stage=%s error=%s", stage, error)
+            log.warning("ring lost", extra={"stage": stage, "error": error})
+
+    def send(self, task: str) -> None:
+        """Queue a task that is no stage's, for whoever polls; the broker may lose it, or be away."""
+        try:
+            self.app.send_task(task, retry=False, ignore_result=True)
+        except (RedisError, OperationalError, OSError) as error:
+            log.warning("task lost name=%s error=%s", task, error)
+
+    def are_heard(self) -> bool:
+        """Tell whether the broker answers."""
+        try:
+            return bool(self.redis.ping())
+        except RedisError:
+            return False
 
     def answer(self, stage: Stage) -> None:
         """Say that somebody is at work, so that the next ring is queued."""
         try:
             self.redis.delete(_key(stage))
         except RedisError as error:
-            log.warning("bell stays rung stage=%s error=%s", stage, error)
+            log.warning("bell stays rung", extra={"stage": stage, "error": error})
 
 
 def open_bells(app: Celery) -> Bells:
     """Open the bells on an app's broker."""
-    url = app.conf.broker_url.replace("redis+socket://", "unix://").split("?virtual_host")[0]
+    url = re.sub(r"^\w+\+socket://", "unix://", app.conf.broker_url).split("?virtual_host")[0]
     # One retry layer is enough, and it is the tick.
     client = Redis.from_url(
         url,

@@ -7,6 +7,7 @@ from pipeline.errors import SettingsError
 from pipeline.settings import read_settings
 from workers.app import make_app
 
+os.umask(0o077)  # as for the command line: what a worker writes, its owner alone can read
 try:
     app = make_app(read_settings(os.environ))
 except SettingsError as error:

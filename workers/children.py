@@ -1,19 +1,23 @@
 """The processes of one `up`: started, restarted with a back-off when they die, ended together."""
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
+from pipeline.errors import WireroomError
 from pipeline.model import Stage
 from pipeline.settings import Settings
 from workers.environment import child_environ
 from workers.orphans import die_with_parent
+from workers.pulse import worker_name
+from workers.recycling import TOO_MANY_BYTES, resident_bytes
 
 NET_THREADS = 8
 """One shift at a time for each of poll, fetch and index, up to four that wait for slow servers, and one that
@@ -28,6 +32,8 @@ GRACE_S = 8.0
 
 BROKER = "broker"
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
@@ -38,6 +44,7 @@ class Child:
     process: "subprocess.Popen[bytes]"
     began_at: float
     wait_s: float = 0.0
+    is_suspect: bool = False  # it did not get on when it was last looked at
 
 
 class Children:
@@ -74,16 +81,54 @@ class Children:
         self.add(name, lambda: _start_worker(self._settings, name))
 
     def restart_dead(self) -> None:
-        """Start again what has ended, after a wait that grows while it keeps dying."""
+        """Start again what has ended, after a wait that grows while it keeps dying, or does not start.
+
+        Raises what starting it raises; the others are started even so."""
+        failed: Exception | None = None
         for child in list(self._children.values()):
-            if child.process.poll() is None:
-                continue
             lived_s = time.monotonic() - child.began_at
-            if lived_s < child.wait_s:
+            if child.process.poll() is None or lived_s < child.wait_s:
                 continue
-            wait_s = 0.0 if lived_s > QUIET_S else min(LONGEST_WAIT_S, max(1.0, child.wait_s * 2))
-            fresh = replace(child, process=child.start(), began_at=time.monotonic(), wait_s=wait_s)
+            status, wait_s = child.process.returncode, longer_wait(child.wait_s, lived_s)
+            log.warning("%s ended with status %s after %.0f s: started again", child.name, status, lived_s)
+            fresh = replace(child, began_at=time.monotonic(), wait_s=wait_s, is_suspect=False)
+            try:
+                fresh = replace(fresh, process=child.start())
+            except (WireroomError, OSError) as error:
+                failed = error
             self._children[child.name] = fresh
+        if failed is not None:
+            raise failed
+
+    def kill_standing(self, standing: Mapping[str, str], *, broker_answers: bool) -> None:
+        """Kill those that did not get on at two looks: after an outage, or on a machine that was suspended,
+        all look so once. `standing` says by worker name what stands still."""
+        for child in list(self._children.values()):
+            why = standing.get(worker_name(child.process.pid))
+            if child.name == BROKER and not broker_answers:
+                why = "it answers nothing"
+            if why and child.is_suspect:
+                _kill(child, f"gets on no more ({why})")
+            self._children[child.name] = replace(child, is_suspect=bool(why))
+
+    def kill_grown(self) -> None:
+        """Kill the workers that have far more memory than any work needs."""
+        for child in self._children.values():
+            if child.name != BROKER and (octets := resident_bytes(child.process.pid)) > TOO_MANY_BYTES:
+                _kill(child, f"has {octets / 2**20:,.0f} MiB of memory")
+
+
+def _kill(child: Child, why: str) -> None:
+    """Kill a child with all that it started; the next turn starts it again."""
+    if child.process.poll() is None:
+        log.warning("%s %s: killed, and started again", child.name, why)
+        os.killpg(child.process.pid, signal.SIGKILL)
+        child.process.wait()
+
+
+def longer_wait(wait_s: float, lived_s: float) -> float:
+    """Tell how long a child that lived so long, and whose wait it was, has to live or wait the next time."""
+    return 0.0 if lived_s > QUIET_S else min(LONGEST_WAIT_S, max(1.0, wait_s * 2))
 
 
 def _start_worker(settings: Settings, name: str) -> "subprocess.Popen[bytes]":
@@ -112,7 +157,7 @@ def _worker_options(settings: Settings, name: str) -> list[str]:
         f"{name}@%h",
     ]
     if name == "enrich":
-        return ["-Q", Stage.ENRICH, "-P", "prefork", "-c", str(settings.concurrency), *quiet]
+        return ["-Q", Stage.ENRICH, "-P", "prefork", "-c", str(settings.concurrency.enrich), *quiet]
     queues = ",".join((Stage.POLL, Stage.FETCH, Stage.INDEX))
     return ["-Q", queues, "-P", "threads", "-c", str(NET_THREADS), *quiet]
 

@@ -16,19 +16,26 @@ from threading import Event
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.warc import heal
-from pipeline.errors import IndexBusyError, IndexUnavailableError, WireroomError
-from pipeline.flow import tick, tidy
+from pipeline.errors import IndexBusyError, IndexUnavailableError
+from pipeline.flow import tick
 from pipeline.indexing.live import open_live
 from pipeline.services import Services, open_services, prepare
 from pipeline.settings import EMBEDDED, Settings
 from pipeline.store.due import Waiting, article_counts, feeds_due, waiting
-from pipeline.store.leases import free_all
+from pipeline.store.heartbeats import NO_PROGRESS_S, find_standstills, forget_dead
+from pipeline.store.leases import free_all, machine, sweep
+from pipeline.store.set_back import move_back
 from pipeline.store.store import Store
 from workers.app import make_app
-from workers.bells import Bells, open_bells
+from workers.beat import BeatLock
+from workers.bells import TIDY, Bells, open_bells
 from workers.broker import start_broker
 from workers.children import BROKER, Children
+from workers.clock import ClockWatch
+from workers.ending import StoreFile, Troubles
 from workers.home_lock import hold_home
+from workers.logs import set_up_logs
+from workers.monitoring.of_up import monitored
 from workers.orphans import die_with_parent
 from workers.schedule import Calendar, reindex_schedule, start_reindex
 
@@ -40,6 +47,9 @@ REPORT_ENDLESS_S = 5.0
 """Counting a million articles takes a tenth of a second."""
 
 TIDY_S = 3_600.0
+
+LOOK_S = 15.0
+"""Between two looks at who gets on; who does not is killed at the second one."""
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +100,21 @@ class _Run:
     reports: _Period
     tidies: _Period
     rebuilds: Calendar
+    looks: _Period
+    no_progress_s: float
+    clock: ClockWatch
+
+
+@dataclass(frozen=True, slots=True)
+class _Crew:
+    """Hold what a supervisor works with."""
+
+    services: Services
+    children: Children
+    bells: Bells
+    beat: BeatLock
+    file: StoreFile
+    troubles: Troubles
 
 
 def supervise(
@@ -98,72 +123,123 @@ def supervise(
     until_idle: bool,
     timeout_s: float | None,
     report: Callable[[Progress], None],
+    no_progress_s: float = NO_PROGRESS_S,
 ) -> Ending:
     """Run until idle, stopped or out of time, calling `report` every second or so.
 
-    Raises AlreadyRunningError when another `up` holds the home; WireroomError when a part cannot start.
+    A worker that does not get on for `no_progress_s` while there is work for it is killed and started again.
+    Raises AlreadyRunningError when another `up` holds the home; WireroomError when a part cannot start, or
+    the store is such that no waiting helps.
     """
+    set_up_logs(settings)
     with ExitStack() as stack:
         stop = stack.enter_context(_stop_signals())
         stack.enter_context(hold_home(settings.home))
         prepare(settings)
-        services = stack.enter_context(closing(open_services(settings)))
-        stack.enter_context(_clean(services))
-        children = stack.enter_context(Children(settings))
-        if settings.broker_url == EMBEDDED:
-            children.add(BROKER, lambda: start_broker(settings))
-        children.add_worker("net")
-        children.add_worker("enrich")
-        bells = open_bells(make_app(settings))
-        run = _begin_run(settings, until_idle=until_idle, timeout_s=timeout_s)
+        pulse = stack.enter_context(monitored(settings))
+        crew = _call_crew(stack, settings)
+        run = _begin_run(settings, until_idle=until_idle, timeout_s=timeout_s, no_progress_s=no_progress_s)
         while not stop.wait(TICK_S):
-            try:
-                children.restart_dead()
-                if _turn(services, bells, run, report):
+            pulse.beat()
+            crew.file.check()
+            with crew.troubles.borne():
+                crew.children.restart_dead()
+                if _turn(crew, run, report):
                     return Ending.IDLE
-            except (SQLAlchemyError, WireroomError) as error:
-                log.warning("a part is away, trying again: %s", error)
             if run.ends_at is not None and time.monotonic() >= run.ends_at:
                 return Ending.TIMED_OUT
     return Ending.STOPPED
 
 
-def _turn(services: Services, bells: Bells, run: _Run, report: Callable[[Progress], None]) -> bool:
-    """Do what is due in one turn of the supervisor; True when the run has nothing left to do."""
-    tick(services, bells.ring)
-    if run.tidies.is_due():
-        tidy(services)
-    if run.rebuilds.is_due():
+def _call_crew(stack: ExitStack, settings: Settings) -> _Crew:
+    """Start everything; the stack ends it, the workers before what they work on."""
+    services = stack.enter_context(closing(open_services(settings)))
+    file = StoreFile(settings)
+    stack.enter_context(_clean(services))
+    children = stack.enter_context(Children(settings))
+    if settings.broker_url == EMBEDDED:
+        children.add(BROKER, lambda: start_broker(settings))
+    children.add_worker("net")
+    children.add_worker("enrich")
+    bells = open_bells(make_app(settings))
+    beat = BeatLock(bells.redis)
+    stack.callback(beat.let_go)
+    return _Crew(services, children, bells, beat, file, Troubles(settings))
+
+
+def _turn(crew: _Crew, run: _Run, report: Callable[[Progress], None]) -> bool:
+    """Do what is due in one turn of the supervisor; True when the run has nothing left to do. What is done by
+    the clock is left to another whose beat it is."""
+    services, beats = crew.services, crew.beat.is_ours()
+    _follow_clock(services, run.clock)
+    tick(services, crew.bells.ring if beats else lambda _: None)
+    if run.tidies.is_due() and beats:
+        crew.bells.send(TIDY)  # what takes longer than a turn is for a worker
+    if run.rebuilds.is_due() and beats:
         log_file = services.settings.log_folder / "reindex.log"
         start_reindex(services.settings, log=log_file, preexec=die_with_parent)
     if run.reports.is_due():
+        services.disk.look()
         report(_progress(services.store))
+    if run.looks.is_due():
+        _look_after(crew, run.no_progress_s)
     return run.until_idle and _is_idle(waiting(services.store), run.ends_at)
 
 
-def _begin_run(settings: Settings, *, until_idle: bool, timeout_s: float | None) -> _Run:
+def _follow_clock(services: Services, clock: ClockWatch) -> None:
+    """See to it that nothing waits for the hour by which the clock was set back. PostgreSQL has its own."""
+    set_back_s = clock.set_back_s()
+    if set_back_s and services.settings.store_url == EMBEDDED:
+        moved = move_back(services.store, set_back_s)
+        log.warning("the clock was set back by %.0f s: %d times moved with it", set_back_s, moved)
+
+
+def _look_after(crew: _Crew, no_progress_s: float) -> None:
+    """Kill what lives but does not get on. While the broker is silent nobody is told that there is work."""
+    store, hears = crew.services.store, crew.bells.are_heard()
+    found = find_standstills(store, f"{machine()}:", no_progress_s=no_progress_s) if hears else ()
+    standing = {each.worker: f"{each.stage}, for {each.for_s:.0f} s" for each in found}
+    crew.children.kill_standing(standing, broker_answers=hears)
+    crew.children.kill_grown()
+    forget_dead(store)
+
+
+def _begin_run(
+    settings: Settings, *, until_idle: bool, timeout_s: float | None, no_progress_s: float
+) -> _Run:
     return _Run(
         until_idle=until_idle,
         ends_at=None if timeout_s is None else time.monotonic() + timeout_s,
         reports=_Period(REPORT_S if until_idle else REPORT_ENDLESS_S),
         tidies=_Period(TIDY_S),
         rebuilds=Calendar(reindex_schedule(settings)),
+        looks=_Period(min(LOOK_S, no_progress_s / 2)),
+        no_progress_s=no_progress_s,
+        clock=ClockWatch(),
     )
 
 
 @contextmanager
 def _clean(services: Services) -> Iterator[None]:
     """Free what an earlier run held; close the archive's files before the workers begin and when they end."""
-    # The home's lock is ours, so on an embedded store every lease is a dead worker's.
-    if services.settings.store_url == EMBEDDED:
-        free_all(services.store)
+    _free_leases(services)
     heal(services.settings.archive_folder)
     with suppress(IndexBusyError, IndexUnavailableError):  # an index that is missing makes every document due
         open_live(services)[0].close()
     try:
         yield
     finally:
+        with suppress(SQLAlchemyError):  # what no worker could give back any more
+            _free_leases(services)
         heal(services.settings.archive_folder)
+
+
+def _free_leases(services: Services) -> None:
+    """Free what no living worker holds: on an embedded store all, since the home's lock is ours."""
+    if services.settings.store_url == EMBEDDED:
+        free_all(services.store)
+    else:
+        sweep(services.store)
 
 
 def _is_idle(left: Waiting, ends_at: float | None) -> bool:

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,17 +22,21 @@ from pipeline.archive.records import EncodedExchange, cdxj_line, encode, warcinf
 from pipeline.model import ArchivePosition, Exchange
 
 ROTATE_AT = 1024**3  # bytes; the size that WARC tools and object stores are used to
+ROTATE_AFTER_S = 86_400.0
+"""No file spans more than a day, so that what is kept for some days goes with its file."""
+
 OPEN_SUFFIX = ".open"
-_WARC_SUFFIX = ".warc.gz"
+WARC_SUFFIX = ".warc.gz"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
 
 
 class ArchiveWriter:
     """Append exchanges to the archive. Nothing is opened until the first write: a fork before it is safe."""
 
-    def __init__(self, folder: Path, *, rotate_at: int) -> None:
+    def __init__(self, folder: Path, *, rotate_at: int, rotate_after_s: float) -> None:
         self._folder = folder
         self._rotate_at = rotate_at
+        self._rotate_after_s = rotate_after_s
         self._lock = threading.Lock()
         self._file: _OpenFile | None = None
 
@@ -56,17 +61,23 @@ class ArchiveWriter:
                 self._file = None
 
     def _writable_file(self) -> "_OpenFile":
-        if self._file is not None and self._file.size >= self._rotate_at:
+        if self._file is not None and self._is_full(self._file):
             self._file.close()
             self._file = None
         if self._file is None:
             self._file = _begin_file(self._folder)
         return self._file
 
+    def _is_full(self, file: "_OpenFile") -> bool:
+        return file.size >= self._rotate_at or time.monotonic() - file.began >= self._rotate_after_s
 
-def open_archive(folder: Path, *, rotate_at: int = ROTATE_AT) -> ArchiveWriter:
-    """Make a writer for a folder, which need not exist; a file is closed once it has `rotate_at` bytes."""
-    return ArchiveWriter(folder, rotate_at=rotate_at)
+
+def open_archive(
+    folder: Path, *, rotate_at: int = ROTATE_AT, rotate_after_s: float = ROTATE_AFTER_S
+) -> ArchiveWriter:
+    """Make a writer for a folder, which need not exist; a file is closed once it has `rotate_at` bytes, or
+    has been open for so long."""
+    return ArchiveWriter(folder, rotate_at=rotate_at, rotate_after_s=rotate_after_s)
 
 
 def heal(folder: Path) -> tuple[str, ...]:
@@ -75,7 +86,7 @@ def heal(folder: Path) -> tuple[str, ...]:
     Files of living writers are locked, and left alone.
     """
     names = []
-    for path in sorted(folder.glob(f"*{_WARC_SUFFIX}{OPEN_SUFFIX}")):
+    for path in sorted(folder.glob(f"*{WARC_SUFFIX}{OPEN_SUFFIX}")):
         try:
             descriptor = os.open(path, os.O_RDWR)
         except FileNotFoundError:
@@ -90,7 +101,7 @@ def heal(folder: Path) -> tuple[str, ...]:
 
 def sidecar_of(folder: Path, file_name: str) -> Path:
     """Return the path of the CDXJ file that goes with a WARC file."""
-    return folder / (file_name.removesuffix(_WARC_SUFFIX) + ".cdxj")
+    return folder / (file_name.removesuffix(WARC_SUFFIX) + ".cdxj")
 
 
 @dataclass(slots=True)
@@ -101,6 +112,7 @@ class _OpenFile:
     sidecar: int
     size: int
     sidecar_size: int
+    began: float  # on time.monotonic()
 
     def append(self, encoded: EncodedExchange) -> ArchivePosition:
         offset = self.size + len(encoded.request)
@@ -138,7 +150,7 @@ def _begin_file(folder: Path) -> _OpenFile:
         sidecar = os.open(sidecar_of(folder, name), _NEW_FILE, 0o644)
         opening = warcinfo(name)
         _write_all(descriptor, opening)
-        return _OpenFile(folder, name, descriptor, sidecar, size=len(opening), sidecar_size=0)
+        return _OpenFile(folder, name, descriptor, sidecar, len(opening), 0, time.monotonic())
     raise AssertionError("count() never ends")
 
 
@@ -146,7 +158,7 @@ def _names() -> Iterator[str]:
     host = re.sub(r"[^A-Za-z0-9.-]+", "-", socket.gethostname())
     stamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S")
     for number in count():
-        yield f"wireroom-{stamp}-{host}-{os.getpid()}-{number:05d}{_WARC_SUFFIX}"
+        yield f"wireroom-{stamp}-{host}-{os.getpid()}-{number:05d}{WARC_SUFFIX}"
 
 
 def _write_all(descriptor: int, octets: bytes) -> None:

@@ -1,22 +1,25 @@
 """`wireroom add`: watch a feed, or the feeds of a site."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.addresses import address
 from pipeline.cli.opening import is_store_absent, made_store, make_home, settings
-from pipeline.cli.options import Json, Urls, read_tags
-from pipeline.cli.printing import can_ask, counted, json_line, note, one_line, show
+from pipeline.cli.options import Json, Written, read_tags
+from pipeline.cli.printing import as_json, can_ask, counted, json_line, note, one_line, show
 from pipeline.cli.secrets import own_headers
+from pipeline.cli.wording import pause_in_words
 
 if TYPE_CHECKING:
     from pipeline.cli.finding import FoundFeed, NotFound
     from pipeline.feeds.headers import Headers
     from pipeline.settings import Settings
+    from pipeline.store.pauses import Pause
     from pipeline.store.subscriptions import NewFeed
 
 
@@ -28,6 +31,23 @@ class _Asked:
     headers: "Headers" = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Hold what is told of a feed that is watched now."""
+
+    feed: "FoundFeed"
+    given: str
+    is_new: bool
+    host_pause: "Pause | None"  # its host asked to be left alone
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Tell whether its address is another than the one that was given, however that is spelled."""
+        from pipeline.identity import url_key
+
+        return url_key(address(self.given)) != url_key(self.feed.url)
+
+
 HeadersFrom = Annotated[
     str | None, typer.Option(metavar="FILE", help="Lines `Name: value` to send for them.")
 ]
@@ -37,7 +57,7 @@ LoginFrom = Annotated[
 
 
 def add(
-    urls: Urls,
+    urls: Written,
     tag: Annotated[list[str], typer.Option("--tag", help="Tags for them: a,b; may be repeated.")] = [],  # noqa: B006
     take_all: Annotated[bool, typer.Option("--all", help="All feeds of a site, not just the best.")] = False,
     headers_from: HeadersFrom = None,
@@ -59,8 +79,10 @@ def add(
         for feed in _taken(each, answer, take_all)
     ]
     if chosen_feeds:
-        new = [_new_feed(feed, each, tags) for feed, each in chosen_feeds]
-        _tell([feed for feed, _ in chosen_feeds], _watch(chosen, new, tags), json=json)
+        told = _watch(chosen, chosen_feeds, tags)
+        for each in told:
+            _tell(each, json=json)
+        _say_what_is_next(told)
     if any(isinstance(answer, NotFound) for answer in answers):
         raise typer.Exit(1)
 
@@ -148,26 +170,51 @@ def chosen_places(answer: str, count: int) -> Sequence[int] | None:
     return [int(number) - 1 for number in numbers]
 
 
-def _watch(settings: "Settings", new: "Sequence[NewFeed]", tags: tuple[str, ...]) -> tuple[str, ...]:
-    """Watch feeds, and give their tags and headers to those that were; return the addresses of the others."""
-    from pipeline.store.subscriptions import add_feeds, head_feeds, tag_feeds
+def _watch(
+    settings: "Settings", found: "Sequence[tuple[FoundFeed, _Asked]]", tags: tuple[str, ...]
+) -> "list[_Told]":
+    """Watch feeds, and give their tags and headers to those that were; tell how each is watched now."""
+    from pipeline.store.subscriptions import add_feeds, find_feeds, head_feeds, tag_feeds, watched_as
 
     with made_store(settings) as store:
+        known = watched_as(store, [url for feed, _ in found for url in (feed.url, feed.answered_by)])
+        met = [(_as_watched(feed, known), asked) for feed, asked in found]
+        new = [_new_feed(feed, asked, tags) for feed, asked in met]
         added = add_feeds(store, new, interval_s=settings.poll_min)
-        tag_feeds(store, [feed.url for feed in new], tags)
+        urls = [feed.url for feed, _ in met]
+        tag_feeds(store, urls, tags)
         head_feeds(store, new)
-    return added
+        pauses = {url: find_feeds(store, [url])[0].host_pause for url in urls}
+    return [
+        _Told(feed, asked.written, is_new=feed.url in added, host_pause=pauses[feed.url])
+        for feed, asked in met
+    ]
 
 
-def _tell(wanted: "Sequence[FoundFeed]", added: Sequence[str], *, json: bool) -> None:
-    for feed in wanted:
-        is_new = feed.url in added
-        if json:
-            json_line({"url": feed.url, "title": feed.title, "entries": feed.entries, "added": is_new})
-        else:
-            said = "added" if is_new else "watched already"
-            show(f"{said}: {one_line(feed.title) or '(no title)'}, {feed.entries:,} entries, {feed.url}")
-        if not feed.is_well_formed:
-            note(f"{feed.url} is not well-formed, read as far as possible: entries may be missing")
-    if added:
-        note("`wireroom up` polls it" if len(added) == 1 else "`wireroom up` polls them")
+def _as_watched(feed: "FoundFeed", known: Mapping[str, str]) -> "FoundFeed":
+    """Give a feed the address under which it is watched already, if only one that it leads to for now."""
+    if feed.url in known or feed.answered_by not in known:
+        return feed
+    because = "it leads there for now, and that is watched already"
+    return replace(feed, url=known[feed.answered_by], because=because)
+
+
+def _tell(told: _Told, *, json: bool) -> None:
+    feed, said = told.feed, "added" if told.is_new else "watched already"
+    if json:
+        shape = {"url": feed.url, "title": feed.title, "entries": feed.entries, "added": told.is_new}
+        json_line({**shape, "given": told.given, "host_pause": as_json(told.host_pause)})
+    else:
+        show(f"{said}: {one_line(feed.title) or '(no title)'}, {feed.entries:,} entries, {feed.url}")
+    if told.is_elsewhere:
+        note(f"given {told.given}, watches {feed.url}: {feed.because}")
+    if not feed.is_well_formed:
+        note(f"{feed.url} is not well-formed, read as far as possible: entries may be missing")
+    if told.host_pause:
+        note(f"{feed.url}: {pause_in_words(told.host_pause)}, and is polled after that")
+
+
+def _say_what_is_next(told: "Sequence[_Told]") -> None:
+    due = [each for each in told if each.is_new and each.host_pause is None]
+    if due:
+        note("`wireroom up` polls it" if len(due) == 1 else "`wireroom up` polls them")

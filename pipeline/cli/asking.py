@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.addresses import address
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json, Urls
-from pipeline.cli.printing import as_json, columns, json_line, lasting, local, note, one_line, rfc3339, show
+from pipeline.cli.printing import as_json, columns, json_line, lasting, note, one_line, rfc3339, show
+from pipeline.cli.wording import pause_in_words
 
 if TYPE_CHECKING:
     from pipeline.store.moves import Move
-    from pipeline.store.pauses import Pause
 
 
 def poll_feeds(
@@ -36,15 +37,10 @@ def poll_feeds(
     note("`wireroom up` polls it" if len(due) == 1 else "`wireroom up` polls them")
 
 
-def pause_in_words(pause: "Pause") -> str:
-    """Say until when a host is left alone, and what it answered."""
-    answer = "" if pause.status is None else f" ({pause.status})"
-    return f"its host asked to be left alone until {local(pause.until)}{answer}"
-
-
 def show_moves(
     undo: Annotated[
-        list[str] | None, typer.Option(metavar="URL", help="Give the feed at this address its old one back.")
+        list[str] | None,
+        typer.Option(metavar="URL", parser=address, help="Give the feed at this address its old one back."),
     ] = None,
     json: Json = False,
 ) -> None:

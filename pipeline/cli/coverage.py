@@ -9,18 +9,21 @@ import typer
 
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json
-from pipeline.cli.printing import as_json, columns, json_line, lasting, note, rfc3339, show
+from pipeline.cli.printing import as_json, json_line, lasting, listing, note, rfc3339, show
+from pipeline.cli.wording import waits
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from pipeline.store.children import UnreadSitemap
     from pipeline.store.coverage import Asked, Coverage, FeedDay
     from pipeline.store.frame import FrameChange
     from pipeline.store.sitemaps import SitemapDay, UnwatchedSitemap
 
 DEFAULT_SINCE = "6d"  # with today, a week
 
+OWN = ("feed_id", "kind")  # of records: not told
 HEADS = (
     "day", "polled", "failed", "down", "gaps", "entries", "new", "indexed", "partial", "dropped",
     "quarantined", "waiting", "feed",
@@ -88,14 +91,17 @@ def _print_json(read: "Coverage") -> None:
         ("change", read.changes),
         ("sitemap", read.sitemaps),
         ("unwatched-sitemap", read.unwatched_sitemaps),
+        ("unread-sitemap", read.unread_sitemaps),
     )
     for kind, records in told:
         for record in records:
-            shown = {name: value for name, value in _rounded(record).items() if name != "feed_id"}
+            shown = {name: value for name, value in _rounded(record).items() if name not in OWN}
             json_line({"kind": kind, **shown})
 
 
-def _rounded(record: "FeedDay | FrameChange | SitemapDay | UnwatchedSitemap") -> dict[str, Any]:
+def _rounded(
+    record: "FeedDay | FrameChange | SitemapDay | UnwatchedSitemap | UnreadSitemap",
+) -> dict[str, Any]:
     told: dict[str, Any] = as_json(record)
     return {**told, "down_s": round(told["down_s"], 1)} if "down_s" in told else told
 
@@ -115,22 +121,30 @@ def _screen(read: "Coverage") -> "list[RenderableType]":
 
     rows = [_row(each.day, each, each.feed or "(found before this was counted)") for each in read.days]
     last = [_row("all", _total(read.days), f"{read.first_day} to {read.last_day}, UTC")]
-    parts: list[RenderableType] = [columns([*rows, *last], HEADS)]
+    parts: list[RenderableType] = [listing([*rows, *last], HEADS, name="feed")]
     if read.counted_since is None or read.counted_since > read.first_day:
         since = read.counted_since or "the next poll"
         parts.append(f"polls, gaps and downtime are counted since {since}; articles from the beginning")
     if read.sitemaps:
         listed = [(each.day, each.listed, each.shown_by_feeds, each.sitemap) for each in read.sitemaps]
         parts += ["", Text("against news sitemaps", style="bold")]
-        parts.append(columns(listed, ("day", "listed", "in feeds, too", "sitemap")))
+        parts.append(listing(listed, ("day", "listed", "in feeds, too", "sitemap"), name="sitemap"))
     if read.unwatched_sitemaps:
         unwatched = [(each.outlet, each.sitemap) for each in read.unwatched_sitemaps]
         parts += [
             "",
             Text("news sitemaps to compare with, once `wireroom add URL` watches them", style="bold"),
         ]
-        parts.append(columns(unwatched))
-    return [*parts, "", Text("the frame", style="bold"), columns([_change(each) for each in read.changes])]
+        parts.append(listing(unwatched, ("outlet", "sitemap"), name="sitemap"))
+    if read.unread_sitemaps:
+        unread = [
+            (waits(each), rfc3339(each.changed_at) if each.changed_at else "", each.sitemap)
+            for each in read.unread_sitemaps
+        ]
+        parts += ["", Text("sitemaps that changed and are not read yet", style="bold")]
+        parts.append(listing(unread, ("why", "changed", "sitemap"), name="sitemap"))
+    frame = listing([_change(each) for each in read.changes], ("at", "change", "feed", "tags"), name="feed")
+    return [*parts, "", Text("the frame", style="bold"), frame]
 
 
 def _row(day: str, counted: "FeedDay", name: str) -> tuple[str | int, ...]:

@@ -1,13 +1,15 @@
 """`wireroom doctor URL`: go the way of a feed's newest article, step by step, by the product's own code."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from pipeline.cli.addresses import address as address_of
 from pipeline.cli.doctor import Finding
 from pipeline.cli.finding import FoundFeed, NotFound, find_feeds, own_origin
 from pipeline.cli.judging import (
+    WRITE_WHOLE,
     judge_dates,
     judge_document,
     judge_identity,
@@ -16,11 +18,14 @@ from pipeline.cli.judging import (
     judge_request,
     judge_robots,
     judge_text,
+    others_of,
 )
 from pipeline.cli.opening import existing_store, is_store_absent
 from pipeline.cli.turns import Turns
+from pipeline.cli.wording import failure_in_words, pause_in_words
 from pipeline.errors import WireroomError
 from pipeline.feeds.child import FeedParser
+from pipeline.feeds.children import DEPTH
 from pipeline.feeds.headers import split_login
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.classify import HOPS, page_problem
@@ -30,6 +35,7 @@ from pipeline.identity import url_key
 from pipeline.model import Entry, Exchange, FeedState, FetchFailure, Page, ParsedFeed, RequestKind
 from pipeline.services import http_options
 from pipeline.stages import fetch, poll
+from pipeline.store.children import UnreadSitemap, read_unread
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -44,17 +50,21 @@ async def examine_feed(settings: "Settings", written: str) -> AsyncIterator[Find
         parser, store = stack.enter_context(FeedParser()), _store(settings, stack)
         async with open_http(http_options(settings), keep_alive_s=0) as http:
             turns = Turns(http, store, settings.host_delay)
-            address, login = split_login(written)
+            address, login = split_login(written.strip())
             own = turns.with_own(login, origin=own_origin(address)) if login else None
             found = await find_feeds(own or _as_polls(turns, address), parser, address)
+            given = _watched(store, address)
+            if given and (found.is_page if isinstance(found, NotFound) else found[0].is_on_page):
+                yield _became_a_page(given, found)
+                return
             if isinstance(found, NotFound):
-                yield Finding("discovery", False, found.why, _what_mends(found))
+                yield Finding("discovery", False, found.why, _what_mends(found, given))
                 return
             yield _discovered(found)
-            yield _subscription(_watched(store, found[0].url), found[0].url)
-            async for finding in _examine_document(
-                own or _as_polls(turns, found[0].url), parser, found[0].url
-            ):
+            watched = _watched(store, found[0].url)
+            yield _subscription(watched, found[0].url)
+            turns = own or _as_polls(turns, found[0].url)
+            async for finding in _examine_document(turns, parser, found[0].url, watched):
                 yield finding
 
 
@@ -87,24 +97,41 @@ async def _get(turns: Turns, url: str, *, kind: RequestKind) -> Exchange | Fetch
     return answer
 
 
-def _what_mends(found: NotFound) -> str:
+def _what_mends(found: NotFound, watched: "WatchedFeed | None") -> str:
     """Tell what to do about an address that stands for no feed."""
-    judged = judge_request(found.answer) if found.answer else None
-    return judged.do if judged and not judged.ok else "give the feed's own address, if the site has a feed"
+    if isinstance(found.answer, Exchange) and found.answer.status < 300:
+        return f"the publisher must mend it; {others_of(found.answer.url)}"
+    if found.answer is not None:
+        return judge_request(found.answer, watched=watched.url if watched else None).do
+    return "give the feed's own address, if the site has a feed" if found.is_page else WRITE_WHOLE
 
 
-async def _examine_document(turns: Turns, parser: FeedParser, url: str) -> AsyncIterator[Finding]:
+def _became_a_page(watched: "WatchedFeed", found: tuple[FoundFeed, ...] | NotFound) -> Finding:
+    text = f"{watched.url} is watched as a feed, and is a web page now"
+    ends = f"`wireroom feeds remove {watched.url}` ends its polls"
+    if isinstance(found, NotFound):
+        do = f"no feed was found from there: wait whether it comes back, or {ends}"
+    else:
+        do = f"`wireroom add {found[0].url}` watches the feed that was found from there; {ends}"
+    return Finding("discovery", False, text, do)
+
+
+async def _examine_document(
+    turns: Turns, parser: FeedParser, url: str, watched: "WatchedFeed | None", *, depth: int = 0
+) -> AsyncIterator[Finding]:
     answer = await _get(turns, url, kind=RequestKind.FEED)
-    yield judge_request(answer)
+    yield judge_request(answer, watched=watched.url if watched else None)
     if isinstance(answer, FetchFailure) or answer.status >= 300:
         return
     parsed = _parse(parser, answer)
-    if isinstance(parsed, ParsedFeed) and parsed.next_url is not None:
-        yield judge_index(parsed)
-        async for finding in _examine_document(turns, parser, parsed.next_url):
+    if isinstance(parsed, ParsedFeed) and parsed.sitemaps and depth < DEPTH:
+        yield judge_index(parsed, _unread(turns.store, url))
+        async for finding in _examine_document(
+            turns, parser, parsed.sitemaps[0].url, watched, depth=depth + 1
+        ):
             yield finding
         return
-    yield judge_document(parsed)
+    yield judge_document(parsed, url)
     if isinstance(parsed, FeedError):
         return
     yield judge_identity(parsed)
@@ -173,9 +200,17 @@ def _watched(store: "Store | None", url: str) -> "WatchedFeed | None":
     from pipeline.store.subscriptions import find_feeds as find_watched
 
     try:
-        return find_watched(store, [url])[0] if store else None
+        return find_watched(store, [address_of(url)])[0] if store else None
     except WireroomError:
         return None  # not watched
+
+
+def _unread(store: "Store | None", url: str) -> "Sequence[UnreadSitemap]":
+    """List the sitemaps of an index that its polls have not read yet; none if nobody watches it."""
+    if store is None:
+        return ()
+    with store.read() as connection:
+        return [each for each in read_unread(connection) if url_key(each.feed) == url_key(url)]
 
 
 def _subscription(watched: "WatchedFeed | None", url: str) -> Finding:
@@ -184,6 +219,8 @@ def _subscription(watched: "WatchedFeed | None", url: str) -> Finding:
     if watched.state is not FeedState.ACTIVE:
         return Finding("watched", False, f"it is {watched.state}", f"wireroom feeds resume {url}")
     if watched.last_error:
-        text = f"its last poll failed: {watched.last_error}; {watched.why}"
+        text = f"its last poll failed: {failure_in_words(watched.last_error)}; {watched.why}"
+        if watched.host_pause:
+            return Finding("watched", False, text, f"wait: {pause_in_words(watched.host_pause)}")
         return Finding("watched", False, text, f"if all below is well: wireroom feeds poll {url}")
     return Finding("watched", True, f"yes; {watched.why}")

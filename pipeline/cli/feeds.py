@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.asking import pause_in_words
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json, Urls
 from pipeline.cli.printing import (
@@ -14,12 +13,13 @@ from pipeline.cli.printing import (
     columns,
     json_line,
     lasting,
+    listing,
     note,
     one_line,
     rfc3339,
     show,
 )
-from pipeline.cli.wording import FEED
+from pipeline.cli.wording import FEED, pause_in_words
 from pipeline.model import FeedState
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def list_feeds(
             json_line(as_json(feed))
     elif chosen:
         heads = ("feed", "address", "tags", "a week", "how it is")
-        show(columns([_row(feed, time.time()) for feed in chosen], heads))
+        show(listing([_row(feed, time.time()) for feed in chosen], heads, name="feed"))
     else:
         note("no feed is like that" if feeds else "no feeds yet: run `wireroom add URL`")
 

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.asking import pause_in_words
 from pipeline.cli.feeds import weekly
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json
-from pipeline.cli.printing import as_json, columns, counted, json_line, lasting, local, note, show
-from pipeline.cli.wording import FEED
+from pipeline.cli.printing import as_json, counted, json_line, lasting, listing, local, note, show
+from pipeline.cli.wording import FEED, pause_in_words
 from pipeline.feeds.health import Ailment
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def feeds_health(
             json_line(_shape(each))
     elif chosen:
         now = time.time()
-        show(columns([_row(each, now) for each in chosen], HEADS))
+        show(listing([_row(each, now) for each in chosen], HEADS, name="feed"))
         for each in chosen:
             for ailment in each.ailments:
                 show(f"{each.feed.url}: {_sentence(ailment, each, now)}")

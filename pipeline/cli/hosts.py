@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.addresses import address
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json
-from pipeline.cli.printing import as_json, columns, counted, json_line, local, note, show
+from pipeline.cli.printing import as_json, columns, counted, json_line, listing, local, note, show
 from pipeline.errors import WireroomError
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ def _name(written: str) -> str:
     from pipeline.identity import host_of, url_key
 
     if "://" in written:
-        if url_key(written) is None:
+        url = address(written)
+        if url_key(url) is None:
             raise WireroomError(f"{written} is no http(s) URL")
-        return host_of(written)
+        return host_of(url)
     name = written.strip().rstrip("/").lower()
     if ":" in name or url_key(f"https://{name}/") is None:
         return name
@@ -68,7 +70,7 @@ HEADS = (
 
 
 def _table(found: "tuple[AskedHost, ...]") -> "RenderableType":
-    return columns([(*_row(each.total), each.host) for each in found], (*HEADS, "host"))
+    return listing([(*_row(each.total), each.host) for each in found], (*HEADS, "host"), name="host")
 
 
 def _row(counts: "HostCounts") -> tuple[Any, ...]:
@@ -92,7 +94,8 @@ def _statements(found: "tuple[AskedHost, ...]") -> "list[RenderableType]":
     parts: list[RenderableType] = []
     for each in found:
         parts += [*([""] if parts else []), each.host, columns(_facts(each))]
-        parts += ["", columns([(day, *_row(counts)) for day, counts in each.days], ("day (UTC)", *HEADS))]
+        days = [(day, *_row(counts)) for day, counts in each.days]
+        parts += ["", listing(days, ("day (UTC)", *HEADS), name="day (UTC)")]
     return parts
 
 

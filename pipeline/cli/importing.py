@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FEW = 5
 """Lines of a file that are named as faulty where none is a feed: one that is no list has hundreds."""
 
+KNOWN_TOLD = 50
+"""Feeds that are named as known already: of a list that is imported again there may be thousands."""
+
 _OUTCOMES = ("added", "known", "repeated", "skipped")
 
 
@@ -86,6 +89,10 @@ def _new_feeds(listed: "Subscriptions", *, tags: tuple[str, ...]) -> "tuple[list
 def _tell(lines: Sequence[Line], *, tagged: int, json: bool) -> None:
     count = {name: sum(line.outcome == name for line in lines) for name in _OUTCOMES}
     _name([line.why or f"repeated: {line.url}" for line in lines if line.outcome in ("skipped", "repeated")])
+    already = [f"known already: {line.url}" for line in lines if line.outcome == "known"]
+    _name(already[:KNOWN_TOLD])
+    if len(already) > KNOWN_TOLD:
+        note(f"and {len(already) - KNOWN_TOLD:,} more that are known already; --json names all")
     if json:
         counts = {"added": count["added"], "known": count["known"], "repeated": count["repeated"]}
         json_line({**counts, "tagged": tagged, "problems": count["skipped"], "lines": as_json(lines)})

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pipeline.errors import UsageError, WireroomError
 
@@ -54,8 +53,7 @@ def make_home(settings: "Settings") -> None:
 
 def is_store_absent(settings: "Settings") -> bool:
     """Tell whether the store is a file that is not there yet."""
-    path = urlsplit(settings.sql_url).path.removeprefix("/") if settings.sql_url.startswith("sqlite:") else ""
-    return bool(path) and not Path(path).exists()
+    return settings.store_file is not None and not settings.store_file.exists()
 
 
 def searcher(settings: "Settings") -> "Searcher":

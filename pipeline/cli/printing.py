@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -138,6 +138,42 @@ def columns(rows: Sequence[Sequence[Any]], heads: Sequence[str] = ()) -> "Render
     for row in rows:
         table.add_row(*(each if isinstance(each, Text) else Text(_cell(each)) for each in row))
     return table
+
+
+def listing(rows: Sequence[Sequence[Any]], heads: Sequence[str], *, name: str) -> "RenderableType":
+    """Lay rows out in columns; where the screen is too narrow for these, each in lines of its own: what its
+    `name` column says, then the others that say something, each after its head."""
+    from rich.console import Group
+    from rich.measure import Measurement
+
+    console, table = screen(), columns(rows, heads)
+    natural = Measurement.get(console, console.options.update(width=PLAIN_WIDTH), table)
+    if natural.maximum <= console.width:
+        return table
+    return Group(*(part for row in rows for part in _apart(row, heads, name, console.width)))
+
+
+INDENT = 2
+NOTHING = ("", "0", "-")
+"""Cells that are left out where there is no room for columns."""
+
+
+def _apart(row: Sequence[Any], heads: Sequence[str], name: str, width: int) -> "Iterator[RenderableType]":
+    from rich.padding import Padding
+    from rich.text import Text
+
+    cells = {head: _cell(value) for head, value in zip(heads, row, strict=True)}
+    yield Text(cells.pop(name), overflow="fold")
+    lines = [""]
+    said = {head: cell for head, cell in cells.items() if cell not in NOTHING}
+    for head, cell in said.items():
+        pair = cell if cell.startswith(("http://", "https://")) else f"{head}: {cell}"
+        longer = f"{lines[-1]}   {pair}".lstrip()
+        if len(longer) <= width - INDENT:
+            lines[-1] = longer
+        else:
+            lines.append(pair)
+    yield Padding(Text("\n".join(filter(None, lines)), overflow="fold"), (0, 0, 0, INDENT))
 
 
 def _cell(value: Any) -> str:

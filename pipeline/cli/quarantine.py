@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.addresses import address
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json, Targets
 from pipeline.cli.printing import (
     as_json,
-    columns,
     counted,
     json_line,
     lasting,
+    listing,
     note,
     one_line,
     rfc3339,
@@ -31,13 +32,14 @@ if TYPE_CHECKING:
     from pipeline.store.quarantine import Quarantined
     from pipeline.store.store import Store
 
+HEADS = ("host", "articles", "last", "detail", "newest")
 FEW = 5
 """Hosts shown of one cause; `--json` lists every article."""
 
 LINES = 12
 """Lines of a page that are shown; `--page` prints it whole."""
 
-Chosen = Annotated[list[str], typer.Argument(metavar="[ID|URL…]", show_default=False)]
+Chosen = Annotated[list[str], typer.Argument(metavar="[ID|URL…]", parser=address, show_default=False)]
 OfCause = Annotated[Cause | None, typer.Option("--cause", help="All of this cause.")]
 OfHost = Annotated[str | None, typer.Option("--host", help="All of this host.")]
 WithWords = Annotated[
@@ -54,6 +56,12 @@ Rate = Annotated[
 NONE: list[str] = []
 
 
+def quarantine(context: typer.Context, json: Json = False) -> None:
+    """See what should not have happened, by cause and host, and try it again."""
+    if context.invoked_subcommand is None:
+        list_quarantine(json)
+
+
 def list_quarantine(json: Json = False) -> None:
     """List what is in quarantine by cause and host, and what helps."""
     from pipeline.store.quarantine import MEANINGS, list_quarantined
@@ -68,7 +76,7 @@ def list_quarantine(json: Json = False) -> None:
         articles, meaning = list(group), MEANINGS[cause]
         show(f"{cause}: {counted(len(articles), 'article')}", f"  {meaning.text}", f"  {meaning.do}")
         hosts = sorted(_by_host(articles), key=lambda each: -len(each))
-        show(columns([_host_row(each) for each in hosts[:FEW]]))
+        show(listing([_host_row(each) for each in hosts[:FEW]], HEADS, name="newest"))
         if len(hosts) > FEW:
             show(f"  and {counted(len(hosts) - FEW, 'host')} more; --json lists every article")
     if not listed:
@@ -157,12 +165,13 @@ def _host_row(articles: "Sequence[Quarantined]") -> tuple[Any, ...]:
     [(detail, times)] = Counter(each.detail or "" for each in articles).most_common(1)
     said = detail if times == len(articles) else f"{detail} ({times} of them)"
     newest = max(articles, key=lambda each: each.at)
-    return "", articles[0].host, len(articles), rfc3339(newest.at), said, newest.url
+    return articles[0].host, len(articles), rfc3339(newest.at), said, newest.url
 
 
 def _would(what: str, articles: "Sequence[Quarantined]") -> None:
     show(f"{counted(len(articles), 'article')} {what}")
-    show(columns([("", each.cause, each.url, each.detail or "") for each in articles]))
+    rows = [(each.cause, each.url, each.detail or "") for each in articles]
+    show(listing(rows, ("cause", "article", "detail"), name="article"))
 
 
 def _chosen(

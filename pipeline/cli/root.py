@@ -96,7 +96,8 @@ def _feeds() -> typer.Typer:
 
 
 def _quarantine() -> typer.Typer:
-    group = _group("See what should not have happened, and try it again.")
+    group = _group("See what should not have happened, and try it again.", needs_command=False)
+    group.callback(invoke_without_command=True)(quarantine.quarantine)
     group.command("list")(quarantine.list_quarantine)
     group.command("show")(quarantine.show_quarantine)
     group.command("replay")(quarantine.replay_quarantine)

@@ -1,87 +1,91 @@
 """`wireroom status`: how it stands, on one screen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.opening import existing_store, is_store_absent, settings
+from pipeline.cli.opening import settings
 from pipeline.cli.options import Json
-from pipeline.cli.printing import as_json, columns, counted, is_terminal, json_line, lasting, local, show
+from pipeline.cli.printing import (
+    DAY_S,
+    as_json,
+    columns,
+    counted,
+    is_terminal,
+    json_line,
+    lasting,
+    local,
+    show,
+)
 from pipeline.cli.wording import MEANING
-from pipeline.errors import WireroomError
+from pipeline.errors import UsageError, WireroomError
 from pipeline.model import State
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from pipeline.forecast import Outlook
     from pipeline.settings import Settings
     from pipeline.store.status import Counts, Due, Parts, Problem
+    from workers.monitoring.standing import Standing
 
 BAR = 32
 """Columns of the bar that shows how far the articles are."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """Hold all that the screen shows."""
-
-    home: str
-    logs: str  # their folder; empty before the first `up`
-    counts: "Counts"
-    parts: "Parts"
-    problems: "tuple[Problem, ...]"
+PATIENCE_S = 30.0
+"""How long a part is waited for, so that no cron job hangs; ten million articles are counted in less."""
 
 
 def status(
-    check: Annotated[bool, typer.Option("--check", help="Exit 1 when there are problems.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Print a line a problem, and exit 1 when there are any.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it on the whole screen, again and again, until Ctrl-C.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show how it stands, on one screen."""
-    standing = read_standing(settings())
+    chosen = settings()
+    if watch:
+        if check or json or not is_terminal():
+            raise UsageError("--watch goes alone and needs a terminal; `wireroom status` prints once")
+        from pipeline.cli.watching import watch_standing
+
+        watch_standing(chosen)
+        return
+    standing = read_standing(chosen)
     if json:
         json_line(status_json(standing))
     else:
-        show(*status_screen(standing))
+        show(*(check_lines(standing) if check else status_screen(standing, chosen)))
     if check and standing.problems:
         raise typer.Exit(1)
 
 
-def read_standing(settings: "Settings") -> Standing:
-    """Ask store, broker, index and archive how they are."""
-    from dataclasses import replace
+def read_standing(settings: "Settings") -> "Standing":
+    """Ask all parts how they are. Raises WireroomError for a store in a file that cannot be read."""
+    from pipeline.store.status import PartState
+    from workers.monitoring.standing import Lookout
 
-    from pipeline.cli.parts import read_parts
-    from pipeline.store.status import NO_COUNTS, PartState, find_problems, read_counts
-
-    parts, counts = read_parts(settings), NO_COUNTS
-    if is_store_absent(settings):
-        parts = replace(parts, store=PartState.ABSENT)
-    else:
-        try:
-            with existing_store(settings) as store:
-                counts = read_counts(store)
-        except WireroomError as error:
-            if settings.store_url.startswith("postgresql"):
-                parts = replace(parts, store=PartState.UNREACHABLE)
-            else:
-                raise error
-    return Standing(
-        home=str(settings.home),
-        logs=str(settings.log_folder) if settings.log_folder.is_dir() else "",
-        counts=counts,
-        parts=parts,
-        problems=find_problems(counts, parts),
-    )
+    standing = Lookout(settings).look(patience_s=PATIENCE_S)
+    if standing.parts.store is PartState.UNREACHABLE and settings.store_file is not None:
+        raise WireroomError(standing.said["store"])
+    return standing
 
 
-def status_json(standing: Standing) -> dict[str, Any]:
+def check_lines(standing: "Standing") -> list[str]:
+    """Say what is wrong, a line a problem, with what to do; nothing when all is well."""
+    return [f"{each.slug}: {each.text} -> {each.do}" for each in standing.problems]
+
+
+def status_json(standing: "Standing") -> dict[str, Any]:
     """Render the shape that the command line promises."""
-    counts, parts = standing.counts, standing.parts
+    counts, parts = counted_or_none(standing), standing.parts
     feeds = {name: getattr(counts.feeds, name) for name in ("active", "paused", "gone", "failing")}
     return {
-        "parts": {name: str(getattr(parts, name)) for name in ("store", "broker", "index", "archive")},
+        "parts": {name: str(state) for name, state in parts.states().items() if name != "disk"},
         "feeds": feeds,
         "entries_without_link": counts.entries_without_link,
         "articles": {**as_json(counts.articles), "total": counts.total},
@@ -89,6 +93,7 @@ def status_json(standing: Standing) -> dict[str, Any]:
         "dropped": dict(counts.dropped),
         "quarantined": dict(counts.quarantined),
         "index": {"documents": parts.documents},
+        "disk": _disk_json(parts),
         "lag_s": counts.lag_s,
         "oldest_due_s": counts.due.oldest_s,
         "due": {
@@ -99,15 +104,35 @@ def status_json(standing: Standing) -> dict[str, Any]:
     }
 
 
-def status_screen(standing: Standing) -> "Sequence[RenderableType]":
+def counted_or_none(standing: "Standing") -> "Counts":
+    """Give the counts, or nothing counted where the store does not answer."""
+    from pipeline.store.status import NO_COUNTS
+
+    return standing.counts or NO_COUNTS
+
+
+def _disk_json(parts: "Parts") -> dict[str, Any] | None:
+    disk = parts.outlook
+    if disk is None:
+        return None
+    days = disk.forecast.days
+    return {
+        "place": disk.place,
+        "free_bytes": disk.free_bytes,
+        "full_in_days": None if days is None else round(days, 1),
+        "is_known": disk.forecast.is_known,
+    }
+
+
+def status_screen(standing: "Standing", settings: "Settings") -> "Sequence[RenderableType]":
     """Lay out the screen."""
     from rich.text import Text
 
-    counts = standing.counts
+    counts = counted_or_none(standing)
     sections: list[RenderableType] = [
-        Text.assemble(("Wireroom", "bold"), f"  {standing.home}"),
+        Text.assemble(("Wireroom", "bold"), f"  {settings.home}"),
         Text(""),
-        columns(_facts(standing)),
+        columns(facts(standing, settings)),
     ]
     for title, slugs in (
         ("indexed from the feed alone", counts.partial),
@@ -116,7 +141,7 @@ def status_screen(standing: Standing) -> "Sequence[RenderableType]":
     ):
         if slugs:
             sections += [Text(""), Text(title, style="bold"), slug_table(slugs)]
-    return [*sections, Text(""), *_problem_lines(standing.problems)]
+    return [*sections, Text(""), *problem_lines(standing.problems)]
 
 
 def slug_table(slugs: Mapping[str, int]) -> "RenderableType":
@@ -124,24 +149,31 @@ def slug_table(slugs: Mapping[str, int]) -> "RenderableType":
     return columns([(count, slug, MEANING.get(slug, "")) for slug, count in slugs.items()])
 
 
-def _facts(standing: Standing) -> list[tuple[Any, Any]]:
+def facts(standing: "Standing", settings: "Settings") -> list[tuple[Any, Any]]:
+    """List what there is to say of feeds, articles and parts."""
     from rich.text import Text
 
-    from pipeline.store.status import PartState
-
-    parts = standing.parts
+    parts, counts = standing.parts, standing.counts
     known = "" if parts.documents is None else f", {counted(parts.documents, 'document')}"
-    is_known = parts.store is not PartState.UNREACHABLE  # else all counts are 0, and say nothing
-    facts = [
-        *(_counted_facts(standing.counts) if is_known else [("feeds", "unknown"), ("articles", "unknown")]),
+    listed = [
+        *(_counted_facts(counts) if counts else [("feeds", "unknown"), ("articles", "unknown")]),
         (
             "parts",
             f"store {parts.store}, archive {parts.archive}, "
-            f"broker {parts.broker}, index {parts.index}{known}",
+            f"broker {parts.broker}, index {parts.index}{known}, disk {parts.disk}",
         ),
-        ("logs", standing.logs),
+        ("disk", disk_line(parts.outlook) if parts.outlook else ""),
+        ("logs", str(settings.log_folder) if settings.log_folder.is_dir() else ""),
     ]
-    return [(Text(name, style="dim"), value) for name, value in facts if value]
+    return [(Text(name, style="dim"), value) for name, value in listed if value]
+
+
+def disk_line(disk: "Outlook") -> str:
+    """Say how much is free where it will be full first, and when that will be."""
+    free, days = f"{disk.free_bytes / 2**30:,.1f} GiB free at {disk.place}", disk.forecast.days
+    if not disk.forecast.is_known:
+        return f"{free}; when it is full is known after three days"
+    return f"{free}, and not filling" if days is None else f"{free}; full in about {lasting(days * DAY_S)}"
 
 
 def _counted_facts(counts: "Counts") -> list[tuple[str, Any]]:
@@ -211,7 +243,7 @@ def _bar(states: Mapping[State, int], total: int) -> "RenderableType":
     return bar
 
 
-def _problem_lines(problems: "Sequence[Problem]") -> "list[RenderableType]":
+def problem_lines(problems: "Sequence[Problem]") -> "list[RenderableType]":
     from rich.text import Text
 
     if not problems:

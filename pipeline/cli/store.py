@@ -45,8 +45,12 @@ def copy(
 
 def _target(url: str) -> "Settings":
     from pipeline.errors import SettingsError
-    from pipeline.settings import EMBEDDED, read_settings
+    from pipeline.settings import EMBEDDED, masked, read_settings
 
+    if masked(url) != url:
+        raise UsageError(
+            "everybody on the machine can read a command line: put the password into PGPASSWORD or ~/.pgpass"
+        )
     if url == EMBEDDED:
         raise UsageError("--to: name a server or a file, as postgresql://… or sqlite:///FILE")
     try:
@@ -80,7 +84,7 @@ def _opened(target: "Settings") -> "Iterator[Store]":
     try:
         store = open_store(target.sql_url)
     except (ArgumentError, ValueError):
-        raise UsageError("--to is no address: write postgresql://user:password@host/database") from None
+        raise UsageError("--to is no address: write postgresql://user@host/database") from None
     try:
         yield store
     finally:

@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.articles import for_each, require_article
 from pipeline.cli.opening import settings
-from pipeline.cli.options import Json
+from pipeline.cli.options import Json, Urls
 from pipeline.cli.printing import as_json, columns, counted, json_line, lasting, one_line, rfc3339, show
 from pipeline.cli.wording import MEANING, step_in_words
 from pipeline.errors import WireroomError
@@ -29,9 +27,7 @@ NAMES = 8
 """Entities of a kind that are shown; `--json` has all."""
 
 
-def trace_articles(
-    urls: Annotated[list[str], typer.Argument(metavar="URL…", show_default=False)], json: Json = False
-) -> None:
+def trace_articles(urls: Urls, json: Json = False) -> None:
     """Tell what happened to articles: who showed them, what was asked, what was read, step by step."""
     from pipeline.identity import url_key
     from pipeline.store.tracing import find_article, is_feed

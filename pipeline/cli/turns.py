@@ -4,20 +4,24 @@ import asyncio
 import time
 from dataclasses import dataclass, field, replace
 
+from pipeline.cli.wording import pause_in_words
 from pipeline.feeds.headers import Headers, headers_for
 from pipeline.fetching.classify import rest_after
 from pipeline.fetching.http import BODY_LIMIT, Http
 from pipeline.identity import host_of, url_key
 from pipeline.model import Exchange, FetchFailure, RequestKind
-from pipeline.outcomes import FetchSlug
 from pipeline.store.claims import claim_host, rest_of
 from pipeline.store.leases import new_owner, release_host
+from pipeline.store.pauses import read_pauses
 from pipeline.store.store import Store
 
 PATIENCE_S = 60.0
 """How long a host's turn is waited for; workers keep one for some seconds."""
 
 LOOK_AGAIN_S = 0.2
+
+LEFT_ALONE = "left-alone"
+"""The slug of a request that was not made, since its host is to be left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,12 @@ class Turns:
         limit: int = BODY_LIMIT,
         kind: RequestKind = RequestKind.PAGE,
     ) -> Exchange | FetchFailure:
-        """Do what `Http.get` does in the host's turn; fail with `timeout` when that will not come in time."""
+        """Do what `Http.get` does in the host's turn; LEFT_ALONE when that will not come in time."""
         if url_key(url) is None:
             return await self.http.get(url, limit=limit)  # which refuses it
         host = host_of(url)
         if not await self._take(host):
-            detail = f"{host} is busy, or to be left alone for more than {PATIENCE_S:g} s"
-            return FetchFailure(url=url, slug=FetchSlug.TIMEOUT, detail=detail)
+            return FetchFailure(url=url, slug=LEFT_ALONE, detail=self._why_not(host))
         delay_s = self.delay_s
         try:
             own = headers_for(url, self.own, origin=self.own_origin)
@@ -67,6 +70,15 @@ class Turns:
                 return False
             await asyncio.sleep(LOOK_AGAIN_S)
         return True
+
+    def _why_not(self, host: str) -> str:
+        """Say why a host is not asked."""
+        if self.store is not None:
+            with self.store.read() as connection:
+                pause = read_pauses(connection, self.store).get(host)
+            if pause is not None:
+                return f"{pause_in_words(pause)}, and was not asked"
+        return f"its host {host} is asked by somebody else for more than {PATIENCE_S:g} s"
 
     def _is_ours(self, host: str) -> bool:
         if self.store is not None:

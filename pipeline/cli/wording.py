@@ -1,6 +1,14 @@
 """Slugs in plain words."""
 
+from typing import TYPE_CHECKING
+
+from pipeline.cli.printing import local
 from pipeline.outcomes import Cause, FeedSlug, FetchSlug, Partial, Reason
+
+if TYPE_CHECKING:
+    from pipeline.model import FetchFailure
+    from pipeline.store.children import UnreadSitemap
+    from pipeline.store.pauses import Pause
 
 PARTIAL: dict[str, str] = {
     Partial.ROBOTS: "robots.txt does not let us fetch the page",
@@ -44,6 +52,32 @@ FEED: dict[str, str] = {
 MEANING: dict[str, str] = {
     str(slug): text for table in (PARTIAL, REASON, CAUSE) for slug, text in table.items()
 }
+
+
+def waits(unread: "UnreadSitemap") -> str:
+    """Say why a sitemap of an index is not read yet."""
+    if unread.error is None:
+        return "waits for its turn"
+    return failure_in_words(unread.error)
+
+
+def failure_in_words(slug: str) -> str:
+    """Say why a poll failed; a slug without words of its own is named as it is."""
+    return FEED.get(slug) or (
+        f"it answers {slug.removeprefix('http-')}" if slug.startswith("http-") else slug
+    )
+
+
+def request_in_words(failure: "FetchFailure") -> str:
+    """Say why a request got no answer; that nobody was to ask is said as it is."""
+    said = FEED.get(failure.slug)
+    return f"{said} ({failure.detail})" if said else failure.detail
+
+
+def pause_in_words(pause: "Pause") -> str:
+    """Say until when a host is left alone, and what it answered."""
+    answer = "" if pause.status is None else f" ({pause.status})"
+    return f"its host asked to be left alone until {local(pause.until)}{answer}"
 
 
 def step_in_words(stage: str, outcome: str) -> str:

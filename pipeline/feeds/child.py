@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Self, cast
 import orjson
 
 from pipeline.feeds.parsing import FeedError, parse_feed, unpacked
-from pipeline.model import Entry, FeedHints, ParsedFeed
+from pipeline.model import Entry, FeedHints, FeedKind, ListedSitemap, ParsedFeed
 from pipeline.outcomes import FeedSlug
 
 # Seconds of processor time for a body: 2,500 kB of real feed take 0.4, 10 MiB of plain news items 3. Slow
@@ -119,7 +119,11 @@ def _read_answer(answers: BinaryIO) -> ParsedFeed:
     if "slug" in head:
         raise FeedError(FeedSlug(head["slug"]), head["detail"])
     entries = tuple(_entry(_read_line(answers)) for _ in range(head.pop("entries")))
-    typed = {"hints": _hints(head["hints"]), "unread": tuple(head["unread"])}
+    typed = {
+        "hints": _hints(head["hints"]),
+        "kind": FeedKind(head["kind"]),
+        "sitemaps": tuple(ListedSitemap(**each) for each in head["sitemaps"]),
+    }
     return ParsedFeed(**head | typed, entries=entries)
 
 
@@ -168,8 +172,8 @@ def _answer(body: bytes, *, url: str, headers: Sequence[tuple[str, str]]) -> Ite
             "language": feed.language,
             "entries_without_link": feed.entries_without_link,
             "is_well_formed": feed.is_well_formed,
-            "next_url": feed.next_url,
-            "unread": feed.unread,
+            "kind": feed.kind,
+            "sitemaps": feed.sitemaps,
             "hints": asdict(feed.hints)
             | {
                 "skip_hours": sorted(feed.hints.skip_hours),

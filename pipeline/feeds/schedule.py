@@ -72,6 +72,7 @@ class Polled:
     new_entries: int
     rhythm: Rhythm | None  # with these entries; None: never read
     asked: Asked
+    sitemaps_waiting: int = 0  # of an index: those that changed and were not asked for yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,9 @@ def _weight(polled: Polled, error: str) -> float:
 def _own_pace(polled: Polled, limits: Limits) -> _Wait:
     """Follow the feed's rhythm, or its document's turnover where that is faster."""
     found = _finding(polled)
+    if polled.sitemaps_waiting:
+        left = "1 sitemap is" if polled.sitemaps_waiting == 1 else f"{polled.sitemaps_waiting} sitemaps are"
+        return _Wait(limits.shortest, f"{found}, and {left} left to read")
     if polled.rhythm is None:
         return _Wait(polled.interval_s, found)
     wait = _Wait(

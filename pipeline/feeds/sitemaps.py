@@ -1,34 +1,25 @@
 """Read sitemaps of news, and the indexes that lead to them (sitemaps.org; Google's news namespace).
 
 A sitemap lists pages: those that it calls news are entries, others are not. An index lists sitemaps and has
-no entries itself; it names the one that has the newest.
+no entries itself.
 """
 
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from urllib.parse import urlsplit
 
 from lxml import etree
 
 from pipeline.feeds.cleaning import MEDIA_LIMIT, plain_text, usable_link, usable_media
-from pipeline.model import Entry, ParsedFeed
+from pipeline.model import Entry, FeedKind, ListedSitemap, ParsedFeed
 
-UNREAD_LIMIT = 32  # children of one index that are told
-NEWS_S = 2 * 86_400.0  # a sitemap of news lists the articles of two days, as Google asks
+LISTED_LIMIT = 1_000  # sitemaps of one index that are followed: daily ones of nearly three years
 
 _SNIFFED = 8_192  # bytes; a licence comment or a style sheet may precede the root element
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _ROOT = re.compile(rb"[^<]*(?:<[?!][^>]*>[^<]*)*<(?:[\w.-]+:)?(?:urlset|sitemapindex)[\s>]", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Child:
-    url: str
-    changed_at: float | None
 
 
 def looks_like_sitemap(body: bytes) -> bool:
@@ -45,13 +36,13 @@ def is_named_news(url: str) -> bool:
 def parse_sitemap(body: bytes, *, url: str) -> ParsedFeed | None:
     """Read a sitemap served from `url`; None for one that lists pages and calls none of them news."""
     entries: list[Entry] = []
-    children: list[_Child] = []
+    listed: list[ListedSitemap] = []
     pages = without_link = 0
     title = ""
     parsing = _opened(body)
     for name, fields in _records(parsing):
         if name == "sitemap":
-            children += _child(fields, url=url)
+            listed += _listed(fields, url=url)
         elif any(key.startswith("news/") for key in fields):
             title = title or plain_text(_first(fields, "news/name"))
             entry = _entry(fields, url=url)
@@ -59,18 +50,18 @@ def parse_sitemap(body: bytes, *, url: str) -> ParsedFeed | None:
             without_link += entry is None
         else:
             pages += 1
-    newest = _newest(children)
+    kind = FeedKind.INDEX if _is_index(parsing) or listed else FeedKind.SITEMAP
     if pages and not entries and not without_link:
         return None
     return ParsedFeed(
+        kind=kind,
         title=title,
         site=usable_link("/", base=url),
         language=entries[0].language if entries else None,
         entries=tuple(entries),
         entries_without_link=without_link,
         is_well_formed=not parsing.error_log,
-        next_url=newest.url if newest else None,
-        unread=_unread(children, newest) if newest else (),
+        sitemaps=_newest_first(listed),
     )
 
 
@@ -86,6 +77,11 @@ def _opened(body: bytes) -> etree.iterparse:
         remove_comments=True,
         remove_pis=True,
     )
+
+
+def _is_index(parsing: etree.iterparse) -> bool:
+    root = parsing.root  # None: broken from the beginning
+    return root is not None and _name(root) == "sitemapindex"
 
 
 def _records(parsing: etree.iterparse) -> Iterator[tuple[str, dict[str, list[str]]]]:
@@ -156,23 +152,17 @@ def _moment(written: str) -> float | None:
         return None
 
 
-def _child(fields: dict[str, list[str]], *, url: str) -> list[_Child]:
+def _listed(fields: dict[str, list[str]], *, url: str) -> list[ListedSitemap]:
     link = usable_link(_first(fields, "loc"), base=url)
-    return [_Child(link, _moment(_first(fields, "lastmod")))] if link and link != url else []
+    changed_at = _moment(_first(fields, "lastmod"))
+    return [ListedSitemap(url=link, changed_at=changed_at)] if link and link != url else []
 
 
-def _newest(children: list[_Child]) -> _Child | None:
-    """Choose the child that changed last, among those that are named news where there are any."""
-    news = [child for child in children if is_named_news(child.url)] or children
-    return max(news, key=lambda child: child.changed_at or 0.0, default=None)
-
-
-def _unread(children: list[_Child], newest: _Child) -> tuple[str, ...]:
-    """List other children that are named news and changed in the newest one's days, or do not say when."""
-    since = (newest.changed_at or 0.0) - NEWS_S
-    urls = (
-        child.url
-        for child in children
-        if is_named_news(child.url) and (child.changed_at is None or child.changed_at >= since)
-    )
-    return tuple(islice((url for url in dict.fromkeys(urls) if url != newest.url), UNREAD_LIMIT))
+def _newest_first(listed: list[ListedSitemap]) -> tuple[ListedSitemap, ...]:
+    """Choose those that are named news where there are any, each once; what has no date comes last."""
+    news = [each for each in listed if is_named_news(each.url)] or listed
+    distinct: dict[str, ListedSitemap] = {}
+    for each in news:
+        distinct.setdefault(each.url, each)
+    ordered = sorted(distinct.values(), key=lambda each: -(each.changed_at or 0.0))
+    return tuple(ordered[:LISTED_LIMIT])

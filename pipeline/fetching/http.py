@@ -5,9 +5,8 @@ aiohttp decompresses in bounded steps (CVE-2025-69223 is fixed), so a compressio
 
 import asyncio
 import socket
-import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,9 +18,9 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from pipeline.fetching.classify import retry_after
+from pipeline.fetching.failures import BodyTooLargeError, UnaskedError, failure_of
 from pipeline.fetching.flooding import BoundedConnector
 from pipeline.fetching.guard import (
-    AddressRefused,
     GuardedResolver,
     Networks,
     guarded_socket,
@@ -42,7 +41,6 @@ KEEP_ALIVE_S = 2.0
 _CONNECT_TIMEOUT = 10.0  # seconds an address is tried
 _HEADER_LINE_LIMIT = 32 * 1024  # bytes; news sites send Content-Security-Policy headers of over 8 KiB
 _HEADERS_LIMIT = 256  # header fields in one answer
-_DETAIL_LIMIT = 200  # characters of an error's text that a person is shown
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 _PAUSING = frozenset({429, 503})  # their Retry-After is for all that we ask of the host
@@ -119,7 +117,8 @@ class Http:
                 return await self._exchange(url, headers, limit)
         except Exception as error:  # whatever an answer provokes is that server's failure, never the worker's
             elapsed_s = time.monotonic() - began
-            return FetchFailure(url=url, slug=_slug(error), detail=_detail(error), elapsed_s=elapsed_s)
+            slug, detail = failure_of(error)
+            return FetchFailure(url=url, slug=slug, detail=detail, elapsed_s=elapsed_s)
 
     async def _exchange(self, url: str, headers: Sequence[tuple[str, str]], limit: int) -> Exchange:
         target = _target(url)
@@ -130,7 +129,7 @@ class Http:
             target, headers=headers, allow_redirects=False, proxy=self._options.proxy
         ) as response:
             if response.status < 200:  # 101, for which nobody asked (RFC 9110 §15.2.2)
-                raise _UnaskedError(f"answers {response.status}, which nobody asked for")
+                raise UnaskedError(f"answers {response.status}, which nobody asked for")
             if response.protocol is not None:  # type: ignore[attr-defined]
                 self._connections.add(response.protocol)  # type: ignore[attr-defined]
             body = await _read(response, limit, self._large)
@@ -235,18 +234,10 @@ class _Response(aiohttp.ClientResponse):
         return await super().start(connection)
 
 
-class _BodyTooLargeError(Exception):
-    pass
-
-
-class _UnaskedError(Exception):
-    pass
-
-
 async def _read(response: aiohttp.ClientResponse, limit: int, large: asyncio.Semaphore) -> bytes:
     """Read a body; one that turns out to be large waits for its turn, so that many take no more memory."""
     if (response.content_length or 0) > limit:
-        raise _BodyTooLargeError(f"declares {response.content_length} bytes, the limit is {limit}")
+        raise BodyTooLargeError(f"declares {response.content_length} bytes, the limit is {limit}")
     body = bytearray()
     async with AsyncExitStack() as turn:
         async for chunk in response.content.iter_any():
@@ -254,7 +245,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int, large: asyncio.Sem
                 await turn.enter_async_context(large)
             body += chunk
             if len(body) > limit:
-                raise _BodyTooLargeError(f"over {limit} bytes after decompression")
+                raise BodyTooLargeError(f"over {limit} bytes after decompression")
         return bytes(body)
 
 
@@ -287,43 +278,3 @@ def _text(octets: bytes) -> str:
         return octets.decode()
     except UnicodeDecodeError:
         return octets.decode("latin-1")
-
-
-_SLUGS: tuple[tuple[type[BaseException], FetchSlug], ...] = (  # the first that fits, special before general
-    (AddressRefused, FetchSlug.REFUSED_ADDRESS),
-    (aiohttp.InvalidURL, FetchSlug.REFUSED_ADDRESS),
-    (_BodyTooLargeError, FetchSlug.TOO_LARGE),
-    (TimeoutError, FetchSlug.TIMEOUT),
-    (aiohttp.ClientConnectorDNSError, FetchSlug.DNS),
-    (socket.gaierror, FetchSlug.DNS),
-    (aiohttp.ClientSSLError, FetchSlug.TLS),
-    (ssl.SSLError, FetchSlug.TLS),
-    (aiohttp.ClientConnectorError, FetchSlug.CONNECT),
-    (aiohttp.ClientHttpProxyError, FetchSlug.CONNECT),
-)
-
-
-def _slug(error: BaseException) -> FetchSlug:
-    causes = tuple(_causes(error))
-    for kind, slug in _SLUGS:
-        if any(isinstance(cause, kind) for cause in causes):
-            return slug
-    return FetchSlug.BAD_ANSWER
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
-
-
-def _detail(error: BaseException) -> str:
-    refused = [cause for cause in _causes(error) if isinstance(cause, AddressRefused)]
-    if isinstance(error, aiohttp.ClientResponseError):
-        text = error.message
-    elif isinstance(error, TimeoutError):
-        text = str(error) or "no whole answer in time"
-    else:
-        text = str(refused[0] if refused else error)
-    return " ".join(text.split())[:_DETAIL_LIMIT] or type(error).__name__

@@ -8,6 +8,7 @@ With nothing newer to do it reads again what `reprocess` chose: with full effort
 a document that stands.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
@@ -18,8 +19,10 @@ from pipeline.enrichment.fingerprints import similarity
 from pipeline.enrichment.models import Models
 from pipeline.extraction.article import Effort, extract
 from pipeline.identity import outlet_of, url_key
+from pipeline.log_context import bound
 from pipeline.model import Document, Extraction, Page, Stage
 from pipeline.outcomes import Cause, Partial
+from pipeline.points import Point, reached
 from pipeline.removing import erase_article
 from pipeline.reprocessing.changes import compare
 from pipeline.services import Services
@@ -28,7 +31,7 @@ from pipeline.stages.limits import time_limit
 from pipeline.stages.retrying import RETRIES, retry_in
 from pipeline.stages.shift import Shift
 from pipeline.store.claimed import ArticleClaim
-from pipeline.store.claims import claim_articles
+from pipeline.store.claims import claim_articles, claim_suspect
 from pipeline.store.enriched import (
     Alias,
     Material,
@@ -83,12 +86,15 @@ TWIN_WAITS = 10
 """How an article waits for another that may be the same and has no document yet: 2 s, then twice as long each
 time, half an hour in all; then it goes its own way."""
 
+log = logging.getLogger(__name__)
+
 
 def enrich(services: Services, shift: Shift) -> bool:
     """Enrich due articles until none is left or the shift is over; True when some may be left."""
     owner = new_owner(Stage.ENRICH)
     services.preload()  # outside of any article's time
     while not shift.over():
+        shift.get_on()
         claims = claim_articles(services.store, Stage.ENRICH, owner=owner, limit=BATCH)
         claims = claims or claim_reruns(services.store, owner=owner, limit=BATCH)
         if not claims:
@@ -96,6 +102,8 @@ def enrich(services: Services, shift: Shift) -> bool:
         if len(claims) == BATCH:
             shift.ring(Stage.ENRICH)  # more than this process can take at once
         _enrich_batch(services, shift, claims)
+    # News first; yet what failed before must have its turn while there is always news.
+    _enrich_batch(services, shift, claim_suspect(services.store, Stage.ENRICH, owner=owner))
     return True
 
 
@@ -104,22 +112,30 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
         if shift.stopping.is_set():
             release(services.store, claims[position:])
             return
+        shift.get_on()
         try:
-            with time_limit(ARTICLE_S):
+            with (
+                bound(article=claim.id, url=claim.url),
+                services.meters.timed(Stage.ENRICH, is_retry=claim.attempts > 1),
+                time_limit(ARTICLE_S),
+            ):
                 _enrich_article(services, claim)
+                reached(Stage.ENRICH, Point.COMMITTED, claim.url)
         except Exception as error:
+            log.warning("article failed", extra={"article": claim.id, "url": claim.url}, exc_info=error)
             blame(services.store, claim, Stage.ENRICH, detail=f"{type(error).__name__}: {error}")
         shift.ring(Stage.INDEX)
 
 
 def _enrich_article(services: Services, claim: ArticleClaim) -> None:
+    reached(Stage.ENRICH, Point.CLAIMED, claim.url)
     effort = _effort(claim)
     if effort is None:
         _give_up(services, claim)
         return
     material = read_material(services.store, claim)
     try:
-        page = read(services.settings.archive_folder, material.position) if material.position else None
+        page = _read_page(services, claim, material)
     except ArchiveError as error:
         if _settled_without_page(services, claim, material, error):
             return
@@ -133,9 +149,19 @@ def _enrich_article(services: Services, claim: ArticleClaim) -> None:
     aliases = _aliases(claim, page, extraction)
     models = Models({}) if claim.attempts == WITHOUT_ENTITIES else services.models
     enriched = enrich_text(extraction, models=models, languages=services.languages)
+    reached(Stage.ENRICH, Point.DONE, claim.url)
     if material.previous is None and _settled_by_twin(services, claim, material, enriched, aliases):
         return
     _record(services, claim, material, extraction, enriched, aliases)
+
+
+def _read_page(services: Services, claim: ArticleClaim, material: Material) -> Page | None:
+    """Read the page, if the article has one. Raises ArchiveError when it had, and it is there no more."""
+    if material.position is not None:
+        return read(services.settings.archive_folder, material.position)
+    if claim.partial is None:
+        raise ArchiveError("its page is no longer kept")
+    return None
 
 
 def _effort(claim: ArticleClaim) -> Effort | None:

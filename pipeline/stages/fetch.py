@@ -19,8 +19,10 @@ from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay, host_pause
 from pipeline.fetching.robots import Robots, read_robots
 from pipeline.identity import host_of
+from pipeline.log_context import bound
 from pipeline.model import ArchivePosition, Exchange, FetchFailure, Request, Stage, header
 from pipeline.outcomes import Cause, Partial, Reason
+from pipeline.points import Point, reached
 from pipeline.services import Services
 from pipeline.settings import masked
 from pipeline.stages.retrying import retry_in
@@ -40,9 +42,6 @@ from pipeline.store.fetched import (
 )
 from pipeline.store.leases import blame, new_owner, release, release_host
 from pipeline.store.politeness import count_requests
-
-HOSTS_AT_ONCE = 32
-"""Connections of one worker; each may hold a page of 10 MiB, so memory stays below some 300 MiB at worst."""
 
 TURN_S = 2.0
 """How long a host's turn goes on beginning requests; the host's feeds and other workers wait meanwhile."""
@@ -82,7 +81,7 @@ class _Fetched:
 
 def fetch(services: Services, shift: Shift) -> bool:
     """Fetch due pages until none is left or the shift is over; True when some may be left."""
-    return run_loop(_fetch(services, shift), threads=2 * HOSTS_AT_ONCE)
+    return run_loop(_fetch(services, shift), threads=2 * services.settings.concurrency.fetch)
 
 
 async def _fetch(services: Services, shift: Shift) -> bool:
@@ -91,7 +90,7 @@ async def _fetch(services: Services, shift: Shift) -> bool:
     async with open_http(services.http_options()) as http:
         return await keep_busy(
             shift,
-            slots=HOSTS_AT_ONCE,
+            slots=services.settings.concurrency.fetch,
             claim=lambda free: claim_hosts(services.store, owner=owner, limit=free, pages=pages),
             do=lambda turn: _take_turn(services, shift, http, turn),
         )
@@ -103,16 +102,22 @@ def pages_a_turn(delay_s: float) -> int:
 
 
 async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTurn) -> None:
+    with bound(host=turn.host):
+        await _settle_turn(services, shift, http, turn)
+
+
+async def _settle_turn(services: Services, shift: Shift, http: Http, turn: HostTurn) -> None:
     fetched: list[_Fetched] = []
     recorded, put_off_s, http = False, 0.0, http.apart()
     try:
+        reached(Stage.FETCH, Point.CLAIMED)
         rules = await _rules(services, http, turn)
         await _fetch_pages(services, shift, http, turn, rules, fetched)
         http.hang_up()
         await to_the_end(partial(_end_turn, services, turn, fetched, rules, http.asked))
         recorded = True
     except (ArchiveError, OSError, SQLAlchemyError):
-        log.exception("turn failed host=%s", turn.host)
+        log.exception("turn failed")
         put_off_s = FAULT_WAIT_S
     except Exception as error:  # in asking for the host's rules, by the address of its first page
         await asyncio.to_thread(_blame, services, turn.claims[0], error)
@@ -122,6 +127,7 @@ async def _take_turn(services: Services, shift: Shift, http: Http, turn: HostTur
             http.hang_up()
             release_host(services.store, turn.host, turn.owner, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
+        services.meters.count_pauses(http.asked)
         release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)
     shift.ring(Stage.ENRICH)
 
@@ -139,7 +145,10 @@ async def _fetch_pages(
             if asked_to_pause or too_late or shift.stopping.is_set():
                 return
             await asyncio.sleep(delay_s)
-        page = await _try_page(services, http, claim, rules)
+        is_retry = claim.attempts > 1 or claim.refetches > 0
+        about = bound(article=claim.id, url=claim.url)
+        with about, services.meters.timed(Stage.FETCH, is_retry=is_retry):
+            page = await _try_page(services, http, claim, rules)
         if page is None:
             return
         fetched.append(page)
@@ -157,7 +166,7 @@ async def _try_page(services: Services, http: Http, claim: ArticleClaim, rules: 
 
 
 def _blame(services: Services, claim: ArticleClaim, error: Exception) -> None:
-    log.error("page failed url=%s", claim.url, exc_info=error)
+    log.error("page failed", extra={"article": claim.id, "url": claim.url}, exc_info=error)
     blame(services.store, claim, Stage.FETCH, detail=f"{type(error).__name__}: {error}")
 
 
@@ -170,6 +179,7 @@ def _end_turn(
 ) -> None:
     rests = [rules.delay_s, rules.pause_s]
     rests += [each.pause_s for each in fetched] + [each.delay_s for each in fetched[-1:]]
+    reached(Stage.FETCH, Point.DONE)
     record_turn(
         services.store,
         turn,
@@ -179,6 +189,7 @@ def _end_turn(
         asked=requests,
         spacing_s=rules.delay_s,
     )
+    reached(Stage.FETCH, Point.COMMITTED)
 
 
 async def _rules(services: Services, http: Http, turn: HostTurn) -> _Rules:

@@ -11,6 +11,7 @@ from pipeline.indexing.index import Index, PutOutcome, PutResult, Tombstone
 from pipeline.indexing.live import open_live
 from pipeline.model import Document, Stage, State
 from pipeline.outcomes import Cause
+from pipeline.points import Point, reached
 from pipeline.services import Services
 from pipeline.stages.shift import Shift
 from pipeline.store.claimed import ArticleClaim
@@ -58,6 +59,11 @@ class _Batch:
         """Tell whether there is probably more."""
         return self.claimed == BATCH
 
+    @property
+    def is_retry(self) -> bool:
+        """Tell whether an earlier attempt failed; such an article is claimed alone."""
+        return any(claim.attempts > 1 for claim in self.claims)
+
 
 def index(services: Services, shift: Shift) -> bool:
     """Index due articles until none is left or the shift is over; True when some may be left.
@@ -74,7 +80,7 @@ def index(services: Services, shift: Shift) -> bool:
     except GenerationMovedError:
         return True  # opened anew in the next shift
     except IndexUnavailableError as error:
-        log.warning("articles wait for the index: %s", error)
+        log.warning("articles wait for the index", extra={"error": error})
         shift.rest(AWAY_S)
         return False
 
@@ -84,14 +90,17 @@ def _index_due(services: Services, shift: Shift, writer: Index, generation: str,
     with ThreadPoolExecutor(1, "ahead") as ahead:
         try:
             while not shift.over():
+                shift.get_on()
                 batch = coming.result() if coming else _claim(services, owner)
                 # While the index writes a full batch, the next one is read: either waits for the other.
                 coming = ahead.submit(_claim, services, owner) if batch.is_full else None
                 if not batch.claimed:
                     writer.commit()
                     return False
-                _index_batch(services, writer, generation, batch)
-                if not batch.is_full:
+                with services.meters.timed(Stage.INDEX, is_retry=batch.is_retry):
+                    _index_batch(services, writer, generation, batch)
+                # Who failed before is claimed alone, and after the death of a worker there may be hundreds.
+                if not batch.is_full and not batch.is_retry:
                     shift.rest(LINGER_S)
         finally:
             if coming:
@@ -109,6 +118,8 @@ def _claim(services: Services, owner: str) -> _Batch:
             record_quarantine(services.store, claim, Stage.INDEX, Cause.STAGE_CRASHED, detail=detail)
     mine = [claim for claim in claims if claim.attempts <= ATTEMPTS]
     try:
+        if mine:
+            reached(Stage.INDEX, Point.CLAIMED)
         documents = read_documents(services.store, [each for each in mine if each.state is not State.DROPPED])
     except BaseException:
         release(services.store, mine, delay_s=1.0)
@@ -123,10 +134,11 @@ def _index_batch(services: Services, writer: Index, generation: str, batch: _Bat
         outcomes = {each.id: each for each in writer.put(batch.documents)}
         writer.remove([_tombstone(claim) for claim in gone])
         writer.commit(visible=not batch.is_full)
-        versions = {document.id: document.version for document in batch.documents}
-        _record(services, generation, kept, versions, outcomes)
+        reached(Stage.INDEX, Point.DONE)
+        _record(services, generation, kept, {each.id: each for each in batch.documents}, outcomes)
         _remove_from_kept(services, gone)
         record_removed(services.store, generation, gone)
+        reached(Stage.INDEX, Point.COMMITTED)
     except BaseException:
         release(services.store, batch.claims, delay_s=1.0)  # the index is at fault, not the articles
         raise
@@ -136,21 +148,37 @@ def _record(
     services: Services,
     generation: str,
     claims: Sequence[ArticleClaim],
-    versions: dict[str, int],
+    documents: dict[str, Document],
     outcomes: dict[str, PutResult],
 ) -> None:
+    for outcome in outcomes.values():
+        services.meters.bulk_documents.labels(outcome.outcome).inc()
     off = [each for each in claims if _is_deferred(outcomes.get(each.id))]
     ids = {claim.id for claim in off}
     results = [
-        _result(claim, versions.get(claim.id), outcomes.get(claim.id))
+        _result(claim, documents.get(claim.id), outcomes.get(claim.id))
         for claim in claims
         if claim.id not in ids
     ]
     record_indexed(services.store, generation, results)
+    _time_news(services, results, documents)
     if off:
         detail = outcomes[off[0].id].detail or "the index takes nothing just now"
-        log.warning("%d articles wait for the index: %s", len(off), detail)
+        log.warning("%d articles wait for the index", len(off), extra={"error": detail})
         put_off(services.store, off, delay_s=DEFERRED_S, detail=detail)
+
+
+def _time_news(services: Services, results: Sequence[Indexed], documents: dict[str, Document]) -> None:
+    """Time what was indexed for the first time; an edit is no news."""
+    fresh = [each.claim for each in results if each.claim.state is State.ENRICHED and not each.rejected]
+    if not fresh:
+        return
+    with services.store.read() as connection:
+        now = services.store.read_clock(connection)
+    for claim in fresh:
+        services.meters.indexed_after.observe(now - claim.first_seen_at)
+        if published := documents[claim.id].published:
+            services.meters.found_after.observe(max(0.0, claim.first_seen_at - published.at))
 
 
 def _remove_from_kept(services: Services, gone: Sequence[ArticleClaim]) -> None:
@@ -172,8 +200,8 @@ def _is_deferred(outcome: PutResult | None) -> bool:
     return outcome is not None and outcome.outcome is PutOutcome.DEFERRED
 
 
-def _result(claim: ArticleClaim, version: int | None, outcome: PutResult | None) -> Indexed:
-    if version is None or outcome is None:
+def _result(claim: ArticleClaim, document: Document | None, outcome: PutResult | None) -> Indexed:
+    if document is None or outcome is None:
         return Indexed(claim=claim, version=claim.version, rejected="its document is missing from the store")
     rejected = (outcome.detail or "no reason given") if outcome.outcome is PutOutcome.REJECTED else None
-    return Indexed(claim=claim, version=version, rejected=rejected)
+    return Indexed(claim=claim, version=document.version, rejected=rejected)

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.feeds.admission import refusal
-from pipeline.feeds.hints import Asked, fresh_for, unpacked
+from pipeline.feeds.children import Child, Round, retry_wait
+from pipeline.feeds.children import unpacked as unpacked_round
+from pipeline.feeds.hints import HINT_CEILING, Asked, fresh_for, unpacked
 from pipeline.feeds.moves import Moving, sighted
 from pipeline.feeds.rhythm import LOOK_BACK, Rhythm, first_rhythm, heard
 from pipeline.feeds.rhythm import unpacked as unpacked_rhythm
@@ -13,11 +15,17 @@ from pipeline.feeds.schedule import Decision, Limits, decide
 from pipeline.feeds.schedule import Polled as Outcome
 from pipeline.fetching.classify import retry_after
 from pipeline.identity import article_id, host_of, url_key
-from pipeline.model import Entry, Exchange, ParsedFeed, header
+from pipeline.model import Entry, Exchange, FeedKind, ParsedFeed, header
+from pipeline.outcomes import FetchSlug
 from pipeline.settings import Settings
+from pipeline.store.children import Reading
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.found import FoundEntry, Known
 from pipeline.store.polled import Polled, Validators
+
+HTTP_OK, HTTP_TOO_MANY, HTTP_SERVER_ERROR = 200, 429, 500
+OF_HOST = frozenset({FetchSlug.DNS, FetchSlug.CONNECT, FetchSlug.TLS, FetchSlug.TIMEOUT})
+NOTHING_SO_FAR = Round(child=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +40,23 @@ class Answer:
     body_hash: str | None = None  # of a body that is a feed, changed or not
 
     @property
+    def document(self) -> ParsedFeed | None:
+        """Give the new document with entries, which an index of sitemaps is not."""
+        return self.parsed if self.parsed and self.parsed.kind is not FeedKind.INDEX else None
+
+    @property
     def keyed(self) -> Mapping[str, Entry]:
         """Give the first entry of each address that an article can have."""
-        entries = self.parsed.entries if self.parsed else ()
+        entries = self.document.entries if self.document else ()
         return {key: entry for entry in reversed(entries) if (key := url_key(entry.link))}
 
 
 def judge(settings: Settings, claim: FeedClaim, answer: Answer, known: Known) -> Polled:
     """Decide all that a poll changes of its feed, from what is known of its entries."""
     keyed, asked = answer.keyed, _asked(claim, answer)
-    rhythm = _rhythm(claim, answer, keyed, known)
+    rhythm, so_far = _rhythm(claim, answer, keyed, known), so_far_of(claim)
+    new = len(keyed.keys() - known.url_keys)
+    whole = _as_whole(claim, answer, so_far)
     outcome = Outcome(
         url=claim.url,
         now=known.at,
@@ -50,21 +65,69 @@ def judge(settings: Settings, claim: FeedClaim, answer: Answer, known: Known) ->
         failures=claim.failures,
         failing_since=claim.failing_since,
         last_error=claim.last_error,
-        status=answer.status,
+        status=whole.status,
         was_detour=claim.hop_was_temporary,
-        failure=answer.failure,
-        changed=answer.parsed is not None,
-        entries=len(keyed) if answer.parsed else claim.entries,
-        new_entries=len(keyed.keys() - known.url_keys),
+        failure=whole.failure,
+        changed=answer.parsed is not None or so_far.entries > 0,
+        entries=so_far.entries + len(keyed) if answer.document or so_far.entries else claim.entries,
+        new_entries=so_far.new + new,
+        sitemaps_waiting=so_far.waiting,
         rhythm=rhythm,
         asked=asked,
     )
     decision = decide(outcome, _limits(settings, claim))
-    told = _told(claim, answer, decision, moving=_moving(claim, answer, known.at))
+    told = _told(claim, whole, decision, moving=_moving(claim, answer, known.at))
     if decision.error is None:
         told = replace(told, hints=replace(asked, retry_after_s=None).packed(), is_healthy=True)
     found = _found(settings, keyed, known.at)
-    return _with_document(told, claim, answer, found, None if rhythm is None else rhythm.packed())
+    told = _with_document(told, claim, answer, found, None if rhythm is None else rhythm.packed())
+    return _of_child(told, claim.child, answer, so_far) if claim.child else told
+
+
+def so_far_of(claim: FeedClaim) -> Round:
+    """Tell what a poll of an index of sitemaps has brought before this turn."""
+    return unpacked_round(claim.round) if claim.round else NOTHING_SO_FAR
+
+
+def is_of_host(answer: Answer) -> bool:
+    """Tell whether a failure is its host's and not one address's: then others are not asked either."""
+    if answer.exchange is None:
+        return answer.failure in OF_HOST
+    return answer.status == HTTP_TOO_MANY or (answer.status or 0) >= HTTP_SERVER_ERROR
+
+
+def _as_whole(claim: FeedClaim, answer: Answer, so_far: Round) -> Answer:
+    """Judge an index of sitemaps by all of them: one that cannot be read is asked again, and the poll is
+    well; unless it is the host that fails."""
+    if claim.child is None or (answer.failure and (not so_far.read or is_of_host(answer))):
+        return answer
+    if answer.failure is None and not so_far.entries and claim.last_error is None:
+        return answer
+    return replace(answer, failure=None, detail=None, status=HTTP_OK)
+
+
+def _of_child(told: Polled, child: Child, answer: Answer, so_far: Round) -> Polled:
+    """Say which sitemap the answer is of; the counts are those of all that this poll has read."""
+    good = answer.exchange if answer.failure is None else None
+    waits: list[float | None] = []
+    waits.append(fresh_for(good.headers, good.fetched_at) if good else retry_wait(child.failures + 1))
+    waits.append(retry_after(answer.exchange) if answer.exchange else None)
+    reading = Reading(
+        child=child,
+        error=answer.failure,
+        is_new=answer.parsed is not None,
+        wait_s=min(max((wait for wait in waits if wait), default=0.0), HINT_CEILING) or None,
+    )
+    if answer.document is None and not so_far.entries:
+        return replace(told, kind=None, reading=reading)
+    return replace(
+        told,
+        kind=None,  # that of the feed is told by its index
+        reading=reading,
+        entries=so_far.entries + (told.entries or 0),
+        entries_repeated=so_far.entries_repeated + told.entries_repeated,
+        entries_without_link=so_far.entries_without_link + told.entries_without_link,
+    )
 
 
 def body_hash(exchange: Exchange) -> str:
@@ -83,6 +146,9 @@ def _asked(claim: FeedClaim, answer: Answer) -> Asked:
     """Join what this answer asks with what is remembered: a 304 confirms the headers of the answer that it
     stands for (RFC 9111 §4.3.4), and what failed says nothing of how long the feed is fresh."""
     before, exchange = unpacked(claim.hints), answer.exchange
+    if claim.child:  # what the index asks counts for the feed, what a sitemap of it asks for itself
+        asks = exchange if is_of_host(answer) else None
+        return replace(before, retry_after_s=retry_after(asks) if asks else None)
     good = exchange if answer.failure is None else None
     fresh_s = fresh_for(good.headers, good.fetched_at) if good else None
     if good and fresh_s is None and answer.parsed is None:
@@ -97,7 +163,7 @@ def _asked(claim: FeedClaim, answer: Answer) -> Asked:
 def _rhythm(claim: FeedClaim, answer: Answer, keyed: Mapping[str, Entry], known: Known) -> Rhythm | None:
     if claim.rhythm is None:
         dates = [entry.published_at for entry in keyed.values() if entry.published_at is not None]
-        return first_rhythm(dates, known.at) if answer.parsed else None
+        return first_rhythm(dates, known.at) if answer.document else None
     rhythm = unpacked_rhythm(claim.rhythm)
     fresh = [_came_at(entry, known.at) for key, entry in keyed.items() if key not in known.url_keys]
     return heard(rhythm, fresh, known.at) if fresh else rhythm
@@ -111,7 +177,7 @@ def _came_at(entry: Entry, now: float) -> float:
 
 def _moving(claim: FeedClaim, answer: Answer, now: float) -> Moving:
     before = Moving(to=claim.moving_to, seen=claim.moving_seen, since=claim.moving_since)
-    if answer.failure is not None or answer.exchange is None:
+    if answer.failure is not None or answer.exchange is None or claim.child:
         return before
     moved = claim.hops > 0 and not claim.hop_was_temporary and answer.exchange.url != claim.url
     return sighted(before, target=answer.exchange.url if moved else None, now=now)
@@ -126,7 +192,7 @@ def _found(settings: Settings, keyed: Mapping[str, Entry], now: float) -> tuple[
             host=host_of(entry.link),
             refused=refusal(entry, now=now, max_age_s=settings.max_age),
         )
-        for key, entry in keyed.items()
+        for key, entry in reversed(tuple(keyed.items()))  # as the feed shows them
     )
 
 
@@ -155,7 +221,9 @@ def _with_document(
     found: Sequence[FoundEntry],
     rhythm: list[float] | None,
 ) -> Polled:
-    parsed, validators = answer.parsed, _validators(claim, answer)
+    parsed, validators = answer.document, _validators(claim, answer)
+    if answer.parsed:
+        told = replace(told, kind=answer.parsed.kind)
     if validators is None:
         return told
     if parsed is None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from pipeline.feeds.children import DEPTH
 from pipeline.feeds.headers import headers_for, without
 from pipeline.feeds.hints import opening, unpacked
 from pipeline.feeds.moves import PERMANENT
@@ -13,22 +14,23 @@ from pipeline.fetching.classify import HOPS
 from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay
 from pipeline.identity import article_id
-from pipeline.model import Exchange, FetchFailure, Request, RequestKind, Stage
-from pipeline.outcomes import FetchSlug
+from pipeline.log_context import bound
+from pipeline.model import Exchange, FeedKind, FetchFailure, Request, RequestKind, Stage
+from pipeline.outcomes import FeedSlug, FetchSlug
+from pipeline.points import Point, reached
 from pipeline.services import Services
 from pipeline.stages.judging import Answer, body_hash, judge
+from pipeline.stages.rounds import after_index, after_sitemap, is_index
 from pipeline.stages.shift import Shift, keep_busy, run_loop, to_the_end
+from pipeline.store.children import as_of_child
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.claims import claim_feeds
 from pipeline.store.found import Known, PollCounts, known_articles
 from pipeline.store.leases import blame_feed, new_owner, postpone_feed, release_feed
 from pipeline.store.ledger import count_crashed_poll
 from pipeline.store.politeness import count_requests
-from pipeline.store.polled import record_hop, record_poll
+from pipeline.store.polled import record_hop, record_part, record_poll
 from pipeline.store.removal import is_any_removed
-
-FEEDS_AT_ONCE = 16
-"""Connections of one worker; each may hold a body of 10 MiB."""
 
 FAULT_WAIT_S = 60.0
 """After a fault of this machine (a full disk) or of our own; longer with each failure in a row."""
@@ -45,7 +47,7 @@ log = logging.getLogger(__name__)
 
 def poll(services: Services, shift: Shift) -> bool:
     """Poll due feeds until none is left or the shift is over; True when some may be left."""
-    return run_loop(_poll(services, shift), threads=2 * FEEDS_AT_ONCE)
+    return run_loop(_poll(services, shift), threads=2 * services.settings.concurrency.poll)
 
 
 async def _poll(services: Services, shift: Shift) -> bool:
@@ -53,15 +55,25 @@ async def _poll(services: Services, shift: Shift) -> bool:
     async with open_http(services.http_options(), keep_alive_s=0) as http:  # one request a turn
         return await keep_busy(
             shift,
-            slots=FEEDS_AT_ONCE,
+            slots=services.settings.concurrency.poll,
             claim=lambda free: claim_feeds(services.store, owner=owner, limit=free),
             do=lambda claim: _poll_feed(services, shift, http, claim),
         )
 
 
 async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
-    settled, http = False, http.apart()
+    secrets = [value for _, value in claim.headers]
+    with (
+        bound(feed=claim.url, secrets=secrets),
+        services.meters.timed(Stage.POLL, is_retry=claim.failures > 0),
+    ):
+        await _settle_feed(services, shift, http.apart(), claim)
+
+
+async def _settle_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
+    settled = False
     try:
+        reached(Stage.POLL, Point.CLAIMED, claim.url)
         opens = _opens(claim)
         if opens is None:
             await _ask(services, shift, http, claim)
@@ -69,7 +81,7 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
             await to_the_end(partial(postpone_feed, services.store, claim, until=opens, why=RESTS))
         settled = True
     except Exception as error:  # nobody foresaw it: other feeds go on, of this host too
-        log.exception("poll failed url=%s", claim.url)
+        log.exception("poll failed")
         detail = f"{type(error).__name__}: {error}"
         await to_the_end(partial(_put_off, services, claim, detail, http.asked))
         settled = True
@@ -77,6 +89,7 @@ async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedCl
         if not settled:  # cancelled while it was asked: the feed is due still
             release_feed(services.store, claim, delay_s=services.settings.host_delay)
             count_requests(services.store, http.asked)
+        services.meters.count_pauses(http.asked)
 
 
 def _opens(claim: FeedClaim) -> float | None:
@@ -94,6 +107,8 @@ def _put_off(services: Services, claim: FeedClaim, detail: str, asked: Sequence[
 
 async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
     """Ask once, and write down what came of it; a redirect is followed in a turn of its own."""
+    if claim.round:
+        claim = await to_the_end(partial(as_of_child, services.store, claim))
     url = claim.asked_url
     secrets = headers_for(url, claim.headers, origin=claim.headers_origin)
     exchange = await http.get(url, headers=(*_request_headers(claim), *secrets), kind=RequestKind.FEED)
@@ -128,7 +143,7 @@ def _settle(
     target: str | None,
     asked: Sequence[Request],
 ) -> PollCounts | None:
-    """Read an answer and end the poll with it."""
+    """Read an answer and end the poll with it, or go on with the next sitemap of an index."""
     if target is not None:
         detail = f"more than {HOPS} redirects, the last to {target}"
         answer = _failed(exchange, FetchSlug.TOO_MANY_REDIRECTS, detail)
@@ -136,16 +151,21 @@ def _settle(
         answer = _failed(exchange, exchange.slug, exchange.detail)
     else:
         answer = _read(services, claim, exchange)
-        child = answer.parsed.next_url if answer.parsed else None
-        if child is not None and claim.hops < HOPS:  # an index of sitemaps: its news are there
-            delay_s = _host_delay(services, claim, exchange)
-            record_hop(services.store, claim, to=child, temporary=True, host_delay_s=delay_s, asked=asked)
-            return None
+    onward = None
+    if is_index(claim, answer):
+        answer, onward = after_index(services, claim, answer)
     keyed = list(answer.keyed)
     known = known_articles(services.store, keyed) if keyed else Known(frozenset(), claim.claimed_at)
     polled = judge(services.settings, claim, answer, known)
+    onward = onward or after_sitemap(services, claim, answer, polled, known)
     delay_s = _host_delay(services, claim, exchange)
-    return record_poll(services.store, claim, polled, host_delay_s=delay_s, asked=asked)
+    reached(Stage.POLL, Point.DONE, claim.url)
+    if onward is None:
+        counts = record_poll(services.store, claim, polled, host_delay_s=delay_s, asked=asked)
+    else:
+        counts = record_part(services.store, claim, polled, onward=onward, host_delay_s=delay_s, asked=asked)
+    reached(Stage.POLL, Point.COMMITTED, claim.url)
+    return counts
 
 
 def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> Answer:
@@ -163,6 +183,8 @@ def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> Answer:
     except FeedError as error:
         services.archive.write(exchange)
         return replace(plain, failure=error.slug, detail=error.detail)
+    if parsed.kind is FeedKind.INDEX and claim.child and claim.child.depth >= DEPTH:
+        return replace(plain, failure=FeedSlug.NOT_A_FEED, detail="it lists lists of lists of sitemaps")
     answer = replace(plain, parsed=parsed, body_hash=hashed)
     if not is_any_removed(services.store, [article_id(key) for key in answer.keyed]):
         services.archive.write(exchange)  # of what a person removed, no word is kept again

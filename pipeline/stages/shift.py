@@ -50,12 +50,14 @@ class Shift:
     """Bound one spell of work. `ring` tells a stage that there is work for it; a lost ring costs one tick.
 
     `hand_over` is called when the shift claims no more and only waits for what is slow: the next may begin.
+    `get_on` is called again and again while work is claimed and done, and by nothing else.
     """
 
     ends_at: float  # on time.monotonic()
     ring: Callable[[Stage], None]
     stopping: Stop
     hand_over: Callable[[], None] = lambda: None
+    get_on: Callable[[], None] = lambda: None
 
     def over(self, *, overtime_s: float = 0.0) -> bool:
         """Tell whether to claim nothing more."""
@@ -72,9 +74,10 @@ def begin_shift(
     *,
     budget_s: float = BUDGET_S,
     hand_over: Callable[[], None] = lambda: None,
+    get_on: Callable[[], None] = lambda: None,
 ) -> Shift:
     """Begin a shift now."""
-    return Shift(time.monotonic() + budget_s, ring, stopping, hand_over)
+    return Shift(time.monotonic() + budget_s, ring, stopping, hand_over, get_on)
 
 
 def run_loop(work: Coroutine[None, None, bool], *, threads: int) -> bool:
@@ -112,7 +115,7 @@ async def keep_busy(
         while not shift.over(overtime_s=overtime_s if running else 0.0):
             room = _room(running, slots, slow_s)
             enough = room >= max(1, slots // FEWEST_CLAIMED) or not some_ended
-            claimed = await asyncio.to_thread(claim, room) if room and enough else ()
+            claimed = await asyncio.to_thread(_claim, shift, claim, room) if room and enough else ()
             running |= {asyncio.ensure_future(do(work)): time.monotonic() for work in claimed}
             if not running:
                 left = False
@@ -137,6 +140,11 @@ async def to_the_end(function: Callable[[], Result]) -> Result:
         return await asyncio.shield(recording)
     except CancelledError:
         return await recording
+
+
+def _claim(shift: Shift, claim: Callable[[int], Sequence[Work]], room: int) -> Sequence[Work]:
+    shift.get_on()
+    return claim(room)
 
 
 def _room(running: _Running, slots: int, slow_s: float) -> int:

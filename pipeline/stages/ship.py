@@ -29,7 +29,7 @@ def ship_events(services: Services, shift: Shift) -> None:
     try:
         ship(services.store, services.event_stream.send, shift)
     except IndexUnavailableError as error:
-        log.warning("events wait: %s", error)
+        log.warning("events wait", extra={"error": error})
 
 
 def ship(store: Store, send: Send, shift: Shift) -> None:

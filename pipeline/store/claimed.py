@@ -3,19 +3,22 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.model import State
+from pipeline.feeds.children import Child
+from pipeline.model import FeedKind, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedClaim:
     """Hold a feed whose poll is due, and its host's turn, under one owner.
 
-    `next_url` is where a redirect of this poll led, `hops` how many there were.
+    `next_url` is where a redirect of this poll led, `hops` how many there were; or a sitemap of its index:
+    then `round` says how far the poll has come, and the validators are those of `child`.
     """
 
     id: int
     url: str
     host: str
+    kind: FeedKind | None  # of its newest document; None: not known yet
     title: str
     site: str | None
     language: str | None
@@ -37,6 +40,7 @@ class FeedClaim:
     next_url: str | None
     hops: int
     hop_was_temporary: bool
+    round: dict[str, Any] | None  # as `Round.packed` wrote it
     moving_to: str | None
     moving_seen: int
     moving_since: float | None
@@ -45,6 +49,7 @@ class FeedClaim:
     headers: tuple[tuple[str, str], ...] = field(repr=False)  # its own: secrets
     headers_origin: str | None  # who may have them, as scheme://host:port
     owner: str
+    child: Child | None = None
 
     @property
     def asked_url(self) -> str:

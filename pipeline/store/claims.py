@@ -1,15 +1,16 @@
 """Claims: take due rows in batches under a lease (SKIP LOCKED on PostgreSQL, one writer on SQLite)."""
 
 from collections.abc import Sequence
+from itertools import chain, zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, not_, select, true
+from sqlalchemy import Connection, Row, Select, and_, exists, func, not_, or_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
-from pipeline.model import FeedState, Stage, State
+from pipeline.model import FeedKind, FeedState, Stage, State
 from pipeline.store.claimed import ArticleClaim, FeedClaim, HostTurn
 from pipeline.store.generations import paused
-from pipeline.store.leases import free, give_hosts_back, lease
+from pipeline.store.leases import end_turn, free, lease
 from pipeline.store.store import Store, claimable, insert_new
 from pipeline.store.tables import articles, feeds, hosts
 
@@ -19,6 +20,12 @@ with the index away some 200 MB of documents. Polling never rests: what a feed s
 
 FEEDS_INTO = {Stage.FETCH: State.FETCHED, Stage.ENRICH: State.ENRICHED}
 """In which state a new article leaves a stage. Re-runs and refills stay `indexed`, so they count nowhere."""
+
+
+NEWEST_LOOKED_AT = 8
+"""Newest pages looked at for each host that is wanted: one host may have most of them."""
+
+_others = articles.alias("others")
 
 
 def due_article(stage: Stage, now: ColumnElement[float]) -> ColumnElement[bool]:
@@ -34,6 +41,12 @@ def may_claim(stage: Stage, now: ColumnElement[float]) -> ColumnElement[bool]:
         return true()
     waits = select(articles.c.id).where(articles.c.state == FEEDS_INTO[stage])
     return not_(exists(waits.offset(BACKLOG).limit(1)))
+
+
+def fair_place() -> ColumnElement[float]:
+    """Say in SQL in whose order articles are claimed, the greatest first. Written by a version before this
+    one, a row has only its date."""
+    return func.coalesce(articles.c.fair_at, articles.c.news_at)
 
 
 def due_feed(now: ColumnElement[float]) -> ColumnElement[bool]:
@@ -59,12 +72,16 @@ def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...
         # Since it was looked at, a redirect may have led a feed to another host, which is not ours.
         rows: Sequence[Any] = [row for row in found if first_of_host.get(row.host) == row.id]
         lease(connection, store, feeds, feeds.c.id, [row.id for row in rows], owner)
-        give_hosts_back(connection, set(taken) - {row.host for row in rows}, owner)
+        for host in sorted(set(taken) - {row.host for row in rows}):
+            end_turn(connection, host, owner)
     return tuple(_feed_claim(row, owner) for row in rows)
 
 
 def claim_hosts(store: Store, *, owner: str, limit: int, pages: int) -> tuple[HostTurn, ...]:
-    """Claim hosts whose turn has come and, for each, its newest due pages (news before re-runs)."""
+    """Claim hosts whose turn has come and, for each, its newest due pages (news before re-runs).
+
+    Half of the hosts are those with the newest pages, half those that have waited longest for their turn: so
+    a feed that shows a thousand other hosts delays nobody's news, and nobody waits for ever."""
     newest = _pages_in_turn(store, limit, pages)
     if not newest:
         return ()
@@ -77,7 +94,8 @@ def claim_hosts(store: Store, *, owner: str, limit: int, pages: int) -> tuple[Ho
         rows = connection.execute(claimable(select(articles).where(*mine))).all()
         lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
         asked = sorted({row.host for row in rows})
-        give_hosts_back(connection, set(taken) - set(asked), owner)
+        for host in sorted(set(taken) - set(asked)):
+            end_turn(connection, host, owner)
         age = (now - hosts.c.robots_fetched_at).label("age")
         found = connection.execute(select(hosts, age).where(hosts.c.host.in_(asked)))
         turns = [_host_turn(row, rows, owner) for row in found]
@@ -102,18 +120,59 @@ def rest_of(store: Store, host: str) -> float:
 
 
 def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tuple[ArticleClaim, ...]:
-    """Claim due articles for enrich or index; one whose earlier attempt failed is claimed alone."""
+    """Claim due articles for enrich or index, the newest first. Where none is left it is a suspect's turn, as
+    in `claim_suspect`."""
     with store.write() as connection:
         now = store.now()
-        waiting = select(articles).where(due_article(stage, now), may_claim(stage, now))
-        failed = waiting.where(articles.c.attempts > 0).order_by(articles.c.due_at).limit(1)
-        rows = connection.execute(claimable(failed)).all()
+        rows = connection.execute(claimable(in_turn(stage, now).limit(limit))).all()
         if not rows:
-            fresh = waiting.where(articles.c.attempts == 0).order_by(articles.c.news_at.desc()).limit(limit)
-            rows = connection.execute(claimable(fresh)).all()
+            rows = _suspects(connection, stage, now)
         lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
     # By id: who finishes many in one transaction does it in their order, as `lock_articles` explains.
     return tuple(article_claim(row, owner) for row in sorted(rows, key=lambda row: str(row.id)))
+
+
+def in_turn(stage: Stage, now: ColumnElement[float]) -> Select[Any]:
+    """Say in SQL what is claimed together, newest first: what has not failed, of hosts where nothing has."""
+    sound = (articles.c.attempts == 0, articles.c.host.not_in(_failing_hosts(stage)))
+    query = select(articles).where(_due_in_order(stage, now), may_claim(stage, now), *sound)
+    return query.order_by(fair_place().desc())
+
+
+def _due_in_order(stage: Stage, now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Say what `due_article` says, with nothing to find by when: SQLite, without statistics, would find all
+    that is due, and sort it, instead of walking along the order."""
+    return and_(articles.c.stage == stage, articles.c.due_at + 0.0 <= now, free(articles, now))
+
+
+def claim_suspect(store: Store, stage: Stage, *, owner: str) -> tuple[ArticleClaim, ...]:
+    """Claim alone an article whose earlier attempt failed, or one of the same host: the page that kills its
+    worker is found, and its neighbours go through. One at a time over all workers: a host all of whose pages
+    kill must leave the others to the news of others."""
+    with store.write() as connection:
+        rows = _suspects(connection, stage, store.now())
+        lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
+    return tuple(article_claim(row, owner) for row in rows)
+
+
+def _waiting(stage: Stage, now: ColumnElement[float]) -> Select[Any]:
+    return select(articles).where(due_article(stage, now), may_claim(stage, now))
+
+
+def _suspects(connection: Connection, stage: Stage, now: ColumnElement[float]) -> Sequence[Row[Any, Any]]:
+    suspect = or_(articles.c.attempts > 0, articles.c.host.in_(_failing_hosts(stage)))
+    at_it = (_others.c.stage == stage, _others.c.attempts > 1, _others.c.lease_until > now)
+    one = _waiting(stage, now).where(suspect, not_(exists().where(*at_it)))
+    return connection.execute(
+        claimable(one.order_by(articles.c.due_at, articles.c.attempts.desc()).limit(1))
+    ).all()
+
+
+def _failing_hosts(stage: Stage) -> Select[Any]:
+    """Say in SQL which hosts have an article that failed at a stage; those that are at it for the first time
+    have an attempt, too, and a lease."""
+    failed = or_(_others.c.attempts > 1, and_(_others.c.attempts == 1, _others.c.lease_owner.is_(None)))
+    return select(_others.c.host).where(_others.c.stage == stage, failed)
 
 
 def _feeds_in_turn(store: Store, limit: int) -> dict[str, int]:
@@ -135,13 +194,10 @@ def _pages_in_turn(store: Store, limit: int, pages: int) -> dict[str, list[str]]
     """Look, without locking anything, for hosts whose turn has come and each one's newest due pages."""
     with store.read() as connection:
         now = store.now()
-        waiting = exists().where(articles.c.host == hosts.c.host, due_article(Stage.FETCH, now))
-        query = select(hosts.c.host).where(may_claim(Stage.FETCH, now), free_host(now), waiting)
-        query = query.order_by(hosts.c.next_request_at).limit(limit)
-        names = [row.host for row in connection.execute(query)]
+        names = _hosts_in_turn(connection, now, limit)
         rank = func.row_number().over(
             partition_by=articles.c.host,
-            order_by=(articles.c.state != State.FOUND, articles.c.news_at.desc()),
+            order_by=(articles.c.state != State.FOUND, fair_place().desc()),
         )
         ranked = select(articles.c.id, articles.c.host, rank.label("rank")).where(
             articles.c.host.in_(names), due_article(Stage.FETCH, now)
@@ -151,6 +207,26 @@ def _pages_in_turn(store: Store, limit: int, pages: int) -> dict[str, list[str]]
         for row in connection.execute(select(best.c.id, best.c.host).where(best.c.rank <= pages)):
             newest.setdefault(row.host, []).append(row.id)
     return newest
+
+
+def _hosts_in_turn(connection: Connection, now: ColumnElement[float], limit: int) -> Sequence[str]:
+    """Choose hosts that may be asked: by turns one with the newest page and one that has waited longest."""
+    waiting = exists().where(articles.c.host == hosts.c.host, due_article(Stage.FETCH, now))
+    longest = select(hosts.c.host).where(may_claim(Stage.FETCH, now), free_host(now), waiting)
+    longest = longest.order_by(hosts.c.next_request_at).limit(limit)
+    newest = newest_pages(now).limit(limit * NEWEST_LOOKED_AT)
+    found = (connection.execute(query).scalars().all() for query in (newest, longest))
+    by_turns = chain.from_iterable(zip_longest(*(dict.fromkeys(each) for each in found)))
+    return [name for name in dict.fromkeys(by_turns) if name is not None][:limit]
+
+
+def newest_pages(now: ColumnElement[float]) -> Select[Any]:
+    """Say in SQL of which hosts that may be asked the newest pages are, the newest first."""
+    # No join: SQLite, without statistics, would begin it with all hosts.
+    may_be_asked = exists().where(hosts.c.host == articles.c.host, free_host(now))
+    fresh = (_due_in_order(Stage.FETCH, now), articles.c.attempts == 0, articles.c.state == State.FOUND)
+    query = select(articles.c.host).where(may_claim(Stage.FETCH, now), *fresh, may_be_asked)
+    return query.order_by(fair_place().desc())
 
 
 def _with_hosts(now: ColumnElement[float], chosen: Sequence[int]) -> Select[Any]:
@@ -175,9 +251,14 @@ def _take_hosts(
 
 
 def _feed_claim(row: Row[Any, Any], owner: str) -> FeedClaim:
-    same = FeedClaim.__dataclass_fields__.keys() - {"headers", "owner"}
-    headers = tuple((str(name), str(value)) for name, value in row.headers or ())
-    return FeedClaim(owner=owner, headers=headers, **{name: getattr(row, name) for name in same})
+    changed: dict[str, Any] = {
+        "owner": owner,
+        "headers": tuple((str(name), str(value)) for name, value in row.headers or ()),
+        "kind": FeedKind(row.kind) if row.kind else None,
+        "round": row.round if row.next_url else None,  # versions without rounds end a poll beside it
+    }
+    same = FeedClaim.__dataclass_fields__.keys() - changed.keys() - {"child"}
+    return FeedClaim(**changed, **{name: getattr(row, name) for name in same})
 
 
 def article_claim(row: Row[Any, Any], owner: str) -> ArticleClaim:
@@ -206,7 +287,7 @@ def article_claim(row: Row[Any, Any], owner: str) -> ArticleClaim:
 
 
 def _host_turn(row: Row[Any, Any], rows: Sequence[Row[Any, Any]], owner: str) -> HostTurn:
-    mine = sorted((each for each in rows if each.host == row.host), key=lambda each: -each.news_at)
+    mine = sorted((each for each in rows if each.host == row.host), key=lambda each: -_place(each))
     return HostTurn(
         host=row.host,
         robots_status=row.robots_status,
@@ -215,3 +296,7 @@ def _host_turn(row: Row[Any, Any], rows: Sequence[Row[Any, Any]], owner: str) ->
         claims=tuple(article_claim(each, owner) for each in mine),
         owner=owner,
     )
+
+
+def _place(row: Row[Any, Any]) -> float:
+    return float(row.news_at if row.fair_at is None else row.fair_at)

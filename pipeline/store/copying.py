@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import WireroomError
+from pipeline.store.duty_tables import DUTY
 from pipeline.store.ledger_tables import LEDGER
 from pipeline.store.migrations import migrate
 from pipeline.store.store import Store
@@ -36,8 +37,9 @@ from pipeline.store.tables import (
 BATCH = 500
 """Rows a transaction: some 2 MB of documents."""
 
-LEFT_OUT = (generations, projections, shipped_events, reprocessing, reruns)
-"""Of an index, which the new store fills anew; and a run of `reprocess`, whose rows make way for the next."""
+LEFT_OUT = (generations, projections, shipped_events, reprocessing, reruns, *DUTY)
+"""Of an index, which the new store fills anew; a run of `reprocess`, whose rows make way for the next; and
+what is told of one machine's workers and disk."""
 
 LEASES = frozenset({"lease_owner", "lease_until"})
 ALEMBIC = "alembic_version"

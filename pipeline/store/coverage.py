@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, and_, case, func, select
 
 from pipeline.identity import outlet_of, url_key
 from pipeline.model import State
+from pipeline.store.children import UnreadSitemap, read_unread
 from pipeline.store.claims import due_feed
 from pipeline.store.days import DAY_S, day_in_sql, day_name, day_of
 from pipeline.store.frame import FrameChange, read_frame
@@ -19,6 +20,7 @@ from pipeline.store.leases import free
 from pipeline.store.ledger import down_days
 from pipeline.store.ledger_tables import FEED_COUNTERS, feed_days
 from pipeline.store.sitemaps import (
+    KnownFeed,
     SitemapDay,
     UnwatchedSitemap,
     read_sitemap_days,
@@ -71,7 +73,8 @@ class FeedDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Hold the answer: days by feed, the frame up to its end, what sitemaps listed, which more there are."""
+    """Hold the answer: days by feed, the frame up to its end; what sitemaps listed, which more there are, and
+    which of an index are not read yet."""
 
     first_day: str
     last_day: str
@@ -80,15 +83,7 @@ class Coverage:
     changes: tuple[FrameChange, ...]
     sitemaps: tuple[SitemapDay, ...]
     unwatched_sitemaps: tuple[UnwatchedSitemap, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class KnownFeed:
-    """Hold a feed that is watched, or was."""
-
-    url: str
-    tags: tuple[str, ...]
-    outlet: str
+    unread_sitemaps: tuple[UnreadSitemap, ...]
 
 
 def today(store: Store) -> int:
@@ -113,7 +108,6 @@ def read_coverage(store: Store, asked: Asked) -> Coverage:
         for key, seconds in _down_now(connection, store, asked).items():
             row = rows.setdefault(key, {})
             row["down_s"] = row.get("down_s", 0.0) + seconds
-        outlets = _outlets(known)
         began = connection.execute(select(func.min(feed_days.c.day))).scalar_one()
         return Coverage(
             first_day=day_name(asked.first_day),
@@ -121,20 +115,19 @@ def read_coverage(store: Store, asked: Asked) -> Coverage:
             counted_since=None if began is None else day_name(began),
             days=_named(rows, known, asked),
             changes=tuple(change for change in frame if change.feed_id in known),
-            sitemaps=read_sitemap_days(connection, asked.first_day, asked.end_day, outlets),
-            unwatched_sitemaps=read_unwatched_sitemaps(connection, outlets),
+            sitemaps=read_sitemap_days(connection, asked.first_day, asked.end_day, known),
+            unwatched_sitemaps=read_unwatched_sitemaps(connection, known),
+            unread_sitemaps=tuple(each for each in read_unread(connection) if each.feed_id in known),
         )
-
-
-def _outlets(known: Mapping[int, KnownFeed]) -> dict[int, tuple[str, str]]:
-    return {feed_id: (feed.url, feed.outlet) for feed_id, feed in known.items()}
 
 
 def _known_feeds(connection: Connection, frame: Sequence[FrameChange]) -> dict[int, KnownFeed]:
     """Find the addresses and tags of all feeds, those that were removed as they were last."""
-    rows = connection.execute(select(feeds.c.id, feeds.c.url, feeds.c.site, feeds.c.tags))
-    removed = {each.feed_id: KnownFeed(each.feed, each.tags, outlet_of(each.feed)) for each in frame}
-    return removed | {row.id: KnownFeed(row.url, tuple(row.tags), _outlet(row)) for row in rows}
+    rows = connection.execute(select(feeds.c.id, feeds.c.url, feeds.c.site, feeds.c.tags, feeds.c.kind))
+    removed = {
+        each.feed_id: KnownFeed(each.feed, each.tags, outlet_of(each.feed), each.kind) for each in frame
+    }
+    return removed | {row.id: KnownFeed(row.url, tuple(row.tags), _outlet(row), row.kind) for row in rows}
 
 
 def _outlet(row: Any) -> str:

@@ -141,6 +141,7 @@ def record_document(
             "partial": document.partial,
             "revision": document.revision,
             "version": document.version,
+            "text_dropped_at": None,
         }
         if retry_in_s is not None:
             values |= {"refetch_at": store.now() + retry_in_s, "refetches": claim.refetches + 1}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select
 
 from pipeline.model import Stage
-from pipeline.store.store import Store
+from pipeline.store.store import TOLD, Store
 from pipeline.store.tables import events
 
 TRIM_BATCH = 5_000
@@ -43,6 +43,7 @@ def record(connection: Connection, store: Store, happenings: Sequence[Happening]
             for each in happenings
         ],
     )
+    connection.info.get(TOLD, []).extend(happenings)
 
 
 def trim(store: Store, *, keep_s: float) -> int:

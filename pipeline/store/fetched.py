@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, case, func, insert, update
+from sqlalchemy import Connection, case, func, insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import ArchivePosition, Request, Stage, State
 from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.events import Happening, record
-from pipeline.store.leases import finish, lock_articles
+from pipeline.store.leases import end_turn, finish, lock_articles
 from pipeline.store.ledger import record_late
 from pipeline.store.politeness import record_requests
 from pipeline.store.store import Store, insert_new
@@ -102,22 +102,20 @@ def record_turn(
         ours = [result for result in results if _record_result(connection, store, result)]
         moment = store.read_moment(connection)
         record_late(connection, store, moment, turn.host, asked)
-        freed: dict[str, Any] = {"lease_owner": None, "lease_until": None}
-        values = {**freed, "next_request_at": store.now() + delay_s, **_robots_values(store, robots)}
-        mine = (hosts.c.host == turn.host, hosts.c.lease_owner == turn.owner)
-        connection.execute(update(hosts).where(*mine).values(**values))
+        kept = _robots_values(robots, moment.now)
+        end_turn(connection, turn.host, turn.owner, next_request_at=moment.now + delay_s, **kept)
         record(connection, store, [_event(result) for result in ours])
         record_requests(connection, moment, asked, delay_s=spacing_s, host=turn.host)
     return len(ours)
 
 
-def _robots_values(store: Store, robots: RobotsAnswer | None) -> dict[str, Any]:
+def _robots_values(robots: RobotsAnswer | None, at: float) -> dict[str, Any]:
     if robots is None:
         return {}
     return {
         "robots_status": robots.status,
         "robots_body": robots.body,
-        "robots_fetched_at": store.now(),
+        "robots_fetched_at": at,
         "crawl_delay_s": robots.crawl_delay_s,
     }
 

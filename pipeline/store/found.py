@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, or_, select, update
 
 from pipeline.feeds.edits import MAX_EDITS, Seen, Shown, edited
+from pipeline.feeds.queueing import Queued, fair_places
 from pipeline.model import Entry, Stage, State
 from pipeline.outcomes import Reason
 from pipeline.store.claimed import FeedClaim
@@ -63,7 +64,8 @@ def record_entries(
     ordered = sorted(found, key=lambda each: each.article_id)
     owners = _owners(connection, [each.url_key for each in ordered])
     fresh = [each for each in ordered if each.url_key not in owners]
-    fresh_ids = _insert_articles(connection, claim, fresh, at)
+    places = _places(found, {each.article_id for each in fresh}, at)
+    fresh_ids = _insert_articles(connection, claim, fresh, places, at)
     owners |= {each.url_key: each.article_id for each in fresh}
     seen = _sightings(connection, claim.id, set(owners.values()))
     removed = _removed(connection, sorted(owners.values()))
@@ -85,13 +87,25 @@ def record_entries(
     return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(changed))
 
 
+def _places(found: Sequence[FoundEntry], fresh: Collection[str], at: float) -> Mapping[str, float]:
+    shown = [(each.article_id, each.entry.published_at) for each in found if each.article_id in fresh]
+    return fair_places([Queued(article_id, published_at) for article_id, published_at in shown], at)
+
+
 def _insert_articles(
-    connection: Connection, claim: FeedClaim, fresh: Sequence[FoundEntry], at: float
+    connection: Connection,
+    claim: FeedClaim,
+    fresh: Sequence[FoundEntry],
+    places: Mapping[str, float],
+    at: float,
 ) -> frozenset[str]:
     """Insert articles and return the ids of those that no other poll inserted meanwhile."""
     month = strftime("%Y-%m", gmtime(at))
     insert_new(connection, hosts, [{"host": host} for host in sorted({each.host for each in fresh})])
-    rows = [{**_article(each, at, month), "found_by": claim.id} for each in fresh]
+    rows = [
+        {**_article(each, at, month), "fair_at": places[each.article_id], "found_by": claim.id}
+        for each in fresh
+    ]
     inserted = insert_missing(connection, articles.c.id, rows)
     insert_new(
         connection,
@@ -179,6 +193,7 @@ def _update_sightings(
                 due_at=case((rests, at), else_=articles.c.due_at),
                 refetch_at=case((rests, None), else_=at),
                 refetches=0,
+                text_dropped_at=None,
             )
         )
 
@@ -195,6 +210,7 @@ def _touch(connection: Connection, ids: Sequence[str], at: float) -> None:
             )
             .values(
                 touched=True,
+                text_dropped_at=None,
                 stage=case((rests, Stage.INDEX), else_=articles.c.stage),
                 due_at=case((rests, at), else_=articles.c.due_at),
             )

@@ -33,13 +33,21 @@ class FrameChange:
     feed: str
     change: str
     tags: tuple[str, ...]
+    kind: str | None  # what its document was, see FeedKind; None: not known then
 
 
 def log_changes(connection: Connection, store: Store, change: Change, rows: Iterable[Row[Any]]) -> None:
-    """Write a change of feeds down, given their rows (id, url, tags) as they are after it."""
+    """Write a change of feeds down, given their rows (id, url, tags, kind) as they are after it."""
     at = store.read_clock(connection)
     told = [
-        {"at": at, "feed_id": row.id, "url": row.url, "change": change.value, "tags": list(row.tags)}
+        {
+            "at": at,
+            "feed_id": row.id,
+            "url": row.url,
+            "change": change.value,
+            "tags": list(row.tags),
+            "kind": row.kind,
+        }
         for row in rows
     ]
     if told:
@@ -64,6 +72,13 @@ def read_frame(connection: Connection, *, until: float) -> Sequence[FrameChange]
         select(feed_changes).where(feed_changes.c.at < until).order_by(feed_changes.c.at, feed_changes.c.id)
     )
     return [
-        FrameChange(at=row.at, feed_id=row.feed_id, feed=row.url, change=row.change, tags=tuple(row.tags))
+        FrameChange(
+            at=row.at,
+            feed_id=row.feed_id,
+            feed=row.url,
+            change=row.change,
+            tags=tuple(row.tags),
+            kind=row.kind,
+        )
         for row in connection.execute(query)
     ]

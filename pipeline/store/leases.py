@@ -27,6 +27,12 @@ FREED = {"lease_owner": None, "lease_until": None, "attempts": 0, "rerun": False
 LEASE_S = 120.0
 """Longer than the slowest batch: a host's turn (2 s and one request of 30 s), four articles of 20 s each."""
 
+END_TURN = (  # built once: polls end one each
+    update(hosts)
+    .where(hosts.c.host == bindparam("name"), hosts.c.lease_owner == bindparam("owner"))
+    .values(lease_owner=None, lease_until=None)
+)
+
 BACK_OFF_S = 1.0
 """The wait after a first crashed attempt; it grows with the square of the attempts."""
 
@@ -196,7 +202,8 @@ def blame_feed(store: Store, claim: FeedClaim, *, detail: str, wait_s: float, ho
 def at_home(claim: FeedClaim) -> dict[str, Any]:
     """Give the values with which a feed's next poll begins at its own address."""
     host = claim.host if claim.next_url is None else host_of(claim.url)
-    return {"host": host, "next_url": None, "hops": 0, "hop_was_temporary": False, "forced": False}
+    here = {"next_url": None, "hops": 0, "hop_was_temporary": False, "round": None}
+    return {"host": host, "forced": False, **here}
 
 
 def _end_feed(
@@ -205,21 +212,21 @@ def _end_feed(
     freed: dict[str, Any] = {"lease_owner": None, "lease_until": None}
     mine = (feeds.c.id == claim.id, feeds.c.lease_owner == claim.owner)
     ours = connection.execute(update(feeds).where(*mine).values(**freed, **values)).rowcount == 1
-    turn = (hosts.c.host == claim.host, hosts.c.lease_owner == claim.owner)
-    rested = {**freed, "next_request_at": store.now() + delay_s}
-    connection.execute(update(hosts).where(*turn).values(**rested))
+    end_turn(connection, claim.host, claim.owner, next_request_at=store.read_clock(connection) + delay_s)
     return ours
+
+
+def end_turn(connection: Connection, host: str, owner: str, **values: Any) -> None:
+    """End a host's turn if it is still the owner's, and write these values to its row."""
+    connection.execute(END_TURN, {"name": host, "owner": owner, **values})
 
 
 def release_host(store: Store, host: str, owner: str, *, delay_s: float) -> None:
     """End a host's turn; the next request may begin after the delay, or its Crawl-delay if that is longer."""
-    at_least = case((hosts.c.crawl_delay_s > delay_s, hosts.c.crawl_delay_s), else_=delay_s)
+    crawl_delay = select(hosts.c.crawl_delay_s).where(hosts.c.host == host)
     with store.write() as connection:
-        connection.execute(
-            update(hosts)
-            .where(hosts.c.host == host, hosts.c.lease_owner == owner)
-            .values(lease_owner=None, lease_until=None, next_request_at=store.now() + at_least)
-        )
+        pause_s = max(delay_s, connection.execute(crawl_delay).scalar() or 0.0)
+        end_turn(connection, host, owner, next_request_at=store.read_clock(connection) + pause_s)
 
 
 def sweep(store: Store) -> int:
@@ -276,12 +283,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def give_hosts_back(connection: Connection, names: Collection[str], owner: str) -> None:
-    if names:
-        connection.execute(
-            update(hosts)
-            .where(hosts.c.host.in_(names), hosts.c.lease_owner == owner)
-            .values(lease_owner=None, lease_until=None)
-        )

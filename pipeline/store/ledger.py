@@ -107,17 +107,22 @@ def record_led_on(
     store: Store,
     claim: FeedClaim,
     asked: Sequence[Request],
+    counts: PollCounts,
+    found: Sequence[FoundEntry],
     *,
     moment: Moment,
     before: Before,
     host_delay_s: float,
 ) -> None:
-    """Count what a part of a poll took that leads on to another address, and how late it began: the poll
-    itself is counted when it ends. The last thing of its transaction."""
+    """Count what a part of a poll took and brought that leads on to another address, and how late it began:
+    the poll itself is counted when it ends. The last thing of its transaction."""
     row = nothing(feed_days) | {
         "feed_id": claim.id,
         "day": day_of(moment.now),
+        "entries": counts.new + counts.sighted,
+        "edited": counts.edited,
         "bytes": sum(each.bytes for each in asked),
+        **_gap(before, found),
     }
     _add_days(connection, row, _down(connection, store, claim, before, _began(asked, moment)))
     record_requests(connection, moment, asked, delay_s=host_delay_s, host=claim.host)
@@ -170,6 +175,11 @@ def entry_keys(found: Sequence[FoundEntry]) -> frozenset[bytes]:
     return frozenset(_digest(key) for key in (*links, *guids))
 
 
+def shown_keys(found: Sequence[FoundEntry]) -> bytes:
+    """Give the digests of a document's entries as they are kept: the smallest, in order."""
+    return b"".join(sorted(entry_keys(found))[:KEPT_KEYS])
+
+
 def _digest(key: str) -> bytes:
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
@@ -198,7 +208,7 @@ def _next_marks(
     """Give what the next poll is compared with; nothing, if it is what it was."""
     shown, entries = before.shown, before.entries
     if polled.found:
-        shown = b"".join(sorted(entry_keys(polled.found))[:KEPT_KEYS])
+        shown = shown_keys(polled.found)
         entries = len(polled.found)
     if (shown, entries, until) == (before.shown, before.entries, before.hint_until):
         return []

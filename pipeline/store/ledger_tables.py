@@ -64,6 +64,7 @@ feed_changes = Table(
     Column("url", Text, nullable=False),
     Column("change", Text, nullable=False),
     Column("tags", JSON, nullable=False),
+    Column("kind", Text),  # see feeds.kind
     Index(None, "feed_id"),
 )
 

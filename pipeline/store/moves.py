@@ -88,7 +88,7 @@ def _undo(connection: Connection, store: Store, url: str) -> str:
 def _settled(connection: Connection, url: str) -> dict[str, Any]:
     insert_new(connection, hosts, [{"host": host_of(url)}])
     moving = {"moving_to": None, "moving_seen": 0, "moving_since": None}
-    here = {"next_url": None, "hops": 0, "hop_was_temporary": False}
+    here = {"next_url": None, "hops": 0, "hop_was_temporary": False, "round": None}
     return {"url": url, "host": host_of(url), **here, **moving}
 
 

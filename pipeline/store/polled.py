@@ -5,20 +5,22 @@ articles they vouch for, never before them: a crash in between must make the fee
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, case, update
 
+from pipeline.feeds.children import Round
 from pipeline.feeds.moves import STAYING, Moving, has_moved
 from pipeline.identity import host_of
-from pipeline.model import FeedState, Request, Stage
+from pipeline.model import FeedKind, FeedState, Request, Stage
+from pipeline.store.children import Reading, write_reading
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
 from pipeline.store.frame import Change, log_change
-from pipeline.store.leases import at_home
-from pipeline.store.ledger import read_before, record_led_on, record_polled
+from pipeline.store.leases import at_home, end_turn
+from pipeline.store.ledger import Before, read_before, record_led_on, record_polled, shown_keys
 from pipeline.store.moves import move
 from pipeline.store.politeness import record_requests
 from pipeline.store.store import Store, insert_new
@@ -36,11 +38,6 @@ END_POLL = (
             (feeds.c.state == FeedState.ACTIVE, bindparam("asked_state", type_=Text)), else_=feeds.c.state
         ),
     )
-)
-FREE_HOST = (
-    update(hosts)
-    .where(hosts.c.host == bindparam("name"), hosts.c.lease_owner == bindparam("owner"))
-    .values(lease_owner=None, lease_until=None)
 )
 
 
@@ -74,6 +71,8 @@ class Polled:
     hints: dict[str, object] | None = None
     rhythm: list[float] | None = None
     validators: Validators | None = None
+    kind: FeedKind | None = None
+    reading: Reading | None = None  # of a sitemap of an index, to which validators and digests belong then
     title: str | None = None
     site: str | None = None
     language: str | None = None
@@ -93,17 +92,18 @@ def record_poll(
     with store.write() as connection:
         moment = store.read_moment(connection)
         at = moment.now
-        before = read_before(connection, claim)
+        before = _before(connection, claim, polled)
         pause_s = max(host_delay_s, polled.host_pause_s)
         if not _end_poll(connection, claim, _feed_values(polled, at)):
-            _free_host(connection, claim, at + pause_s)
+            end_turn(connection, claim.host, claim.owner, next_request_at=at + pause_s)
             record_requests(connection, moment, asked, delay_s=host_delay_s, host=claim.host)
             return None
         counts = PollCounts()
         if polled.found:
             counts = record_entries(connection, store, claim, polled.found, at)
+        _write_reading(connection, polled, at)
         _change_subscription(connection, store, claim, polled, at)
-        _free_host(connection, claim, at + pause_s)
+        end_turn(connection, claim.host, claim.owner, next_request_at=at + pause_s)
         record(connection, store, [_poll_event(claim, polled, counts)])
         record_polled(
             connection,
@@ -142,38 +142,85 @@ def record_hop(
     asked: Sequence[Request] = (),
 ) -> None:
     """Leave a redirect to the turn of the host that it leads to; `asked` is the request that it answered."""
+    way = {
+        "hops": claim.hops + 1,
+        "hop_was_temporary": claim.hop_was_temporary or temporary,
+        "round": claim.round,
+    }
+    _lead_on(store, claim, to, way, None, host_delay_s=host_delay_s, asked=asked)
+
+
+def record_part(
+    store: Store,
+    claim: FeedClaim,
+    polled: Polled,
+    *,
+    onward: tuple[str, Round],
+    host_delay_s: float,
+    asked: Sequence[Request] = (),
+) -> PollCounts | None:
+    """Write down what a part of a poll brought, an index of sitemaps or one of these, and leave the rest to
+    the turn of the next one's host; None as `record_poll`."""
+    to, round = onward
+    way = {**_told_values(polled), "hops": 0, "hop_was_temporary": True, "round": round.packed()}
+    return _lead_on(store, claim, to, way, polled, host_delay_s=host_delay_s, asked=asked)
+
+
+def _lead_on(
+    store: Store,
+    claim: FeedClaim,
+    to: str,
+    way: dict[str, Any],
+    part: Polled | None,
+    *,
+    host_delay_s: float,
+    asked: Sequence[Request],
+) -> PollCounts | None:
+    """Give a feed to the turn of the host of its next address, with what this one brought."""
     with store.write() as connection:
         moment = store.read_moment(connection)
         at = moment.now
-        before = read_before(connection, claim)
-        insert_new(connection, hosts, [{"host": host_of(to)}])
-        values = {
-            "asked_state": FeedState.ACTIVE,
-            "next_poll_at": at,
-            "next_url": to,
-            "host": host_of(to),
-            "hops": claim.hops + 1,
-            "hop_was_temporary": claim.hop_was_temporary or temporary,
-        }
-        ours = _end_poll(connection, claim, values)
-        _free_host(connection, claim, at + host_delay_s)
-        if ours:
-            record_led_on(
-                connection, store, claim, asked, moment=moment, before=before, host_delay_s=host_delay_s
-            )
-        else:
+        before = _before(connection, claim, part)
+        ours = _end_poll(connection, claim, {**_onward(connection, to, at), **way})
+        end_turn(connection, claim.host, claim.owner, next_request_at=at + host_delay_s)
+        if not ours:
             record_requests(connection, moment, asked, delay_s=host_delay_s, host=claim.host)
+            return None
+        counts = _record_part(connection, store, claim, part, at) if part else PollCounts()
+        found = part.found if part else ()
+        record_led_on(
+            connection,
+            store,
+            claim,
+            asked,
+            counts,
+            found,
+            moment=moment,
+            before=before,
+            host_delay_s=host_delay_s,
+        )
+    return counts
+
+
+def _onward(connection: Connection, to: str, at: float) -> dict[str, Any]:
+    insert_new(connection, hosts, [{"host": host_of(to)}])
+    return {"asked_state": FeedState.ACTIVE, "next_poll_at": at, "next_url": to, "host": host_of(to)}
+
+
+def _record_part(
+    connection: Connection, store: Store, claim: FeedClaim, part: Polled, at: float
+) -> PollCounts:
+    counts = record_entries(connection, store, claim, part.found, at) if part.found else PollCounts()
+    _write_reading(connection, part, at)
+    if part.reading:
+        record(connection, store, [_part_event(claim, part.reading, counts)])
+    return counts
 
 
 def _end_poll(connection: Connection, claim: FeedClaim, values: dict[str, Any]) -> bool:
     """Write a feed's new values and free its lease; False when that was no longer ours."""
     mine = {"feed_id": claim.id, "owner": claim.owner}
     return connection.execute(END_POLL, {**at_home(claim), **values, **mine}).rowcount == 1
-
-
-def _free_host(connection: Connection, claim: FeedClaim, next_request_at: float) -> None:
-    mine = {"name": claim.host, "owner": claim.owner}
-    connection.execute(FREE_HOST, {**mine, "next_request_at": next_request_at})
 
 
 def _feed_values(polled: Polled, at: float) -> dict[str, Any]:
@@ -191,23 +238,31 @@ def _feed_values(polled: Polled, at: float) -> dict[str, Any]:
         if polled.error
         else None,
         "why": polled.why,
-        "moving_to": polled.moving.to,
-        "moving_seen": polled.moving.seen,
-        "moving_since": polled.moving.since,
     }
     if polled.state is not FeedState.ACTIVE:
         values["state_since"] = at
     if polled.error is None:
         values["last_success_at"] = at
+    return values | _told_values(polled)
+
+
+def _told_values(polled: Polled) -> dict[str, Any]:
+    """Give what an answer says of its feed, whether or not the poll ends with it."""
+    values: dict[str, Any] = {
+        "moving_to": polled.moving.to,
+        "moving_seen": polled.moving.seen,
+        "moving_since": polled.moving.since,
+    }
     if polled.is_healthy:
         values["hints"] = polled.hints
-    return values | _validator_values(polled) | _document_values(polled)
+    if polled.kind:
+        values["kind"] = polled.kind
+    if polled.validators and polled.reading is None:
+        values |= _validator_values(polled.validators)
+    return values | _document_values(polled)
 
 
-def _validator_values(polled: Polled) -> dict[str, Any]:
-    given = polled.validators
-    if given is None:
-        return {}
+def _validator_values(given: Validators) -> dict[str, Any]:
     return {
         "etag": given.etag,
         "last_modified": given.last_modified,
@@ -226,11 +281,46 @@ def _document_values(polled: Polled) -> dict[str, Any]:
     return {name: getattr(polled, name) for name in counted} | told
 
 
+def _before(connection: Connection, claim: FeedClaim, polled: Polled | None) -> Before:
+    """Read what a poll is compared with: of a sitemap of an index, its own last document."""
+    before = read_before(connection, claim)
+    if polled is None or polled.reading is None:
+        return before
+    child = polled.reading.child
+    return replace(before, shown=child.shown or b"", entries=child.shown_entries)
+
+
+def _write_reading(connection: Connection, polled: Polled, at: float) -> None:
+    if polled.reading:
+        document = _validator_values(polled.validators) if polled.validators else {}
+        if polled.found:
+            document |= {"shown": shown_keys(polled.found), "shown_entries": len(polled.found)}
+        write_reading(connection, polled.reading, document, at)
+
+
+def _part_event(claim: FeedClaim, reading: Reading, counts: PollCounts) -> Happening:
+    if reading.error:
+        return Happening(
+            stage=Stage.POLL,
+            outcome="failed",
+            slug=reading.error,
+            detail=reading.child.url,
+            feed_id=claim.id,
+        )
+    detail = f"{_counted(counts)}; sitemap {reading.child.url}"
+    outcome = "polled" if reading.is_new else "unchanged"
+    return Happening(stage=Stage.POLL, outcome=outcome, detail=detail, feed_id=claim.id)
+
+
+def _counted(counts: PollCounts) -> str:
+    return f"{counts.new} new, {counts.sighted} seen elsewhere, {counts.edited} edited"
+
+
 def _poll_event(claim: FeedClaim, polled: Polled, counts: PollCounts) -> Happening:
     if polled.error:
         return Happening(
             stage=Stage.POLL, outcome="failed", slug=polled.error, detail=polled.detail, feed_id=claim.id
         )
-    detail = f"{counts.new} new, {counts.sighted} seen elsewhere, {counts.edited} edited; {polled.why}"
+    detail = f"{_counted(counts)}; {polled.why}"
     outcome = "unchanged" if polled.entries is None else "polled"
     return Happening(stage=Stage.POLL, outcome=outcome, detail=detail, feed_id=claim.id)

@@ -84,10 +84,7 @@ def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePositi
     `erase` overwrites one record of the archive; when it raises, a further call goes on there.
     """
     with store.write() as connection:
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql(
-                "PRAGMA secure_delete=ON"
-            )  # else the text stays in free pages of the file
+        overwrite_freed(connection)
         family = _family(connection, id)
         removal = _count(connection, family)
         lock_articles(connection, family)
@@ -99,7 +96,7 @@ def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePositi
         ]
         record(connection, store, told)
     _erase_pages(store, family, erase)
-    _truncate_log(store)
+    truncate_log(store)
     return removal
 
 
@@ -171,7 +168,13 @@ def _erase_pages(store: Store, family: Sequence[str], erase: Callable[[ArchivePo
             connection.execute(delete(pages).where(pages.c.id == row.id))
 
 
-def _truncate_log(store: Store) -> None:
+def overwrite_freed(connection: Connection) -> None:
+    """Let SQLite overwrite what this connection deletes; else the text stays in free pages of the file."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+
+
+def truncate_log(store: Store) -> None:
     """Empty SQLite's write-ahead log, which holds the text as it was; a reader may keep it for a while."""
     if store.engine.dialect.name == "sqlite":
         with closing(store.engine.raw_connection()) as connection:

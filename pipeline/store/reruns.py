@@ -71,11 +71,13 @@ class Reprocessing:
 
 
 def read_indexed(store: Store) -> Iterator[Document]:
-    """Read the documents of all indexed articles."""
+    """Read the documents of all indexed articles whose text is kept: of the others nothing better would be
+    read than what stands."""
     after = ""
     while True:
         query = select(documents.c.article_id, documents.c.document).join(articles)
         query = query.where(articles.c.state == State.INDEXED, documents.c.article_id > after)
+        query = query.where(articles.c.text_dropped_at.is_(None))
         with store.read() as connection:
             rows = connection.execute(query.order_by(documents.c.article_id).limit(AT_ONCE)).all()
         if not rows:

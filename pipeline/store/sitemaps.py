@@ -2,15 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, case, exists, func, select
 
 from pipeline.feeds.discovery import sitemap_links
 from pipeline.feeds.sitemaps import is_named_news
 from pipeline.identity import outlet_of, url_key
+from pipeline.model import FeedKind
 from pipeline.store.days import DAY_S, day_in_sql, day_name
-from pipeline.store.tables import feeds, hosts, sightings
+from pipeline.store.tables import feed_sitemaps, feeds, hosts, sightings
+
+SITEMAPS = (FeedKind.SITEMAP, FeedKind.INDEX)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFeed:
+    """Hold a feed that is watched, or was."""
+
+    url: str
+    tags: tuple[str, ...]
+    outlet: str
+    kind: str | None  # what its newest document is, see FeedKind; None: not known
+
+    @property
+    def is_sitemap(self) -> bool:
+        """Tell whether it is a sitemap of news, or an index of such."""
+        return self.kind in SITEMAPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,36 +50,28 @@ class UnwatchedSitemap:
     sitemap: str
 
 
-def is_sitemap(url: str) -> bool:
-    """Tell whether a subscribed address is that of a sitemap, by its name: sitemap.xml, news-sitemap.xml …"""
-    return "sitemap" in urlsplit(url).path.rpartition("/")[2].lower()
-
-
 def read_sitemap_days(
-    connection: Connection, first_day: int, end_day: int, outlets: Mapping[int, tuple[str, str]]
+    connection: Connection, first_day: int, end_day: int, known: Mapping[int, KnownFeed]
 ) -> tuple[SitemapDay, ...]:
-    """Compare each sitemap among the feeds (by id: address, outlet) with the outlet's other feeds."""
+    """Compare each sitemap among the feeds (by id) with the outlet's other feeds."""
     found: list[SitemapDay] = []
-    for feed_id, (url, outlet) in outlets.items():
+    for feed_id, feed in known.items():
         others = [
-            other
-            for other, (address, theirs) in outlets.items()
-            if theirs == outlet and not is_sitemap(address)
+            other for other, each in known.items() if each.outlet == feed.outlet and not each.is_sitemap
         ]
-        if is_sitemap(url) and others:
-            found += _compare(connection, first_day, end_day, feed_id, url, outlet, others)
+        if feed.is_sitemap and others:
+            found += _compare(connection, first_day, end_day, feed_id, feed, others)
     return tuple(sorted(found, key=lambda each: (each.sitemap, each.day)))
 
 
 def read_unwatched_sitemaps(
-    connection: Connection, outlets: Mapping[int, tuple[str, str]]
+    connection: Connection, known: Mapping[int, KnownFeed]
 ) -> tuple[UnwatchedSitemap, ...]:
-    """List the sitemaps named news that outlets with feeds (by id: address, outlet) could be compared with.
-
-    An index among them may be watched by one of its children; that is not known here.
-    """
-    names = {outlet for _, outlet in outlets.values()}
-    watched = {url_key(url) for url in connection.execute(select(feeds.c.url)).scalars()}
+    """List the sitemaps named news that the outlets of feeds could be compared with, unless an index that is
+    watched lists them."""
+    names = {feed.outlet for feed in known.values()}
+    addresses = (select(feeds.c.url), select(feed_sitemaps.c.url))
+    watched = {url_key(url) for query in addresses for url in connection.execute(query).scalars()}
     told = select(hosts.c.host, hosts.c.robots_body).where(
         hosts.c.robots_body.is_not(None), hosts.c.robots_status.between(200, 299)
     )
@@ -81,8 +90,7 @@ def _compare(
     first_day: int,
     end_day: int,
     feed_id: int,
-    url: str,
-    outlet: str,
+    feed: KnownFeed,
     others: list[int],
 ) -> list[SitemapDay]:
     mine, theirs = sightings.alias(), sightings.alias()
@@ -94,7 +102,11 @@ def _compare(
     counted = select(each.c.day, func.count().label("listed"), func.sum(each.c.shown).label("shown"))
     return [
         SitemapDay(
-            day=day_name(row.day), sitemap=url, outlet=outlet, listed=row.listed, shown_by_feeds=row.shown
+            day=day_name(row.day),
+            sitemap=feed.url,
+            outlet=feed.outlet,
+            listed=row.listed,
+            shown_by_feeds=row.shown,
         )
         for row in connection.execute(counted.group_by(each.c.day))
     ]

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 
 from sqlalchemy import Connection, and_, case, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from pipeline.disk import Room
+from pipeline.forecast import Outlook
 from pipeline.model import FeedState, Stage, State
 from pipeline.store.claims import due_article, due_feed
 from pipeline.store.leases import free
@@ -23,6 +25,11 @@ FAILING_AFTER = 3
 LATE_S = 3_600.0
 """Due longer than this is a problem: a host with 500 new pages is done in 42 minutes at 5 s a page."""
 
+SOON_DAYS = 7.0
+"""A disk that is full in less is a problem: time enough to order another."""
+
+GIB = 1024**3
+
 LAG_OF = 500
 """Newest indexings over which the lag is taken."""
 
@@ -31,23 +38,36 @@ LAG_WITHIN_S = 86_400.0
 
 
 class PartState(StrEnum):
-    """Say how one of the four parts is."""
+    """Say how one of the parts is."""
 
     OK = "ok"
     ABSENT = "absent"  # not created yet
     STOPPED = "stopped"  # embedded, and no `up` runs it
     UNREACHABLE = "unreachable"
+    FULL = "full"  # a disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Hold how the four parts are, and how many documents the index holds (`None`: it cannot say)."""
+    """Hold how the parts are, and how many documents the index holds (`None`: it cannot say)."""
 
     store: PartState
     broker: PartState
     index: PartState
     archive: PartState
+    disk: PartState = PartState.OK
     documents: int | None
+    outlook: Outlook | None = None  # of the disk that is full first; None: not looked at
+
+    def states(self) -> dict[str, PartState]:
+        """Give the states by the parts' names."""
+        return {
+            "store": self.store,
+            "broker": self.broker,
+            "index": self.index,
+            "archive": self.archive,
+            "disk": self.disk,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +90,7 @@ class Due:
     enrich: int = 0
     index: int = 0
     oldest_s: float | None = None
+    oldest_by_stage: Mapping[Stage, float] = field(default_factory=dict)  # seconds
     later: int = 0  # pages to be tried again
     next_retry_at: float | None = None
     held: int = 0  # feeds and pages that are due at hosts which asked to be left alone: nobody may ask these
@@ -195,16 +216,23 @@ def read_funnel(store: Store) -> Funnel:
 
 def find_problems(counts: Counts, parts: Parts) -> tuple[Problem, ...]:
     """Say what is wrong, worst first, and which command helps."""
-    return (*_part_problems(counts, parts), *_work_problems(counts))
+    return (*part_problems(parts), *_index_problems(counts, parts), *_work_problems(counts))
 
 
-def _part_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
+def part_problems(parts: Parts) -> Iterator[Problem]:
+    """Say which parts do not answer, or have no room: whoever needs one of them is not ready."""
     if parts.store is PartState.UNREACHABLE:
         yield Problem("store-unreachable", "the store cannot be opened", "wireroom doctor")
     if parts.broker is PartState.UNREACHABLE:
         yield Problem("broker-unreachable", "the broker does not answer", "wireroom doctor")
     if parts.index is PartState.UNREACHABLE:
         yield Problem("index-unreadable", "the index cannot be opened", "wireroom doctor")
+    if parts.archive is PartState.UNREACHABLE:
+        yield Problem("archive-unreachable", "the archive's folder is not ours to use", "wireroom doctor")
+    yield from _disk_problems(parts)
+
+
+def _index_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
     if parts.index is PartState.ABSENT and counts.projected:
         text = f"the index is gone; the store can fill a new one with {counts.projected:,} documents"
         yield Problem("index-absent", text, "wireroom up")
@@ -218,10 +246,26 @@ def _part_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
         yield Problem("no-feeds", "no feed is watched yet", "wireroom add URL")
 
 
+def _disk_problems(parts: Parts) -> Iterator[Problem]:
+    disk = parts.outlook
+    if disk is None:
+        if parts.disk is PartState.FULL:
+            text = "a disk that Wireroom writes to is low: it rests until there is more room"
+            yield Problem("disk-low", text, "wireroom doctor")
+        return
+    free = f"{disk.free_bytes / GIB:,.1f} GiB are free at {disk.place}"
+    if disk.room is not Room.AMPLE:
+        rests = "nothing is fetched" if disk.room is Room.LOW else "everything rests"
+        yield Problem("disk-low", f"{free}: {rests} until there is more room", "wireroom doctor")
+    elif disk.forecast.days is not None and disk.forecast.days < SOON_DAYS:
+        text = f"{free}, and none in about {disk.forecast.days:.0f} days"
+        yield Problem("disk-filling", text, "wireroom config show")
+
+
 def _work_problems(counts: Counts) -> Iterator[Problem]:
     if waiting := counts.articles[State.QUARANTINED]:
         text = f"{waiting:,} {'article waits' if waiting == 1 else 'articles wait'} in quarantine"
-        yield Problem("quarantined", text, "wireroom quarantine list")
+        yield Problem("quarantined", text, "wireroom quarantine")
     if (counts.due.oldest_s or 0) > LATE_S:
         text = f"something has been due for {(counts.due.oldest_s or 0) / 3600:.1f} hours"
         yield Problem("late", text, "wireroom doctor")
@@ -283,7 +327,7 @@ def _due(connection: Connection, store: Store) -> Due:
     now = store.now()
     pauses = read_pauses(connection, store)
     work = _work(connection, now, pauses)
-    oldest = [since for _, since in work.values() if since is not None]
+    oldest = {stage: since for stage, (_, since) in work.items() if since is not None}
     later = (articles.c.stage.is_not(None), articles.c.due_at > now, free(articles, now))
     retries, next_retry_at = connection.execute(
         select(func.count(), func.min(articles.c.due_at)).where(*later)
@@ -295,7 +339,8 @@ def _due(connection: Connection, store: Store) -> Due:
         fetch=work[Stage.FETCH][0],
         enrich=work[Stage.ENRICH][0],
         index=work[Stage.INDEX][0],
-        oldest_s=max(0.0, at - min(oldest)) if oldest else None,
+        oldest_s=max(0.0, at - min(oldest.values())) if oldest else None,
+        oldest_by_stage={stage: max(0.0, at - since) for stage, since in oldest.items()},
         later=retries,
         next_retry_at=next_retry_at,
         held=sum(held.values()),

@@ -1,11 +1,11 @@
 """The store: one engine, two kinds of transaction, one clock."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     Column,
@@ -26,12 +26,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
+if TYPE_CHECKING:
+    from pipeline.store.events import Happening
+
 Insert = postgresql.Insert | sqlite.Insert
 
 SQLITE_BUSY_MS = 30_000
 """SQLite's own back-off is unfair: with four writers one waits half a second now and then, never 30 s."""
 
 READING = "wireroom_reading"
+TOLD = "wireroom_told"
+"""Where a transaction keeps the events that it wrote, until they are true."""
+
 SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 """By default PostgreSQL looks anew with each query: a row that moves on in between counts twice or never."""
 
@@ -74,12 +80,18 @@ class Store:
 
     engine: Engine
     clock: Clock = REAL_TIME
+    seen: "Callable[[Sequence[Happening]], None]" = lambda _happenings: None
+    """Is told of the events of each transaction that was committed."""
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open a transaction that writes; on SQLite it holds the one write lock from its start."""
+        told: list[Happening] = []
         with self.engine.begin() as connection:
+            connection.info[TOLD] = told
             yield connection
+        if told:
+            self.seen(told)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -112,14 +124,19 @@ class Store:
         self.engine.dispose()
 
 
-def open_store(url: str, clock: Clock = REAL_TIME) -> Store:
+def open_store(
+    url: str,
+    clock: Clock = REAL_TIME,
+    *,
+    seen: "Callable[[Sequence[Happening]], None]" = lambda _happenings: None,
+) -> Store:
     """Open the store at an SQLAlchemy URL; nothing is created or migrated here."""
     if url.startswith("sqlite"):
         engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-        return Store(engine, clock)
-    return Store(create_engine(url, pool_pre_ping=True), clock)
+        return Store(engine, clock, seen)
+    return Store(create_engine(url, pool_pre_ping=True), clock, seen)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

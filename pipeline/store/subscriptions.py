@@ -13,6 +13,7 @@ from pipeline.feeds.hints import opening, unpacked
 from pipeline.feeds.schedule import spoken
 from pipeline.identity import host_of, origin_of, url_key
 from pipeline.model import FeedState
+from pipeline.store.children import forget_children
 from pipeline.store.events import Happening, record
 from pipeline.store.frame import Change, log_changes, next_feed_id
 from pipeline.store.pauses import Pause, read_pauses
@@ -139,6 +140,14 @@ def find_feeds(store: Store, urls: Sequence[str]) -> tuple[WatchedFeed, ...]:
         return _watched_feeds(connection, store, rows)
 
 
+def watched_as(store: Store, urls: Sequence[str]) -> dict[str, str]:
+    """Tell under which addresses those that are watched are, by address as it was given."""
+    keyed = {url: key for url in urls if (key := url_key(url))}
+    with store.read() as connection:
+        rows = rows_by_key(connection, list(keyed))
+    return {url: rows[key].url for url, key in keyed.items() if key in rows}
+
+
 def read_own_headers(store: Store, url: str) -> tuple[tuple[tuple[str, str], ...], str | None]:
     """Read a feed's own headers, which are secrets, and the origin that may have them; none if nobody watches
     it."""
@@ -247,6 +256,7 @@ def remove_feeds(store: Store, urls: Sequence[str]) -> tuple[str, ...]:
         rows = require_feeds(connection, urls)
         for portion in portions([row.id for row in rows]):
             connection.execute(delete(feeds).where(feeds.c.id.in_(portion)))
+        forget_children(connection, [row.id for row in rows])
         record(connection, store, [_happening(row, "removed") for row in rows])
         log_changes(connection, store, Change.REMOVED, rows)
     return tuple(row.url for row in rows)

@@ -13,7 +13,9 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     false,
+    func,
 )
 
 metadata = MetaData(
@@ -44,6 +46,7 @@ feeds = Table(
     Column("state", Text, nullable=False),
     Column("added_at", Double, nullable=False),
     Column("state_since", Double, nullable=False),
+    Column("kind", Text),  # what its newest document is, see FeedKind; NULL: not known yet
     Column("etag", Text),
     Column("last_modified", Text),
     Column("body_hash", Text),
@@ -52,6 +55,7 @@ feeds = Table(
     Column("next_url", Text),
     Column("hops", Integer, nullable=False, server_default="0"),
     Column("hop_was_temporary", Boolean, nullable=False, server_default=false()),
+    Column("round", JSON(none_as_null=True)),  # of an index of sitemaps: how far its poll has come
     # The address that permanent redirects led to the last times, and since when.
     Column("moving_to", Text),
     Column("moving_seen", Integer, nullable=False, server_default="0"),
@@ -98,6 +102,32 @@ hosts = Table(
     Column("lease_until", Double),
 )
 
+# The sitemaps that a feed which is an index of them lists: each is asked for itself, see feeds/children.py.
+feed_sitemaps = Table(
+    "feed_sitemaps",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("feed_id", Integer, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("parent_id", SERIAL),  # the index in the index that lists it; NULL: the feed's own
+    Column("depth", Integer, nullable=False),
+    Column("changed_at", Double),
+    Column("read_changed_at", Double),
+    Column("read_at", Double),
+    Column("asked_at", Double),
+    Column("brought_at", Double),
+    Column("not_before", Double),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("last_error", Text),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("body_hash", Text),
+    Column("validators_from", Text),
+    Column("shown", LargeBinary),
+    Column("shown_entries", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("feed_id", "url"),
+)
+
 # Addresses that were rewritten after permanent redirects, so that a person can take it back.
 feed_moves = Table(
     "feed_moves",
@@ -140,6 +170,11 @@ articles = Table(
     Column("revision", Integer, nullable=False, server_default="0"),
     Column("version", Integer, nullable=False, server_default="0"),
     Column("news_at", Double, nullable=False),
+    # In whose order it is claimed: `news_at`, older by its place among all that its feed showed at once.
+    # NULL: `news_at` itself.
+    Column("fair_at", Double),
+    # When WIREROOM_KEEP_TEXT took its words; NULL: they are there.
+    Column("text_dropped_at", Double),
     Column("first_seen_at", Double, nullable=False),
     Column("month", Text, nullable=False),
     Column("indexed_at", Double),
@@ -307,6 +342,16 @@ Index(
     articles.c.stage,
     articles.c.due_at,
     articles.c.state,
+    sqlite_where=articles.c.stage.is_not(None),
+    postgresql_where=articles.c.stage.is_not(None),
+)
+
+# The order of claims: `fair_place` in claims.py.
+Index(
+    "ix_articles_fair",
+    articles.c.stage,
+    articles.c.attempts,
+    func.coalesce(articles.c.fair_at, articles.c.news_at),
     sqlite_where=articles.c.stage.is_not(None),
     postgresql_where=articles.c.stage.is_not(None),
 )

@@ -1,7 +1,12 @@
 """Run commands in this process, on a home of their own."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,3 +65,23 @@ def store(home: Path) -> Iterator[Store]:
     opened = new_store(home)
     yield opened
     opened.close()
+
+
+def on_a_terminal(home: Path, *arguments: str, typed: str = "", columns: int = 200) -> str:
+    """Run a command on a terminal of its own, type an answer to its question, and give what was shown."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments]
+    environ = {**os.environ, "WIREROOM_HOME": str(home), "TERM": "dumb", "COLUMNS": str(columns)}
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ)
+    os.close(theirs)
+    sent = b""
+    with suppress(OSError):  # the terminal's other end is closed
+        while piece := os.read(ours, 4_096):
+            sent += piece
+            if typed and b"Which?" in sent:
+                os.write(ours, f"{typed}\n".encode())
+                typed = ""
+    os.close(ours)
+    shown = sent.decode().replace("\r\n", "\n")
+    assert process.wait() == 0, shown
+    return shown

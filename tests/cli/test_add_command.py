@@ -1,31 +1,27 @@
 """`wireroom add` on the sample news web, served on loopback."""
 
 import gzip
-import os
-import pty
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Timer
-from time import monotonic
+from time import monotonic, time
 
 import pytest
 from sqlalchemy import update
 
 from pipeline.cli.add import chosen_places
-from pipeline.cli.finding import addresses
+from pipeline.cli.addresses import addresses
+from pipeline.cli.printing import local
 from pipeline.demo.site import SampleWeb, open_sample_web
 from pipeline.identity import host_of
 from pipeline.store.claims import claim_host, rest_of
 from pipeline.store.leases import release_host
 from pipeline.store.store import Store
-from pipeline.store.tables import hosts
-from tests.cli.conftest import Wireroom
-from tests.stages.loopback import Answer, Site, open_site, rss, whole
+from pipeline.store.tables import feeds, hosts
+from tests.cli.conftest import Wireroom, on_a_terminal
+from tests.stages.loopback import Answer, Site, open_site, redirect, rss, whole
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +158,84 @@ def test_a_site_without_a_feed_is_watched_by_the_news_sitemap_that_its_robots_tx
         "title": "The Example",
         "entries": 1,
         "added": True,
+        "given": site.url("/"),
+        "host_pause": None,
     }
     assert site.requests == ["/", "/robots.txt", "/news.xml", "/2026.xml.gz"]
+
+
+@pytest.mark.parametrize(
+    ("given", "watches", "because"),
+    [
+        ("/", "/news.xml", "it is a web page, and its site's robots.txt names it"),
+        ("/named", "/feed.xml", "it is a web page that names it"),
+        ("/moved", "/feed.xml", "it has moved there for good"),
+    ],
+)
+def test_why_another_address_is_watched_than_was_given_is_said(
+    wireroom: Wireroom, site: Site, given: str, watches: str, because: str
+) -> None:
+    link = f'<link rel="alternate" type="application/rss+xml" href="{site.url("/feed.xml")}">'
+    site.answers |= {
+        "/named": whole(f"<!doctype html><title>Home</title>{link}".encode()),
+        "/moved": redirect(site.url("/feed.xml"), status=301),
+        "/feed.xml": whole(rss(site.url("/a")), kind="application/rss+xml"),
+    }
+    said = wireroom("add", site.url(given)).err
+    assert f"wireroom: given {site.url(given)}, watches {site.url(watches)}: {because}\n" in said
+
+
+def test_a_feed_that_is_watched_as_given_needs_no_word(wireroom: Wireroom, site: Site) -> None:
+    site.answers["/feed.xml"] = whole(rss(site.url("/a")), kind="application/rss+xml")
+    assert wireroom("add", site.url("/feed.xml")).err == "wireroom: `wireroom up` polls it\n"
+
+
+def test_what_leads_to_a_watched_feed_for_now_is_watched_already(wireroom: Wireroom, site: Site) -> None:
+    site.answers |= {
+        "/short": redirect(site.url("/feed.xml")),
+        "/feed.xml": whole(rss(site.url("/a")), kind="application/rss+xml"),
+    }
+    wireroom("add", site.url("/feed.xml"))
+    ran = wireroom("add", site.url("/short"), "--tag", "city")
+    assert ran.out.startswith("watched already: ")
+    assert f"given {site.url('/short')}, watches {site.url('/feed.xml')}: it leads there for now" in ran.err
+    (feed,) = wireroom("feeds", "list", "--json").lines
+    assert (feed["url"], feed["tags"]) == (site.url("/feed.xml"), ["city"])
+
+
+def pause(store: Store, site: Site, seconds: float) -> None:
+    with store.write() as connection:
+        rests = update(hosts).where(hosts.c.host == host_of(site.origin))
+        connection.execute(rests.values(next_request_at=store.now() + seconds))
+        connection.execute(update(feeds).values(last_status=429))
+
+
+def test_while_a_host_is_paused_it_is_said_until_when_and_why(
+    wireroom: Wireroom, store: Store, site: Site
+) -> None:
+    site.answers["/feed.xml"] = whole(rss(site.url("/a")), kind="application/rss+xml")
+    wireroom("add", site.url("/feed.xml"))
+    pause(store, site, 7_200.0)
+    until = local(time() + 7_200.0)[:-3]  # to the hour
+    ran = wireroom("add", site.url("/other.xml"))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(
+        f"wireroom: {site.url('/other.xml')}: its host asked to be left alone until {until}"
+    )
+    assert ran.err.endswith(" (429), and was not asked\n")
+
+
+def test_of_a_feed_whose_host_turns_away_pages_it_is_said_when_it_is_polled(
+    wireroom: Wireroom, store: Store, site: Site
+) -> None:
+    site.answers["/feed.xml"] = whole(rss(site.url("/a")), kind="application/rss+xml")
+    site.answers["/robots.txt"] = whole(b"", status=503, headers={"Retry-After": "7200"})
+    link = f'<link rel="alternate" type="application/rss+xml" href="{site.url("/feed.xml")}">'
+    site.answers["/"] = whole(f"<!doctype html><title>Home</title>{link}".encode())
+    ran = wireroom("add", site.url("/"), "--all")
+    assert "added: " in ran.out
+    assert f"{site.url('/feed.xml')}: its host asked to be left alone until " in ran.err
+    assert "`wireroom up` polls" not in ran.err
 
 
 def wanting_a_login(answer: Answer) -> Answer:
@@ -263,30 +335,11 @@ def test_the_crawl_delay_of_a_host_is_kept(wireroom: Wireroom, store: Store, sit
     assert 40 < rest_of(store, host_of(site.origin)) <= 50
 
 
-def on_a_terminal(home: Path, typed: str, *arguments: str) -> str:
-    """Run a command on a terminal of its own, type an answer to its question, and give what was shown."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments]
-    environ = {**os.environ, "WIREROOM_HOME": str(home), "TERM": "dumb", "COLUMNS": "200"}
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ)
-    os.close(theirs)
-    shown = ""
-    with suppress(OSError):  # the terminal's other end is closed
-        while piece := os.read(ours, 4_096).decode():
-            shown += piece
-            if typed and "Which?" in shown:
-                os.write(ours, f"{typed}\n".encode())
-                typed = ""
-    os.close(ours)
-    assert process.wait() == 0, shown
-    return shown
-
-
 def test_on_a_terminal_feeds_are_shown_with_titles_and_counts_and_asked_for(
     wireroom: Wireroom, home: Path, web: SampleWeb
 ) -> None:
     site, feeds = site_with_feeds(web, 2)
-    shown = on_a_terminal(home, "2", "add", site)
+    shown = on_a_terminal(home, "add", site, typed="2")
     added = wireroom("feeds", "list", "--json").json
     assert added["url"] == feeds[1]
     for number, feed in enumerate(feeds, start=1):
@@ -308,6 +361,8 @@ def test_answers_are_read_as_places(answer: str, places: list[int] | None) -> No
         ("https://news.example/feed", ("https://news.example/feed",)),
         ("news.example", ("https://news.example", "http://news.example")),
         ("localhost:8080/rss", ("https://localhost:8080/rss", "http://localhost:8080/rss")),
+        ("feed://news.example/rss", ("http://news.example/rss", "https://news.example/rss")),
+        ("feed:https://news.example/rss", ("https://news.example/rss",)),
         ("mailto:a@b.example", ()),
         ("news", ()),
         ("", ()),

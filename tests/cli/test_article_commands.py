@@ -237,10 +237,11 @@ def test_quarantine_is_listed_by_cause_with_what_helps(wireroom: Wireroom, store
     poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
     fetch(store, home)
     quarantine(store)
-    said = wireroom("quarantine", "list").out
+    said = wireroom("quarantine").out
+    assert wireroom("quarantine", "list").out == said
     assert said.startswith("enrich-crashed: 2 articles\n")
     assert "replay it" in said
-    assert {each["url"] for each in wireroom("quarantine", "list", "--json").lines} == {BRIDGE, HARBOUR}
+    assert {each["url"] for each in wireroom("quarantine", "--json").lines} == {BRIDGE, HARBOUR}
     shown = wireroom("quarantine", "show", BRIDGE, "--json").json
     assert (shown["cause"], shown["detail"]) == ("enrich-crashed", "signal 11, three times")
 
@@ -263,11 +264,12 @@ def test_the_quarantine_tells_by_host_what_is_common(wireroom: Wireroom, store: 
     fetch(store, home)
     quarantine(store)
     lines = wireroom("quarantine", "list").out.splitlines()
-    assert [line.split()[:2] for line in lines[3:]] == [
+    assert lines[3].split() == ["host", "articles", "last", "detail", "newest"]
+    assert [line.split()[:2] for line in lines[4:]] == [
         ["courier.example:443", "2"],
         ["other.example:443", "1"],
     ]
-    assert "signal 11, three times" in lines[3]
+    assert "signal 11, three times" in lines[4]
 
 
 def test_quarantine_shows_the_page_as_it_was_served(wireroom: Wireroom, store: Store, home: Path) -> None:
@@ -340,6 +342,21 @@ def test_doctor_finds_a_broken_file(
     assert finding["text"].startswith(str(home / file))
     refused = wireroom("up", "--until-idle")
     assert (refused.code, refused.out, refused.err) == (2, "", f"wireroom: {finding['text']}\n")
+
+
+def test_doctor_says_of_a_store_of_another_version_what_mends_it(wireroom: Wireroom, store: Store) -> None:
+    for version, mends in (("9999", "upgrade Wireroom"), ("0001", "run `wireroom setup`")):
+        with store.write() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (version,))
+        told = {line["name"]: line for line in wireroom("doctor", "--json").lines}
+        assert (told["store"]["ok"], told["store"]["do"]) == (False, mends)
+
+
+def test_doctor_says_of_a_damaged_store_how_a_backup_is_put_back(wireroom: Wireroom, home: Path) -> None:
+    home.mkdir()
+    (home / "wireroom.db").write_bytes(b"no database " * 1_000)
+    told = {line["name"]: line for line in wireroom("doctor", "--json").lines}
+    assert (told["store"]["ok"], "wireroom restore FILE --replace" in told["store"]["do"]) == (False, True)
 
 
 def test_doctor_tries_to_write(wireroom: Wireroom, monkeypatch: pytest.MonkeyPatch) -> None:

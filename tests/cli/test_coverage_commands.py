@@ -152,7 +152,7 @@ def test_hosts_have_the_promised_shape(wireroom: Wireroom, published: Store) -> 
     assert (told["host"], told["requests"], told["conditional_share"]) == ("courier.example:443", 1, 1.0)
 
 
-@pytest.mark.parametrize("name", ["courier.example", "COURIER.example:443", FEED])
+@pytest.mark.parametrize("name", ["courier.example", "COURIER.example:443", FEED, f"feed:{FEED}"])
 def test_one_host_is_told_day_by_day(wireroom: Wireroom, published: Store, name: str) -> None:
     count_requests(published, [asked("courier.example:443"), asked("other.example:443")])
     told = wireroom("hosts", name, "--json").json
@@ -199,7 +199,7 @@ def test_an_empty_store_gets_one_line(
 def test_a_feed_that_was_never_polled_is_told_as_such(wireroom: Wireroom, store: Store) -> None:
     add_feeds(store, [NewFeed(url=FEED)], interval_s=900)
     assert "not polled yet" in wireroom("feeds", "health").out
-    assert wireroom("coverage").out.splitlines()[-1].endswith(f"added  {FEED}")
+    assert wireroom("coverage").out.splitlines()[-1].endswith(f"added   {FEED}")
 
 
 def test_feeds_may_not_steer_a_terminal(wireroom: Wireroom, store: Store) -> None:

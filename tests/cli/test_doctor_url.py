@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
+from sqlalchemy import insert, update
 
 from pipeline.cli.judging import (
     judge_dates,
@@ -13,17 +14,19 @@ from pipeline.cli.judging import (
     judge_request,
     judge_robots,
 )
+from pipeline.cli.turns import LEFT_ALONE
 from pipeline.demo.site import SampleWeb, open_sample_web
 from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.robots import read_robots
 from pipeline.identity import host_of
-from pipeline.model import Entry, Exchange, FetchFailure, ParsedFeed
+from pipeline.model import Entry, Exchange, FeedKind, FetchFailure, ParsedFeed
 from pipeline.outcomes import FeedSlug, FetchSlug
 from pipeline.store.claims import claim_host
 from pipeline.store.leases import release_host
 from pipeline.store.store import Store
+from pipeline.store.tables import feed_sitemaps, feeds
 from tests.cli.conftest import Wireroom
-from tests.cli.newsroom import BRIDGE, HARBOUR, entry
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry
 from tests.stages.loopback import open_site, rss, whole
 
 STEPS = ["discovery", "watched", "fetch", "parse", "identity", "dates", "robots", "page", "text"]
@@ -83,12 +86,12 @@ def test_a_host_that_says_429_is_asked_once_and_told_of(wireroom: Wireroom) -> N
     with open_site() as site:
         site.answers["/feed"] = whole(b"", status=429)
         finding = wireroom("doctor", site.url("/feed"), "--json").json
-        assert (site.requests, "--min-interval" in finding["do"]) == (["/feed"], True)
+        assert (site.requests, "WIREROOM_HOST_DELAY" in finding["do"]) == (["/feed"], True)
 
 
 @pytest.mark.usefixtures("_loopback")
-def test_an_index_of_sitemaps_is_examined_by_its_newest_child_and_the_unread_ones_are_named(
-    wireroom: Wireroom,
+def test_an_index_of_sitemaps_is_examined_by_its_newest_and_those_that_are_not_read_yet_are_named(
+    wireroom: Wireroom, store: Store
 ) -> None:
     with open_site() as site:
         one, two = site.url("/news-1.xml"), site.url("/news-2.xml")
@@ -99,8 +102,19 @@ def test_an_index_of_sitemaps_is_examined_by_its_newest_child_and_the_unread_one
             "/index.xml": whole(f"<sitemapindex>{listed}</sitemapindex>".encode(), kind="text/xml"),
             "/news-1.xml": whole(f'<urlset xmlns:n="{space}">{page}</urlset>'.encode(), kind="text/xml"),
         }
+        wireroom("add", site.url("/index.xml"))
+        sitemaps = [(one, "http-404"), (two, None)]
+        with store.write() as connection:
+            connection.execute(update(feeds).values(kind=FeedKind.INDEX))
+            for url, error in sitemaps:
+                row = {"feed_id": 1, "url": url, "depth": 1, "last_error": error}
+                connection.execute(insert(feed_sitemaps).values(row))
         told = {line["name"]: line for line in wireroom("doctor", site.url("/index.xml"), "--json").lines}
-    assert (told["sitemaps"]["ok"], told["sitemaps"]["do"].endswith(f"`wireroom add {two}`")) == (False, True)
+        unread = [line for line in wireroom("coverage", "--json").lines if line["kind"] == "unread-sitemap"]
+    assert told["sitemaps"]["text"].endswith(f"{one} (it answers 404), {two} (waits for its turn)")
+    assert (told["sitemaps"]["ok"], told["sitemaps"]["do"]) == (False, f"wireroom doctor {one}")
+    assert [(line["sitemap"], line["error"]) for line in unread] == sitemaps
+    assert f"waits for its turn           {two}" in wireroom("coverage").out
     assert (
         told["identity"]["text"]
         == "1 different links, 0 with ids; with one entry at a time nobody can tell what was missed"
@@ -163,13 +177,73 @@ def test_what_is_no_address_gets_one_line(wireroom: Wireroom) -> None:
     assert (ran.code, ran.out.splitlines()[0]) == (1, "✗ discovery  not an address is no http(s) URL")
 
 
+SITE = "`wireroom add https://courier.example/`"
+
+
 @pytest.mark.parametrize(
-    ("status", "mends"), [(404, "wireroom add"), (429, "--min-interval"), (403, "WIREROOM_USER_AGENT_URL")]
+    ("status", "watched", "mends"),
+    [
+        (302, None, "the publisher must mend its redirects"),
+        (401, None, "`wireroom add https://courier.example/ --login-from FILE`"),
+        (401, FEED, f"`wireroom feeds set {FEED} --login-from FILE`"),
+        (403, None, "WIREROOM_USER_AGENT_URL"),
+        (404, None, SITE),
+        (410, None, SITE),
+        (410, FEED, f"`wireroom feeds remove {FEED}`"),
+        (429, None, "WIREROOM_HOST_DELAY"),
+        (429, FEED, f"`wireroom feeds set {FEED} --min-interval 6h`"),
+        (500, None, "try again later"),
+        (500, FEED, "its polls go on"),
+    ],
 )
-def test_a_status_that_is_no_answer_comes_with_what_mends_it(status: int, mends: str) -> None:
-    finding = judge_request(answer(status))
+def test_a_status_that_is_no_answer_comes_with_what_mends_it_as_it_is_watched_or_not(
+    status: int, watched: str | None, mends: str
+) -> None:
+    finding = judge_request(answer(status), watched=watched)
     assert not finding.ok
     assert mends in finding.do
+
+
+@pytest.mark.parametrize(
+    ("slug", "url", "detail", "mends"),
+    [
+        (FetchSlug.REFUSED_ADDRESS, FEED, "10.0.0.1 is not public: private", "WIREROOM_ALLOW_ADDRESSES"),
+        (
+            FetchSlug.REFUSED_ADDRESS,
+            "ftp://x",
+            "not an http or https address",
+            "the feed's whole address",
+        ),
+        (FetchSlug.CONNECT, FEED, "no connection: connection refused", "if it must go through a proxy"),
+        (FetchSlug.CONNECT, FEED, "the proxy takes no connection", "check WIREROOM_PROXY"),
+        (LEFT_ALONE, FEED, "its host asked to be left alone until tomorrow", "wait until then"),
+        (FetchSlug.TOO_LARGE, FEED, "over 10 bytes", "the publisher must mend it"),
+    ],
+)
+def test_a_request_without_an_answer_comes_with_what_mends_just_that(
+    slug: str, url: str, detail: str, mends: str
+) -> None:
+    assert mends in judge_request(FetchFailure(url=url, slug=slug, detail=detail)).do
+
+
+@pytest.mark.usefixtures("_loopback")
+def test_a_watched_feed_that_became_a_web_page_is_said_to_be_one_with_what_to_do(wireroom: Wireroom) -> None:
+    page = "<!doctype html><title>Home</title>"
+    with open_site() as site:
+        old, new = site.url("/feed"), site.url("/news")
+        link = f'<link rel="alternate" type="application/rss+xml" href="{new}">'
+        site.answers |= {
+            path: whole(rss(site.url("/a")), kind="application/rss+xml") for path in ("/feed", "/news")
+        }
+        wireroom("add", old)
+        site.answers["/feed"] = whole(page.encode())
+        alone = wireroom("doctor", old, "--json").json
+        site.answers["/feed"] = whole((page + link).encode())
+        named = wireroom("doctor", old, "--json").json
+    for told in (alone, named):
+        assert (told["ok"], told["text"]) == (False, f"{old} is watched as a feed, and is a web page now")
+        assert f"`wireroom feeds remove {old}` ends its polls" in told["do"]
+    assert f"`wireroom add {new}`" in named["do"]
 
 
 def test_a_host_without_an_address_is_not_the_publishers_fault_alone() -> None:
@@ -183,10 +257,11 @@ def test_a_feed_without_validators_is_told_to_cost_more() -> None:
 
 
 def test_what_is_no_feed_is_said_to_be_none() -> None:
-    assert judge_document(FeedError(FeedSlug.NOT_A_FEED, "a web page")).text == "a web page"
-    assert not judge_document(parsed()).ok
-    assert not judge_document(parsed(entry(BRIDGE), is_well_formed=False)).ok
-    assert judge_document(parsed(entry(BRIDGE))).text == "“Courier”, 1 entry"
+    none = judge_document(FeedError(FeedSlug.NOT_A_FEED, "a web page"), FEED)
+    assert (none.text, SITE in none.do) == ("a web page", True)
+    assert not judge_document(parsed(), FEED).ok
+    assert not judge_document(parsed(entry(BRIDGE), is_well_formed=False), FEED).ok
+    assert judge_document(parsed(entry(BRIDGE)), FEED).text == "“Courier”, 1 entry"
 
 
 def test_entries_without_links_and_with_the_same_link_are_counted() -> None:

@@ -250,6 +250,10 @@ def test_import_adds_what_can_be_read_and_names_the_rest(wireroom: Wireroom, tmp
     assert (courier["tags"], ledger["tags"], ledger["language"]) == (["Cities", "new"], ["new"], "fr")
     again = wireroom("feeds", "import", str(tmp_path / "feeds.opml"), "--tag", "late,again")
     assert again.out == "0 feeds added, 2 known already, 2 of them tagged, 1 line skipped\n"
+    assert again.err.splitlines()[1:] == [
+        f"wireroom: known already: {FEED}",
+        "wireroom: known already: https://ledger.example/rss",
+    ]
     courier, ledger = wireroom("feeds", "list", "--json").lines
     assert (courier["tags"], ledger["tags"]) == (["Cities", "new", "late", "again"], ["new", "late", "again"])
 
@@ -337,6 +341,49 @@ def test_what_is_exported_can_be_imported(wireroom: Wireroom, watched: Store, tm
     wireroom("feeds", "import", str(tmp_path / "out.opml"))
     [feed] = wireroom("feeds", "list", "--json").lines
     assert (feed["url"], feed["title"], feed["tags"]) == (FEED, "The Harbor Courier", ["city"])
+
+
+def test_of_a_long_list_that_is_known_not_every_line_is_named(wireroom: Wireroom, tmp_path: Path) -> None:
+    (tmp_path / "urls").write_text("".join(f"https://site-{n}.example/feed\n" for n in range(60)))
+    wireroom("feeds", "import", str(tmp_path / "urls"))
+    *named, more = wireroom("feeds", "import", str(tmp_path / "urls")).err.splitlines()
+    assert (len(named), more) == (50, "wireroom: and 10 more that are known already; --json names all")
+
+
+def test_commas_in_names_of_folders_survive_an_import_an_export_and_an_import(
+    wireroom: Wireroom, tmp_path: Path
+) -> None:
+    inner = f'<outline text="Courier" xmlUrl="{FEED}"/>'
+    folders = f'<outline text="News, world"><outline text="Ghent, Bruges">{inner}</outline></outline>'
+    (tmp_path / "in.opml").write_text(f'<opml version="2.0"><body>{folders}</body></opml>')
+    wireroom("feeds", "import", str(tmp_path / "in.opml"))
+    exported = wireroom("feeds", "export").out
+    wireroom("feeds", "remove", FEED)
+    (tmp_path / "out.opml").write_text(exported)
+    wireroom("feeds", "import", str(tmp_path / "out.opml"))
+    assert wireroom("feeds", "show", FEED, "--json").json["tags"] == ["News, world", "Ghent, Bruges"]
+    assert wireroom("feeds", "export").out == exported
+    assert wireroom("feeds", "list", "--tag", "News, world", "--json").json["url"] == FEED
+    wireroom("feeds", "set", FEED, "--tag", r"-News\, world,+x\,y")
+    assert wireroom("feeds", "show", FEED, "--json").json["tags"] == ["Ghent, Bruges", "x,y"]
+
+
+BARE = FEED.removeprefix("https://")
+
+
+@pytest.mark.parametrize("written", [BARE, f"feed://{BARE}", f"feed:{FEED}"])
+@pytest.mark.parametrize("command", ["show", "set --tag x", "poll", "pause", "remove"])
+def test_every_command_for_feeds_takes_an_address_as_add_does(
+    wireroom: Wireroom, watched: Store, command: str, written: str
+) -> None:
+    ran = wireroom("feeds", *command.split(), written)
+    assert (ran.code, FEED in ran.out) == (0, True)
+
+
+def test_every_command_for_articles_takes_an_address_as_add_does(wireroom: Wireroom, watched: Store) -> None:
+    bare = BRIDGE.removeprefix("https://")
+    assert wireroom("trace", bare).out == wireroom("trace", BRIDGE).out
+    assert wireroom("show", bare).err == wireroom("show", BRIDGE).err
 
 
 def test_a_login_in_a_lists_address_is_kept_as_a_header_and_shown_nowhere(

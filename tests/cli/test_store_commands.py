@@ -79,10 +79,16 @@ def test_it_is_refused_while_up_holds_the_home(wireroom: Wireroom, store: Store,
     [
         ("embedded", 2, "--to: name a server or a file"),
         ("mysql://h/d", 2, "--to mysql://h/d: scheme 'mysql' is not known here"),
-        ("postgresql://h:port/d", 2, "--to is no address"),
+        ("postgresql://h:port/d", 2, "--to postgresql://h:port/d: in a password write / "),
+        ("postgresql://u:p@127.0.0.1:1/d", 2, "everybody on the machine can read a command line: "),
+        (
+            "postgresql://127.0.0.1:1/d?user=u&password=p",
+            2,
+            "everybody on the machine can read a command line: ",
+        ),
         ("sqlite:///{home}/wireroom.db", 2, "--to names the store that would be copied"),
         ("sqlite:////nowhere/there.db", 1, "the target cannot be opened: unable to open database file"),
-        ("postgresql://u:p@127.0.0.1:1/d", 1, "the target cannot be opened: connection"),
+        ("postgresql://u@127.0.0.1:1/d", 1, "the target cannot be opened: connection"),
     ],
 )
 def test_a_wrong_target_is_one_line(

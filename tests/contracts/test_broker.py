@@ -3,20 +3,20 @@
 import base64
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
+from kombu.exceptions import OperationalError
 
 from pipeline.errors import WireroomError
 from pipeline.model import Stage
 from pipeline.settings import Settings, read_settings
+from tests import servers
 from tests.servers import free_port
 from workers.app import make_app
 from workers.bells import Bells, open_bells
@@ -27,7 +27,19 @@ QUEUE = "wireroom:poll"  # as Celery names the list, below the prefix that keeps
 SHORT_S = 2.0  # a broker that is away must not hold up work; connecting to a closed port takes 1 ms
 
 
-@pytest.fixture(params=["valkey", "redis"])
+@pytest.fixture
+def limited_url(tmp_path: Path) -> Iterator[str]:
+    """Run a Redis by deploy/redis.conf; give the address with the user that deploy/make-secrets.sh makes."""
+    subprocess.run(
+        [ROOT / "deploy" / "make-secrets.sh", tmp_path / "secrets"], check=True, capture_output=True
+    )
+    login = (tmp_path / "secrets" / "broker_url").read_text().partition("@")[0]
+    config, users = ROOT / "deploy" / "redis.conf", tmp_path / "secrets" / "redis_acl"
+    with servers.redis(servers.redis_binary(), config, users) as url:
+        yield f"{login}@{url.removeprefix('redis://')}"
+
+
+@pytest.fixture(params=["valkey", "redis", "limited"])
 def broker_url(request: pytest.FixtureRequest) -> str:
     """Give the address of an empty broker of each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
@@ -99,45 +111,42 @@ def test_a_lost_broker_is_no_error_and_costs_no_time(tmp_path: Path) -> None:
     assert time.monotonic() - began_at < SHORT_S
 
 
-class Trap:
-    """Make a folder where it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.path),)
-
-
-def test_pickled_messages_are_refused_and_the_worker_goes_on(
-    bells: Bells, broker_url: str, broker: "redis.Redis", tmp_path: Path
-) -> None:
-    trap = tmp_path / "sprung"
-    bells.app.send_task("wireroom.poll", args=(Trap(trap),), queue="poll", serializer="pickle")
-    assert json.loads(broker.lindex(QUEUE, 0))["content-type"] == "application/x-python-serialize"
-    bells.ring(Stage.POLL)
-    environ = {"WIREROOM_HOME": str(tmp_path), "WIREROOM_BROKER_URL": broker_url}
-    process = _start_worker(environ, tmp_path)
-    try:
-        while broker.exists("wireroom:bell:poll", QUEUE):
-            assert process.poll() is None
-            time.sleep(0.05)
-        assert not trap.exists()
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _start_worker(environ: Mapping[str, str], folder: Path) -> "subprocess.Popen[bytes]":
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "workers", "worker", "-Q", "poll", "-P", "solo"],
-        env={**inherited, "PYTHONPATH": str(ROOT), **environ},
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
+@pytest.fixture
+def encrypted(tmp_path: Path) -> "Iterator[tuple[str, Path]]":
+    """Run a Redis that speaks TLS; give its address and the certificate that vouches for it."""
+    key, certificate, port = tmp_path / "key.pem", tmp_path / "certificate.pem", free_port()
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=redis"
+    words = [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(words, check=True, capture_output=True)
+    config = tmp_path / "redis.conf"
+    config.write_text(
+        f"tls-port {port}\ntls-cert-file {certificate}\ntls-key-file {key}\ntls-auth-clients no\n"
+        f"tls-ca-cert-file {certificate}\n"
     )
+    with servers.redis(servers.redis_binary(), config):
+        yield f"rediss://127.0.0.1:{port}/0", certificate
+
+
+def test_a_ring_goes_over_tls_to_a_broker_that_is_vouched_for(
+    encrypted: tuple[str, Path], tmp_path: Path
+) -> None:
+    address, certificate = encrypted
+    url = f"{address}?ssl_ca_certs={certificate}"
+    with bells_on(url, tmp_path) as bells, redis.Redis.from_url(url) as broker:
+        bells.ring(Stage.POLL)
+        assert broker.llen(QUEUE) == 1
+
+
+def test_a_broker_that_nobody_vouches_for_is_told_nothing(
+    encrypted: tuple[str, Path], tmp_path: Path
+) -> None:
+    address, _ = encrypted
+    with (
+        bells_on(address, tmp_path) as bells,
+        bells.app.connection_for_write() as connection,
+        pytest.raises(OperationalError, match="CERTIFICATE_VERIFY_FAILED"),
+    ):
+        connection.ensure_connection(max_retries=1)
 
 
 @pytest.fixture

@@ -340,7 +340,7 @@ def test_one_feed_a_host_is_claimed(store: Store) -> None:
 def test_a_host_serves_one_worker_and_its_newest_pages_first(store: Store) -> None:
     poll(store, FEED, found(A), found(B))
     with store.write() as connection:
-        connection.execute(update(articles).where(articles.c.id == id_of(A)).values(news_at=1.0))
+        connection.execute(update(articles).where(articles.c.id == id_of(A)).values(fair_at=1.0))
     first = turn(store)
     assert [claim.url for claim in first.claims] == [B, A]
     assert claim_hosts(store, owner="elsewhere:2:test:0", limit=9, pages=9) == ()
@@ -510,7 +510,12 @@ def test_an_article_that_failed_is_claimed_alone(store: Store) -> None:
     release(store, claims)
     with store.write() as connection:
         connection.execute(update(articles).values(due_at=0))
-    assert [claim.attempts for claim in claim_articles(store, Stage.ENRICH, owner=OWNER, limit=9)] == [2]
+    (alone,) = claim_articles(store, Stage.ENRICH, owner=OWNER, limit=9)
+    assert (alone.id, alone.attempts) == (first.id, 2)
+    assert (
+        claim_articles(store, Stage.ENRICH, owner=OWNER, limit=9) == ()
+    )  # of its host nobody else meanwhile
+    record_quarantine(store, alone, Stage.ENRICH, Cause.ENRICH_CRASHED, detail="")
     assert [claim.attempts for claim in claim_articles(store, Stage.ENRICH, owner=OWNER, limit=9)] == [1]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.feeds.parsing import UNPACKED_LIMIT, FeedError, parse_feed
-from pipeline.model import Entry, ParsedFeed
+from pipeline.model import Entry, FeedKind, ParsedFeed
 from pipeline.outcomes import FeedSlug
 
 URL = "https://news.example/maps/news.xml"
@@ -41,6 +41,7 @@ def index(*children: tuple[str, str]) -> str:
 
 def test_a_sitemap_of_news_is_read_whole() -> None:
     assert read(urlset(FLOOD)) == ParsedFeed(
+        kind=FeedKind.SITEMAP,
         title="The Example",
         site="https://news.example/",
         language="nl",
@@ -98,44 +99,41 @@ def test_a_sitemap_that_ends_too_early_is_read_as_far_as_it_goes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("children", "chosen"),
+    ("children", "listed"),
     [
-        ([("/a.xml", "2026-11-01"), ("/b.xml", "2026-11-02T08:00:00+02:00"), ("/c.xml", "")], "/b.xml"),
-        ([("/posts.xml", "2026-11-09"), ("/news.xml", "2026-11-01")], "/news.xml"),
-        ([("/2026-11.xml", ""), ("/2026-10.xml", "")], "/2026-11.xml"),
-        ([("/a.xml", "yesterday"), ("/b.xml", "2026-11-01")], "/b.xml"),
-        ([("javascript:x()", "2026-11-09"), ("/a.xml", "2026-11-01")], "/a.xml"),
+        (
+            [("/a.xml", "2026-11-01"), ("/b.xml", "2026-11-02T08:00:00+02:00"), ("/c.xml", "")],
+            ["/b.xml", "/a.xml", "/c.xml"],
+        ),
+        ([("/posts.xml", "2026-11-09"), ("/news.xml", "2026-11-01")], ["/news.xml"]),
+        ([("/2026-11.xml", ""), ("/2026-10.xml", "")], ["/2026-11.xml", "/2026-10.xml"]),
+        ([("/a.xml", "yesterday"), ("/b.xml", "2026-11-01")], ["/b.xml", "/a.xml"]),
+        ([("javascript:x()", "2026-11-09"), ("/a.xml", "2026-11-01")], ["/a.xml"]),
+        ([("/a.xml", "2026-11-02"), ("/a.xml", "2026-11-01")], ["/a.xml"]),
+        ([("/index.xml", "2026-11-02")], []),
+        ([], []),
     ],
 )
-def test_an_index_leads_to_the_child_that_changed_last_news_before_others(
-    children: list[tuple[str, str]], chosen: str
+def test_an_index_lists_its_sitemaps_newest_first_and_only_those_of_news_if_some_are_named_so(
+    children: list[tuple[str, str]], listed: list[str]
 ) -> None:
     feed = read(index(*children), url="https://site.example/index.xml")
-    assert (feed.next_url, feed.entries) == (f"https://site.example{chosen}", ())
+    assert [each.url for each in feed.sitemaps] == [f"https://site.example{path}" for path in listed]
+    assert (feed.kind, feed.entries) == (FeedKind.INDEX, ())
 
 
 @pytest.mark.parametrize(
-    ("children", "unread"),
+    ("body", "kind"),
     [
-        ([("/news-a.xml", ""), ("/news-b.xml", ""), ("/pages.xml", "")], ["/news-b.xml"]),
-        (
-            [("/news-a.xml", "2026-11-01"), ("/news-b.xml", "2026-11-02"), ("/news-old.xml", "2026-09-02")],
-            ["/news-a.xml"],
-        ),
-        ([("/news-a.xml", "2026-11-01"), ("/posts.xml", "2026-11-02")], []),
-        ([("/a.xml", ""), ("/b.xml", "")], []),
+        (urlset(FLOOD), FeedKind.SITEMAP),
+        (urlset(""), FeedKind.SITEMAP),
+        (index(), FeedKind.INDEX),
+        ('<rss version="2.0"><channel><title>Sitemap of the week</title></channel></rss>', FeedKind.FEED),
+        ('{"version": "https://jsonfeed.org/version/1.1", "items": []}', FeedKind.FEED),
     ],
 )
-def test_an_index_tells_which_other_children_have_news_of_these_days(
-    children: list[tuple[str, str]], unread: list[str]
-) -> None:
-    feed = read(index(*children), url="https://site.example/index.xml")
-    assert feed.unread == tuple(f"https://site.example{path}" for path in unread)
-
-
-@pytest.mark.parametrize("listed", [[], [("https://news.example/maps/news.xml", "2026-11-01")]])
-def test_an_index_of_nothing_or_of_itself_leads_nowhere(listed: list[tuple[str, str]]) -> None:
-    assert read(index(*listed)).next_url is None
+def test_what_a_document_is_is_told_by_itself(body: str, kind: FeedKind) -> None:
+    assert read(body, url="https://news.example/sitemap.xml").kind is kind
 
 
 def test_a_sitemap_that_is_a_gzip_file_is_unpacked() -> None:

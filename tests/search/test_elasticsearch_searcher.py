@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from elasticsearch import Elasticsearch
 
-from pipeline.cli.parts import ask_index
 from pipeline.cli.search import searcher
 from pipeline.errors import IndexAbsentError, IndexUnavailableError, QueryError
 from pipeline.indexing.elasticsearch_client import Connection, connect
@@ -17,6 +16,7 @@ from pipeline.search.request import Results, read_request
 from pipeline.settings import read_settings
 from pipeline.store.status import PartState
 from tests.servers import free_port
+from workers.monitoring.parts import PartAnswer, ask_index
 
 NOW = 1_773_144_000.0
 
@@ -87,16 +87,16 @@ def test_the_index_url_chooses_where_searches_go(elasticsearch_url: str, tmp_pat
     settings = read_settings({"WIREROOM_HOME": str(tmp_path), "WIREROOM_INDEX_URL": elasticsearch_url})
     with pytest.raises(IndexAbsentError):
         searcher(settings).search(read_request("", now=NOW))
-    assert ask_index(settings) == (PartState.ABSENT, None)
+    assert ask_index(settings) == PartAnswer(PartState.ABSENT)
     with closing(connect(elasticsearch_url).client) as client:
         make_month(Connection(client, elasticsearch_url, keyed=False), "2026-03")
     assert searcher(settings).search(read_request("", now=NOW)).total == 0
-    assert ask_index(settings) == (PartState.OK, 0)
+    assert ask_index(settings) == PartAnswer(PartState.OK, documents=0)
 
 
 def test_a_server_that_is_not_there_is_unreachable_and_not_absent(tmp_path: Path) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     settings = read_settings({"WIREROOM_HOME": str(tmp_path), "WIREROOM_INDEX_URL": nobody})
-    assert ask_index(settings) == (PartState.UNREACHABLE, None)
+    assert ask_index(settings).state is PartState.UNREACHABLE
     with pytest.raises(IndexUnavailableError, match=f"^Elasticsearch at {nobody} cannot be reached"):
         searcher(settings)

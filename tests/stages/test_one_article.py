@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table, delete, select, update
 
 from pipeline.flow import run_stage
 from pipeline.identity import article_id, url_key
 from pipeline.model import Stage
 from pipeline.services import Services, open_services, set_up
 from pipeline.settings import read_settings
+from pipeline.stages.enrich import enrich
 from pipeline.stages.shift import begin_shift
+from pipeline.store.enriched import read_document
+from pipeline.store.reruns import begin, read_reprocessing
 from pipeline.store.subscriptions import NewFeed, add_feeds
-from pipeline.store.tables import articles, feeds, hosts, sightings
+from pipeline.store.tables import articles, documents, feeds, hosts, pages, sightings
 from tests.stages.loopback import Site, open_site, whole
 
 FERRIES = "The harbour of Lübeck was dredged again in spring, and the ferries have returned at last. " * 8
@@ -47,6 +50,10 @@ class Desk:
                 connection.execute(update(hosts).values(next_request_at=0))
             shift = begin_shift(lambda stage: None, threading.Event(), budget_s=30.0)
             run_stage(stage, self.services, shift)
+
+    def enrich(self) -> None:
+        """Read what waits for it."""
+        enrich(self.services, begin_shift(lambda stage: None, threading.Event(), budget_s=30.0))
 
     def article(self, path: str) -> tuple[str, str | None]:
         with self.services.store.read() as connection:
@@ -108,3 +115,30 @@ def test_an_item_of_two_feeds_is_one_article_with_two_sightings(desk: Desk) -> N
     desk.show("/feed", ("n-1", "/ferries"))
     desk.show("/other", ("x-9", "/ferries?utm_source=rss"))
     assert (desk.count(articles), desk.count(sightings)) == (1, 2)
+
+
+def test_an_article_whose_page_is_no_longer_kept_is_fetched_again_before_it_is_read(desk: Desk) -> None:
+    desk.show("/feed", ("n-1", "/ferries"))
+    with desk.services.store.write() as connection:  # as a replay does, after the time of its page
+        connection.execute(delete(documents))
+        connection.execute(delete(pages))
+        waits = {"state": "fetched", "stage": "enrich", "version": 0, "revision": 0}
+        connection.execute(update(articles).values(due_at=0, **waits))
+    desk.enrich()
+    with desk.services.store.read() as connection:
+        row = connection.execute(select(articles)).one()
+    assert (row.stage, row.refetches, row.version) == ("fetch", 1, 0)
+
+
+def test_a_document_stands_when_its_page_is_no_longer_kept_and_it_is_read_again(desk: Desk) -> None:
+    desk.show("/feed", ("n-1", "/ferries"))
+    with desk.services.store.write() as connection:
+        connection.execute(delete(pages))
+        connection.execute(update(articles).values(state="indexed", stage=None, due_at=None))
+    before = read_document(desk.services.store, desk.id_of("/ferries"))
+    begin(desk.services.store, [desk.id_of("/ferries")], conditions=[], rate=None)
+    desk.enrich()
+    assert read_document(desk.services.store, desk.id_of("/ferries")) == before
+    run = read_reprocessing(desk.services.store)
+    assert run is not None
+    assert run.failed == {"page-missing": 1}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import case, insert, update
 
-from pipeline.model import FeedState, Request, RequestKind
+from pipeline.model import FeedKind, FeedState, Request, RequestKind
 from pipeline.store.claims import claim_feeds, claim_hosts
 from pipeline.store.coverage import Asked, Coverage, FeedDay, read_coverage, today
 from pipeline.store.days import day_name, day_of, split_by_day
@@ -315,12 +315,14 @@ def test_a_news_sitemap_that_robots_txt_names_and_nobody_watches_is_told(store: 
 
 
 def test_a_sitemap_is_a_yardstick_for_the_feeds_of_its_outlet(store: Store) -> None:
-    sitemap = "https://courier.example/news-sitemap.xml"
+    sitemap = "https://courier.example/latest.xml"  # what it is called says nothing
     watch(store, FEED, sitemap)
-    poll(store, sitemap, A, B, C)
-    poll(store, FEED, B, C, D)
+    poll(store, sitemap, A, B, C, kind=FeedKind.SITEMAP)
+    poll(store, FEED, B, C, D, kind=FeedKind.FEED)
     [day] = covered(store).sitemaps
     assert (day.sitemap, day.outlet, day.listed, day.shown_by_feeds) == (sitemap, "courier.example", 3, 2)
+    remove_feeds(store, [sitemap])
+    assert covered(store).sitemaps == (day,)
 
 
 def test_lateness_is_split_at_midnight() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests import servers
 from tests.conftest import missing
-from workers.heartbeat import BEAT_S, HUNG_S, longest_s, touch
+from workers.heartbeat import BEAT_S, HUNG_S, Pulse, longest_s, touch
 
 CELERY = str(Path(sys.executable).parent / "celery")
 COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -84,9 +84,9 @@ def assert_absent(files: list[Path], for_s: float) -> None:
 
 
 def test_a_shift_that_hangs_ends_it(tmp_path: Path) -> None:
-    touch(tmp_path / "file", HUNG_S + 1.0)
+    Pulse(tmp_path / "file", lambda: HUNG_S + 1.0).beat()
     assert not (tmp_path / "file").exists()
-    touch(tmp_path / "file", HUNG_S - 1.0)
+    Pulse(tmp_path / "file", lambda: HUNG_S - 1.0).beat()
     assert (tmp_path / "file").exists()
 
 

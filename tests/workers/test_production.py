@@ -5,11 +5,13 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
+from sqlalchemy import select
 
 from pipeline.demo.site import SampleWeb, open_sample_web
 from pipeline.model import State
@@ -17,6 +19,7 @@ from pipeline.services import open_services, set_up
 from pipeline.settings import Settings, read_settings
 from pipeline.store.due import article_counts, waiting
 from pipeline.store.subscriptions import NewFeed, add_feeds
+from pipeline.store.tables import articles
 from tests import servers
 from tests.compose_file import ROOT
 from tests.conftest import missing
@@ -30,6 +33,7 @@ CHOSEN = {
     "ENRICH_PROCESSES": "1",
 }
 TOML = 'host_delay = "0"\nretry_delay = "6h"\n'
+ROLES = ROOT / "deploy" / "postgresql-roles.sh"
 RUNNING = ("net", "enrich", "index", "beat")
 PATIENCE_S = 180.0
 
@@ -77,19 +81,23 @@ def host(request: pytest.FixtureRequest, tmp_path: Path, postgresql_url: str) ->
         missing(str(error))
     with servers.redis(binary, ROOT / "deploy" / "redis.conf", secrets / "redis_acl") as url:
         address, _, database = postgresql_url.partition("@")[2].partition("/")
-        with psycopg.connect(postgresql_url.replace("+psycopg", ""), autocommit=True) as connection:
-            connection.execute(
-                "DROP OWNED BY wireroom" if _has_role(connection) else "CREATE ROLE wireroom LOGIN"
-            )
-            connection.execute("GRANT ALL ON SCHEMA public TO wireroom")
-        move_secret(host, "store_url", "postgres:5432/wireroom", f"{address}/{database}")
+        give_roles(secrets, address, database)
+        for name in ("owner_url", "store_url"):
+            move_secret(host, name, "postgres:5432/wireroom", f"{address}/{database}")
         move_secret(host, "broker_url", "redis:6379/0", url.removeprefix("redis://"))
         with chosen_index(host, request.param):
             yield host
 
 
-def _has_role(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
-    return connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'wireroom'").fetchone() is not None
+def give_roles(secrets: Path, address: str, database: str) -> None:
+    """Run the script of the service `postgres-roles`, twice: it may be run again."""
+    server, _, port = address.partition(":")
+    places = {"PGHOST": server, "PGPORT": port, "PGDATABASE": database, "SECRETS": str(secrets)}
+    for _ in range(2):
+        ran = subprocess.run(
+            [ROLES], env={**os.environ, **places}, capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "roles are as they should be\n", "")
 
 
 def watch(settings: Settings, web: SampleWeb) -> None:
@@ -148,6 +156,78 @@ def test_the_broker_lets_nobody_else_in_and_takes_no_administrators_commands(hos
         for forbidden in ("CONFIG GET dir", "FLUSHALL", "KEYS *", "SHUTDOWN", "ACL LIST", "SET other 1"):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 ours.execute_command(*forbidden.split())
+
+
+@pytest.fixture
+def limited(tmp_path: Path, postgresql_url: str) -> Host:
+    """Make a host whose tables were made by their owner, and which has the role of workers since."""
+    host = make_host(tmp_path / "host", CHOSEN, TOML)
+    address, _, database = postgresql_url.partition("@")[2].partition("/")
+    give_roles(host.folder / "secrets", address, database)
+    for name in ("owner_url", "store_url"):
+        move_secret(host, name, "postgres:5432/wireroom", f"{address}/{database}")
+    choose_embedded_index(host)
+    assert host.run("setup").returncode == 0
+    return host
+
+
+def store_address(host: Host) -> str:
+    return (host.folder / "secrets" / "store_url").read_text().strip()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE articles",
+        "TRUNCATE events",
+        "ALTER TABLE feeds ADD COLUMN more text",
+        "CREATE TABLE mine (id int)",
+        "CREATE TEMPORARY TABLE mine (id int)",
+        "CREATE INDEX ON events (slug)",
+        "CREATE SCHEMA mine",
+        "CREATE ROLE mine",
+        "CREATE DATABASE mine",
+        "COPY events TO PROGRAM 'cat'",
+        "SELECT pg_read_file('/etc/hostname')",
+    ],
+)
+def test_the_role_of_workers_makes_alters_and_drops_nothing(limited: Host, statement: str) -> None:
+    with (
+        psycopg.connect(store_address(limited), autocommit=True) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(statement)
+
+
+def test_the_role_of_workers_can_do_what_commands_do(limited: Host, web: SampleWeb) -> None:
+    environ = {**limited.environ("cli"), "WIREROOM_BROKER_URL_FILE": "", "WIREROOM_RETRY_DELAY": "6h"}
+    settings = read_settings(environ)
+    watch(settings, web)
+    wireroom = partial(subprocess.run, env=environ, check=True, capture_output=True, text=True)
+    up = [PROGRAMS / "wireroom", "up", "--until-idle", "--timeout", "300"]
+    wireroom(up)
+    assert ends(wait_until_at_rest(settings)) == (72, 2, 0)
+    with closing(open_services(settings)) as services, services.store.read() as connection:
+        url = connection.execute(select(articles.c.url).where(articles.c.state == State.INDEXED)).scalar()
+    for words in (["feeds", "pause", web.feeds[0]], ["remove", url, "--reason", "asked"], ["reindex"]):
+        wireroom([PROGRAMS / "wireroom", *words])
+    wireroom(up)
+    assert wireroom([PROGRAMS / "wireroom", "verify"]).returncode == 0
+
+
+def test_the_role_of_workers_migrates_nothing_and_says_so_in_one_line(limited: Host) -> None:
+    with psycopg.connect(store_address(limited), autocommit=True) as connection:
+        connection.execute("DELETE FROM alembic_version")
+    ran = subprocess.run(
+        [PROGRAMS / "wireroom", "setup"],
+        env=limited.environ("cli"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "permission denied for schema public" in ran.stderr
+    assert ran.stderr.count("\n") == 1
 
 
 def test_up_runs_on_postgresql_and_redis(environ: Mapping[str, str], web: SampleWeb) -> None:

@@ -13,10 +13,13 @@ from typing import Any
 
 from pipeline.settings import EMBEDDED
 from tests.compose_file import ROOT, SECRETS, services
+from tests.servers import free_port
+from tests.workers.asking_http import get
 
 PROGRAMS = Path(sys.executable).parent
 MAKE_SECRETS = ROOT / "deploy" / "make-secrets.sh"
 STOP_S = 10.0
+METRICS = "0.0.0.0:9464"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Host:
 
     folder: Path
     services: Mapping[str, Mapping[str, Any]]
+    ports: Mapping[str, int]  # here each service has the others' address, and so a port of its own
 
     def environ(self, name: str) -> dict[str, str]:
         """Give a service's environment, paths in the container made paths here."""
@@ -36,7 +40,12 @@ class Host:
         """Turn what is a path in a service's container into what it is on this machine."""
         written = written.replace("/srv/wireroom/", f"{self.folder}/")
         written = written.replace("/tmp/heartbeat", f"{self.folder}/heartbeat-{name}")
+        written = written.replace(METRICS, f"127.0.0.1:{self.ports[name]}")
         return written.replace(SECRETS, f"{self.folder}/secrets/")
+
+    def ask(self, name: str, path: str) -> tuple[int, str]:
+        """Ask a service's metrics address; return status and body."""
+        return get(f"http://127.0.0.1:{self.ports[name]}{path}")
 
     def run(self, name: str) -> "subprocess.CompletedProcess[str]":
         """Run a one-shot service."""
@@ -76,7 +85,10 @@ class Host:
         """Ask a service's health check."""
         kind, script = self.services[name]["healthcheck"]["test"]
         assert kind == "CMD-SHELL"
-        return subprocess.run(["/bin/sh", "-c", self.here(script, name)], check=False).returncode == 0
+        environ = self.environ(name)
+        environ["PATH"] = f"{PROGRAMS}:{environ['PATH']}"
+        command = ["/bin/sh", "-c", self.here(script, name)]
+        return subprocess.run(command, env=environ, check=False).returncode == 0
 
 
 def make_host(folder: Path, chosen: Mapping[str, str], toml: str) -> Host:
@@ -85,7 +97,8 @@ def make_host(folder: Path, chosen: Mapping[str, str], toml: str) -> Host:
         (folder / name).mkdir(parents=True)
     (folder / "home" / "wireroom.toml").write_text(toml)
     subprocess.run([MAKE_SECRETS, folder / "secrets"], check=True, capture_output=True)
-    return Host(folder, services(chosen))
+    found = services(chosen)
+    return Host(folder, found, {name: free_port() for name in found})
 
 
 def choose_embedded_index(host: Host) -> None:

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Give PostgreSQL Wireroom's two roles: `wireroom_owner` makes and migrates the tables, `wireroom` reads and writes
+# their rows and can make, alter and drop nothing. It may be run again at any time, by an administrator of the database.
+set -eu
+secrets=${SECRETS:-/run/secrets}
+PGPASSWORD=$(cat "$secrets/postgres_password") # in the environment and on stdin: not an argument, which `ps` shows
+export PGPASSWORD PGHOST="${PGHOST:-postgres}" PGUSER="${PGUSER:-postgres}" PGDATABASE="${PGDATABASE:-wireroom}"
+
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 <<END
+SELECT format('CREATE ROLE %I', name) FROM unnest(ARRAY['wireroom_owner', 'wireroom']) AS name
+WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec
+ALTER ROLE wireroom_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '$(cat "$secrets/owner_password")';
+ALTER ROLE wireroom LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '$(cat "$secrets/store_password")';
+
+REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
+GRANT CONNECT ON DATABASE :"DBNAME" TO wireroom_owner, wireroom;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA public TO wireroom_owner;
+GRANT USAGE ON SCHEMA public TO wireroom;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO wireroom;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO wireroom;
+ALTER DEFAULT PRIVILEGES FOR ROLE wireroom_owner IN SCHEMA public
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO wireroom;
+ALTER DEFAULT PRIVILEGES FOR ROLE wireroom_owner IN SCHEMA public GRANT USAGE ON SEQUENCES TO wireroom;
+END
+echo "roles are as they should be"

@@ -1,0 +1,1 @@
+"""How it stands, for whoever asks: the parts, the counts, metrics and health over HTTP."""
