@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pipeline.feeds.admission import refusal
 from pipeline.feeds.children import Child, Round, retry_wait
@@ -28,9 +29,10 @@ OF_HOST = frozenset({FetchSlug.DNS, FetchSlug.CONNECT, FetchSlug.TLS, FetchSlug.
 NOTHING_SO_FAR = Round(child=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Hold what came of asking: the last answer, or why there was none."""
+    """Hold what came of asking: the last answer, or why there was none. Without slots: what is derived from
+    all its entries is derived once."""
 
     status: int | None
     failure: str | None
@@ -44,11 +46,17 @@ class Answer:
         """Give the new document with entries, which an index of sitemaps is not."""
         return self.parsed if self.parsed and self.parsed.kind is not FeedKind.INDEX else None
 
-    @property
+    @cached_property
+    def keys(self) -> Sequence[str | None]:
+        """Give the URL keys of the document's entries; None for an address that no article can have."""
+        return [url_key(entry.link) for entry in self.document.entries] if self.document else []
+
+    @cached_property
     def keyed(self) -> Mapping[str, Entry]:
         """Give the first entry of each address that an article can have."""
         entries = self.document.entries if self.document else ()
-        return {key: entry for entry in reversed(entries) if (key := url_key(entry.link))}
+        pairs = zip(reversed(self.keys), reversed(entries), strict=True)
+        return {key: entry for key, entry in pairs if key}
 
 
 def judge(settings: Settings, claim: FeedClaim, answer: Answer, known: Known) -> Polled:
@@ -228,7 +236,7 @@ def _with_document(
         return told
     if parsed is None:
         return replace(told, validators=validators)
-    without_key = sum(url_key(entry.link) is None for entry in parsed.entries)
+    without_key = sum(key is None for key in answer.keys)
     return replace(
         told,
         validators=validators,

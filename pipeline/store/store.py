@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Double,
     Engine,
+    Executable,
     Select,
     Table,
     case,
@@ -158,7 +159,7 @@ def claimable(query: Select[Any]) -> Select[Any]:
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert the rows that are not there yet; others may insert the same ones at the same time."""
     if rows:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+        connection.execute(_missing(connection.dialect.name, table, None), list(rows))
 
 
 def insert_missing(
@@ -167,7 +168,7 @@ def insert_missing(
     """Do what `insert_new` does, and return the column's values of those rows that were not there."""
     if not rows:
         return frozenset()
-    statement = _insert(connection, column.table).on_conflict_do_nothing().returning(column)
+    statement = _missing(connection.dialect.name, column.table, column)
     return frozenset(connection.execute(statement, list(rows)).scalars())
 
 
@@ -191,6 +192,12 @@ def insert_over(connection: Connection, table: Table, rows: Sequence[dict[str, A
 
 # Made once: to build one of these costs more than to run it.
 @cache
+def _missing(dialect: str, table: Any, returned: Column[str] | None) -> Executable:
+    statement = _inserting(dialect, table).on_conflict_do_nothing()
+    return statement if returned is None else statement.returning(returned)
+
+
+@cache
 def _adding(dialect: str, table: Table, names: tuple[str, ...], least: tuple[str, ...]) -> Insert:
     keys = [column.name for column in table.primary_key]
     statement = _inserting(dialect, table)
@@ -210,10 +217,6 @@ def _over(dialect: str, table: Table, names: tuple[str, ...]) -> Insert:
 def _smaller(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
     # min() and least() treat NULL differently on the two databases.
     return case((other < one, other), else_=func.coalesce(one, other))
-
-
-def _insert(connection: Connection, table: Any) -> Insert:
-    return _inserting(connection.dialect.name, table)
 
 
 def _inserting(dialect: str, table: Any) -> Insert:
