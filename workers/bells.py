@@ -34,10 +34,17 @@ class Bells:
     def ring(self, stage: Stage) -> None:
         """Queue one message for a stage, unless one is waiting; a broker that is away is no error."""
         try:
-            if self.redis.set(_key(stage), 1, nx=True, ex=RUNG_S):
+            if self._is_silent(_key(stage)):
                 self.app.send_task(task_name(stage), queue=stage.value, retry=False, ignore_result=True)
         except (RedisError, OperationalError, OSError) as error:
             log.warning("ring lost", extra={"stage": stage, "error": error})
+
+    def _is_silent(self, key: str) -> bool:
+        """Mark a bell as rung; False when it is rung already. Redis ends a mark by the wall clock: one that
+        is to last longer than any was set before that clock went back."""
+        if self.redis.set(key, 1, nx=True, ex=RUNG_S):
+            return True
+        return self.redis.ttl(key) > RUNG_S and bool(self.redis.set(key, 1, ex=RUNG_S))
 
     def send(self, task: str) -> None:
         """Queue a task that is no stage's, for whoever polls; the broker may lose it, or be away."""

@@ -71,7 +71,7 @@ class _Headers(_Part):
     compression: None = None  # unpacking it could take all memory
     eta: None = None  # it would be held back, and counted against the prefetch
     shadow: None = None
-    timelimit: list[None] | None = None
+    timelimit: list[Literal[180] | None] | None = None  # Celery adds the app's own
     group: None = None
     parent_id: Words | None = None
     root_id: Words | None = None

@@ -27,6 +27,7 @@ TOML = f"""host_delay = 0
 retry_delay = "6h"
 poll_min = {POLL_S}
 poll_max = {POLL_S}
+disk_reserve = 0  # the fault is a disk that is full, not one that nearly is
 models = {{}}  # an article costs a third without them, and no fault is about names
 """
 ALLOWED = "127.0.0.0/8"

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 from celery import Celery
@@ -16,6 +17,7 @@ from pipeline.services import open_services, prepare
 from pipeline.settings import Settings, read_settings
 from workers.app import make_app
 from workers.bells import Bells, open_bells, task_name
+from workers.messages import fault
 
 PATIENCE_S = 60.0
 FETCH = task_name(Stage.FETCH)
@@ -34,7 +36,10 @@ class Desk:
         return bool(self.redis.exists("wireroom:bell:fetch"))
 
     def queued(self) -> int:
-        return int(self.redis.llen("wireroom:fetch"))  # type: ignore[arg-type]
+        return len(self.items())
+
+    def items(self) -> list[bytes]:
+        return cast(list[bytes], self.redis.lrange("wireroom:fetch", 0, -1))
 
 
 @pytest.fixture
@@ -48,6 +53,19 @@ def desk(tmp_path: Path, valkey_server: str) -> Iterator[Desk]:
 
 
 def test_rings_before_an_answer_are_one_message(desk: Desk) -> None:
+    desk.bells.ring(Stage.FETCH)
+    desk.bells.ring(Stage.FETCH)
+    assert desk.queued() == 1
+
+
+def test_a_worker_lets_through_what_a_worker_rings(desk: Desk) -> None:
+    assert desk.app.tasks[FETCH].time_limit  # Celery writes it into each message, where it knows the task
+    desk.bells.ring(Stage.FETCH)
+    assert [fault(item) for item in desk.items()] == [None]
+
+
+def test_a_bell_rung_before_the_brokers_clock_went_back_is_not_silent_until_then(desk: Desk) -> None:
+    desk.redis.set("wireroom:bell:fetch", 1, ex=3_600)
     desk.bells.ring(Stage.FETCH)
     desk.bells.ring(Stage.FETCH)
     assert desk.queued() == 1
