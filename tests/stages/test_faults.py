@@ -67,8 +67,9 @@ def test_an_index_that_is_away_is_told_in_the_log(tmp_path: Path, caplog: pytest
     set_up(settings)
     with closing(open_services(settings)) as services:
         assert not index(services, begin_shift(lambda stage: None, threading.Event()))
-    assert "articles wait for the index: Elasticsearch at http://127.0.0.1" in caplog.text
-    assert "cannot be reached" in caplog.text
+    (told,) = (each for each in caplog.records if each.name == "pipeline.stages.index")
+    assert told.message == "articles wait for the index"
+    assert str(vars(told)["error"]).startswith(f"Elasticsearch at {settings.index_url} cannot be reached")
 
 
 def id_of(url: str) -> str:
