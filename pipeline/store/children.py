@@ -132,7 +132,7 @@ def _merge(connection: Connection, claim: FeedClaim, listed: Sequence[ListedSite
         connection.execute(delete(feed_sitemaps).where(feed_sitemaps.c.id.in_(portion)))
     room = max(0, LISTED_LIMIT - len(rows) + len(gone))
     fresh = [each for each in listed if each.url not in rows and each.url != claim.url][:room]
-    known = frozenset() if siblings else read_before(listed)
+    known = frozenset() if siblings else read_before(listed, now=claim.claimed_at)
     if fresh:
         connection.execute(
             insert(feed_sitemaps), [_row(claim, each, is_read=each.url in known) for each in fresh]
