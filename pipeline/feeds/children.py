@@ -4,7 +4,7 @@ An index is asked first, then so many of its sitemaps, each in a turn of its own
 What a poll does not come to is asked by the next ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -136,6 +136,10 @@ class Round:
     def packed(self) -> dict[str, Any]:
         """Write it as JSON has it."""
         return asdict(self)
+
+    def only(self, ids: Container[int]) -> Self:
+        """Leave out of what is still to be asked all but these."""
+        return replace(self, left=tuple(each for each in self.left if each[0] in ids))
 
     def then(self, more: Choice) -> Self:
         """Ask these, too, at the end."""
