@@ -86,8 +86,8 @@ def read_before(listed: Sequence[ListedSitemap], *, now: float) -> frozenset[str
 
 
 def _moving_since(dated: Sequence[Child] | Sequence[ListedSitemap], now: float) -> float:
-    """Tell since when a change counts as one of the newest. Nothing changed in the future: one such date would
-    make all others old."""
+    """Tell since when a change counts as one of the newest. Nothing changed in the future: one such date
+    would make all others old."""
     changed = (min(each.changed_at, now) for each in dated if each.changed_at is not None)
     return max(changed, default=0.0) - MOVING_S
 

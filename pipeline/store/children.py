@@ -148,8 +148,8 @@ def _merge(connection: Connection, claim: FeedClaim, listed: Sequence[ListedSite
 
 
 def _gone(rows: Iterable[Row[Any]], siblings: Sequence[Row[Any]], *, named: Container[str]) -> list[int]:
-    """Choose which sitemaps to forget, by id: what is listed no more, with all that it lists itself; only when
-    all of that is read."""
+    """Choose which sitemaps to forget, by id: what is listed no more, with all that it lists itself; only
+    when all of that is read."""
     listing: dict[int | None, list[Row[Any]]] = {}
     for row in rows:
         listing.setdefault(row.parent_id, []).append(row)

@@ -308,7 +308,8 @@ def sitemaps_known(desk: Desk) -> set[str]:
 def test_a_poll_passes_over_a_sitemap_that_an_index_in_the_index_lists_no_more(desk: Desk) -> None:
     inner, one, two, last = (desk.site.url(f"/{name}.xml") for name in ("inner", "one", "two", "last"))
     day = "2026-11-02"
-    served(desk, outer=index((inner, "2026-11-03"), (last, "2026-11-01")), inner=index((one, day), (two, day)))
+    served(desk, outer=index((inner, "2026-11-03"), (last, "2026-11-01")))
+    served(desk, inner=index((one, day), (two, day)))
     served(desk, one=sitemap(desk.site.url("/a")), two=sitemap(desk.site.url("/b")))
     served(desk, last=sitemap(desk.site.url("/c")))
     desk.watch("/outer.xml")
