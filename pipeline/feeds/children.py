@@ -4,7 +4,7 @@ An index is asked first, then so many of its sitemaps, each in a turn of its own
 What a poll does not come to is asked by the next ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -68,7 +68,7 @@ def choose(children: Sequence[Child], *, now: float, room: int = CHILDREN_A_POLL
 
     The last places are for those of them that wait for longest.
     """
-    due = [child for child in _due(children) if child.not_before is None or child.not_before <= now]
+    due = [child for child in _due(children, now) if child.not_before is None or child.not_before <= now]
     ordered = sorted(due, key=lambda child: _place(child, now))
     if len(ordered) > room:
         first, rest = ordered[: max(0, room - LONGEST_WAITING)], ordered[max(0, room - LONGEST_WAITING) :]
@@ -78,19 +78,22 @@ def choose(children: Sequence[Child], *, now: float, room: int = CHILDREN_A_POLL
     return Choice(children=tuple(ordered[:room]), waiting=sum(child.is_unread for child in left))
 
 
-def read_before(listed: Sequence[ListedSitemap]) -> frozenset[str]:
+def read_before(listed: Sequence[ListedSitemap], *, now: float) -> frozenset[str]:
     """Tell which sitemaps of an index that is read for the first time are taken for read: the older ones, as
     a first poll of any feed brings what it shows, and not its past."""
-    since = _moving_since(listed)
+    since = _moving_since(listed, now)
     return frozenset(each.url for each in listed if each.changed_at is not None and each.changed_at < since)
 
 
-def _moving_since(dated: Sequence[Child] | Sequence[ListedSitemap]) -> float:
-    return max((each.changed_at for each in dated if each.changed_at is not None), default=0.0) - MOVING_S
+def _moving_since(dated: Sequence[Child] | Sequence[ListedSitemap], now: float) -> float:
+    """Tell since when a change counts as one of the newest. Nothing changed in the future: one such date
+    would make all others old."""
+    changed = (min(each.changed_at, now) for each in dated if each.changed_at is not None)
+    return max(changed, default=0.0) - MOVING_S
 
 
-def _due(children: Sequence[Child]) -> list[Child]:
-    since = _moving_since(children)
+def _due(children: Sequence[Child], now: float) -> list[Child]:
+    since = _moving_since(children, now)
     return [
         child
         for child in children
@@ -133,6 +136,10 @@ class Round:
     def packed(self) -> dict[str, Any]:
         """Write it as JSON has it."""
         return asdict(self)
+
+    def only(self, ids: Container[int]) -> Self:
+        """Leave out of what is still to be asked all but these."""
+        return replace(self, left=tuple(each for each in self.left if each[0] in ids))
 
     def then(self, more: Choice) -> Self:
         """Ask these, too, at the end."""

@@ -31,7 +31,7 @@ from pipeline.stages.limits import time_limit
 from pipeline.stages.retrying import RETRIES, retry_in
 from pipeline.stages.shift import Shift
 from pipeline.store.claimed import ArticleClaim
-from pipeline.store.claims import claim_articles, claim_suspect
+from pipeline.store.claims import claim_articles, claim_suspects
 from pipeline.store.enriched import (
     Alias,
     Material,
@@ -103,7 +103,7 @@ def enrich(services: Services, shift: Shift) -> bool:
             shift.ring(Stage.ENRICH)  # more than this process can take at once
         _enrich_batch(services, shift, claims)
     # News first; yet what failed before must have its turn while there is always news.
-    _enrich_batch(services, shift, claim_suspect(services.store, Stage.ENRICH, owner=owner))
+    _enrich_batch(services, shift, claim_suspects(services.store, Stage.ENRICH, owner=owner))
     return True
 
 

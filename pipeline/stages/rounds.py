@@ -6,7 +6,7 @@ from pipeline.feeds.children import CHILDREN_A_POLL, Child, Round, begin, choose
 from pipeline.model import FeedKind
 from pipeline.services import Services
 from pipeline.stages.judging import Answer, is_of_host, so_far_of
-from pipeline.store.children import list_children
+from pipeline.store.children import list_children, still_there
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.found import Known
 from pipeline.store.polled import Polled
@@ -40,6 +40,8 @@ def after_sitemap(
     so_far = _with_answer(so_far_of(claim), polled, answer, known)
     if answer.parsed and answer.parsed.kind is FeedKind.INDEX:
         more = list_children(services.store, claim, answer.parsed.sitemaps)
+        # What it lists no more was forgotten just now, and may have been chosen before.
+        so_far = so_far.only(still_there(services.store, [id for id, _ in so_far.left]))
         room = max(0, CHILDREN_A_POLL - so_far.asked - len(so_far.left))
         so_far = so_far.then(choose(more, now=claim.claimed_at, room=room))
     return go_on(so_far)

@@ -1,7 +1,8 @@
 """The sitemaps that a feed which is an index of them lists: kept, read and brought up to date."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -55,7 +56,8 @@ def list_children(
 ) -> tuple[Child, ...]:
     """Bring the sitemaps of an index up to date with what it lists (None: as it did), and read them all.
 
-    What is listed no more is kept until it is read. Of an index in the index only its own are read.
+    What is listed no more is kept until it is read, and what it lists itself, too. Of an index in the index
+    only its own are read.
     """
     if listed is not None:
         with store.write() as connection:
@@ -66,6 +68,13 @@ def list_children(
         mine = mine.where(feed_sitemaps.c.parent_id == claim.child.id)
     with store.read() as connection:
         return tuple(map(_child, connection.execute(mine)))
+
+
+def still_there(store: Store, ids: Sequence[int]) -> frozenset[int]:
+    """Tell which sitemaps, by id, were not forgotten since they were chosen."""
+    with store.read() as connection:
+        mine = select(feed_sitemaps.c.id).where(feed_sitemaps.c.id.in_(ids))
+        return frozenset(connection.execute(mine).scalars())
 
 
 def read_unread(connection: Connection) -> tuple[UnreadSitemap, ...]:
@@ -126,17 +135,34 @@ def _merge(connection: Connection, claim: FeedClaim, listed: Sequence[ListedSite
             connection.execute(dated.values(changed_at=each.changed_at))
     parent_id = claim.child.id if claim.child else None
     siblings = [row for row in rows.values() if row.parent_id == parent_id]
-    named = {each.url for each in listed}
-    gone = [row.id for row in siblings if row.url not in named and not _child(row).is_unread]
+    gone = _gone(rows.values(), siblings, named={each.url for each in listed})
     for portion in portions(gone):
         connection.execute(delete(feed_sitemaps).where(feed_sitemaps.c.id.in_(portion)))
     room = max(0, LISTED_LIMIT - len(rows) + len(gone))
     fresh = [each for each in listed if each.url not in rows and each.url != claim.url][:room]
-    known = frozenset() if siblings else read_before(listed)
+    known = frozenset() if siblings else read_before(listed, now=claim.claimed_at)
     if fresh:
         connection.execute(
             insert(feed_sitemaps), [_row(claim, each, is_read=each.url in known) for each in fresh]
         )
+
+
+def _gone(rows: Iterable[Row[Any]], siblings: Sequence[Row[Any]], *, named: Container[str]) -> list[int]:
+    """Choose which sitemaps to forget, by id: what is listed no more, with all that it lists itself; only
+    when all of that is read."""
+    listing: dict[int | None, list[Row[Any]]] = {}
+    for row in rows:
+        listing.setdefault(row.parent_id, []).append(row)
+    gone: list[int] = []
+    for row in siblings:
+        family = _family(row, listing)
+        if not any(each.url in named or _child(each).is_unread for each in family):
+            gone += [each.id for each in family]
+    return gone
+
+
+def _family(row: Row[Any], listing: Mapping[int | None, Sequence[Row[Any]]]) -> list[Row[Any]]:
+    return [row, *chain.from_iterable(_family(each, listing) for each in listing.get(row.id, ()))]
 
 
 def _row(claim: FeedClaim, listed: ListedSitemap, *, is_read: bool) -> dict[str, Any]:

@@ -119,14 +119,16 @@ def rest_of(store: Store, host: str) -> float:
         return float(connection.execute(left).scalar_one_or_none() or 0.0)
 
 
-def claim_articles(store: Store, stage: Stage, *, owner: str, limit: int) -> tuple[ArticleClaim, ...]:
-    """Claim due articles for enrich or index, the newest first. Where none is left it is a suspect's turn, as
-    in `claim_suspect`."""
+def claim_articles(
+    store: Store, stage: Stage, *, owner: str, limit: int, suspects: int = 1
+) -> tuple[ArticleClaim, ...]:
+    """Claim due articles for enrich or index, the newest first. Where none is left it is the turn of
+    suspects, as in `claim_suspects`."""
     with store.write() as connection:
         now = store.now()
         rows = connection.execute(claimable(in_turn(stage, now).limit(limit))).all()
         if not rows:
-            rows = _suspects(connection, stage, now)
+            rows = _suspects(connection, stage, now, suspects)
         lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
     # By id: who finishes many in one transaction does it in their order, as `lock_articles` explains.
     return tuple(article_claim(row, owner) for row in sorted(rows, key=lambda row: str(row.id)))
@@ -145,27 +147,34 @@ def _due_in_order(stage: Stage, now: ColumnElement[float]) -> ColumnElement[bool
     return and_(articles.c.stage == stage, articles.c.due_at + 0.0 <= now, free(articles, now))
 
 
-def claim_suspect(store: Store, stage: Stage, *, owner: str) -> tuple[ArticleClaim, ...]:
+def claim_suspects(store: Store, stage: Stage, *, owner: str, limit: int = 1) -> tuple[ArticleClaim, ...]:
     """Claim alone an article whose earlier attempt failed, or one of the same host: the page that kills its
     worker is found, and its neighbours go through. One at a time over all workers: a host all of whose pages
-    kill must leave the others to the news of others."""
+    kill must leave the others to the news of others.
+
+    With a limit above 1 so many that failed once at most are claimed together: few of a large batch are to
+    blame for the death of its worker. What failed again goes alone."""
     with store.write() as connection:
-        rows = _suspects(connection, stage, store.now())
+        rows = _suspects(connection, stage, store.now(), limit)
         lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
-    return tuple(article_claim(row, owner) for row in rows)
+    return tuple(article_claim(row, owner) for row in sorted(rows, key=lambda row: str(row.id)))
 
 
 def _waiting(stage: Stage, now: ColumnElement[float]) -> Select[Any]:
     return select(articles).where(due_article(stage, now), may_claim(stage, now))
 
 
-def _suspects(connection: Connection, stage: Stage, now: ColumnElement[float]) -> Sequence[Row[Any, Any]]:
+def _suspects(
+    connection: Connection, stage: Stage, now: ColumnElement[float], limit: int
+) -> Sequence[Row[Any, Any]]:
     suspect = or_(articles.c.attempts > 0, articles.c.host.in_(_failing_hosts(stage)))
     at_it = (_others.c.stage == stage, _others.c.attempts > 1, _others.c.lease_until > now)
-    one = _waiting(stage, now).where(suspect, not_(exists().where(*at_it)))
-    return connection.execute(
-        claimable(one.order_by(articles.c.due_at, articles.c.attempts.desc()).limit(1))
-    ).all()
+    due = _waiting(stage, now).where(suspect, not_(exists().where(*at_it)))
+    due = due.order_by(articles.c.due_at, articles.c.attempts.desc())
+    rows = connection.execute(claimable(due.limit(1))).all()
+    if limit > 1 and rows and rows[0].attempts <= 1:
+        return connection.execute(claimable(due.where(articles.c.attempts <= 1).limit(limit))).all()
+    return rows
 
 
 def _failing_hosts(stage: Stage) -> Select[Any]:

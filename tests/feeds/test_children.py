@@ -39,6 +39,7 @@ def ids(choice: Choice) -> list[int]:
         ([child(1, 1, failures=1), child(2, 5)], [2, 1]),
         ([child(1, 1, failures=1, not_before=NOW + 1), child(2, 5, not_before=NOW)], [2]),
         ([read_child(1, 5, read_changed_at=NOW - DAY)], [1]),
+        ([read_child(1, -900, asked_at=NOW - 60), read_child(2, 0.5), read_child(3, 2.5)], [2, 1]),
     ],
     ids=[
         "what changed is asked for, the newest first",
@@ -48,6 +49,7 @@ def ids(choice: Choice) -> list[int]:
         "what failed comes last",
         "what is to be left alone is left alone",
         "a date that went backwards is a change",
+        "a date in the future is none that others are old by",
     ],
 )
 def test_a_poll_asks_what_changed_and_what_may_have(children: Sequence[Child], asked: list[int]) -> None:
@@ -70,7 +72,13 @@ def test_of_sitemaps_without_dates_those_that_changed_lately_are_asked_sooner() 
 def test_a_first_list_brings_what_changed_in_the_two_days_before_its_newest_and_not_the_past() -> None:
     dated = [("a", 0.0), ("b", 1.9), ("c", 2.1)]
     listed = [ListedSitemap(url=name, changed_at=NOW - days * DAY) for name, days in dated]
-    assert read_before([*listed, ListedSitemap(url="undated", changed_at=None)]) == {"c"}
+    assert read_before([*listed, ListedSitemap(url="undated", changed_at=None)], now=NOW) == {"c"}
+
+
+def test_a_date_in_the_future_makes_no_sitemap_of_a_first_list_the_past() -> None:
+    dated = [("next-year", -365.0), ("today", 0.1), ("old", 2.1)]
+    listed = [ListedSitemap(url=name, changed_at=NOW - days * DAY) for name, days in dated]
+    assert read_before(listed, now=NOW) == {"old"}
 
 
 def test_a_sitemap_that_fails_is_left_alone_for_longer_each_time_for_a_week_at_most() -> None:

@@ -20,6 +20,7 @@ from pipeline.stages.shift import begin_shift
 from pipeline.store.due import waiting
 from pipeline.store.subscriptions import NewFeed, add_feeds, list_feeds
 from pipeline.store.tables import articles, feeds, hosts
+from tests.indexing.desk import new_document, write
 from tests.servers import free_port
 from tests.stages.loopback import Site, open_site, redirect, rss, whole
 
@@ -70,6 +71,20 @@ def test_an_index_that_is_away_is_told_in_the_log(tmp_path: Path, caplog: pytest
     (told,) = (each for each in caplog.records if each.name == "pipeline.stages.index")
     assert told.message == "articles wait for the index"
     assert str(vars(told)["error"]).startswith(f"Elasticsearch at {settings.index_url} cannot be reached")
+
+
+def test_what_an_index_worker_died_with_has_its_turn_at_the_end_of_each_shift(tmp_path: Path) -> None:
+    settings = read_settings({"WIREROOM_HOME": str(tmp_path)})
+    set_up(settings)
+    with closing(open_services(settings)) as services:
+        write(services.store, [new_document("suspect"), new_document("fresh")])
+        with services.store.write() as connection:
+            suspect = articles.c.id == "suspect"
+            connection.execute(update(articles).where(suspect).values(attempts=1, host="other.example:443"))
+        assert index(services, begin_shift(lambda stage: None, threading.Event(), budget_s=0.0))
+        with services.store.read() as connection:
+            indexed = select(articles.c.id).where(articles.c.stage.is_(None))
+            assert connection.execute(indexed).scalars().all() == ["suspect"]
 
 
 def id_of(url: str) -> str:

@@ -294,6 +294,49 @@ def test_an_index_in_an_index_is_followed_and_circles_end(desk: Desk) -> None:
     assert desk.links() == {desk.site.url("/a")}
 
 
+def served(desk: Desk, **listed: bytes) -> None:
+    for name, body in listed.items():
+        desk.site.answers[f"/{name}.xml"] = whole(body, kind="text/xml")
+
+
+def sitemaps_known(desk: Desk) -> set[str]:
+    with desk.services.store.read() as connection:
+        found = connection.execute(select(feed_sitemaps.c.url)).scalars()
+        return {url.removeprefix(desk.site.origin) for url in found}
+
+
+def test_a_poll_passes_over_a_sitemap_that_an_index_in_the_index_lists_no_more(desk: Desk) -> None:
+    inner, one, two, last = (desk.site.url(f"/{name}.xml") for name in ("inner", "one", "two", "last"))
+    day = "2026-11-02"
+    served(desk, outer=index((inner, "2026-11-03"), (last, "2026-11-01")))
+    served(desk, inner=index((one, day), (two, day)))
+    served(desk, one=sitemap(desk.site.url("/a")), two=sitemap(desk.site.url("/b")))
+    served(desk, last=sitemap(desk.site.url("/c")))
+    desk.watch("/outer.xml")
+    desk.poll_whole()
+    desk.site.requests.clear()
+    served(desk, inner=index((two, day)), last=sitemap(desk.site.url("/d")))
+    desk.poll_whole()
+    assert "/one.xml" not in desk.site.requests
+    assert desk.feed().last_error is None
+    assert desk.site.url("/d") in desk.links()
+    assert sitemaps_known(desk) == {"/inner.xml", "/two.xml", "/last.xml"}
+
+
+def test_an_index_that_its_index_lists_no_more_is_forgotten_with_the_sitemaps_that_it_lists(
+    desk: Desk,
+) -> None:
+    inner, one, last = (desk.site.url(f"/{name}.xml") for name in ("inner", "one", "last"))
+    served(desk, outer=index((inner, "2026-11-02"), (last, "2026-11-02")), inner=index((one, "2026-11-02")))
+    served(desk, one=sitemap(desk.site.url("/a")), last=sitemap(desk.site.url("/b")))
+    desk.watch("/outer.xml")
+    desk.poll_whole()
+    assert sitemaps_known(desk) == {"/inner.xml", "/one.xml", "/last.xml"}
+    served(desk, outer=index((last, "2026-11-02")))
+    desk.poll_whole()
+    assert sitemaps_known(desk) == {"/last.xml"}
+
+
 def test_a_max_age_of_a_sitemap_is_kept_for_itself(desk: Desk) -> None:
     site = desk.site
     fresh = {"Cache-Control": "max-age=7200"}

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pipeline.model import Entry, Stage, State
 from pipeline.store import claims as claiming
 from pipeline.store.claimed import ArticleClaim
-from pipeline.store.claims import claim_articles, claim_hosts, claim_suspect
+from pipeline.store.claims import claim_articles, claim_hosts, claim_suspects
 from pipeline.store.leases import blame, release
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, hosts
@@ -109,18 +109,35 @@ def test_a_host_whose_pages_kill_has_one_worker_at_a_time(store: Store) -> None:
     found(store, FLOOD_FEED, FLOOD[:9])
     to_enrich(store)
     failed(store, FLOOD[0])
-    (first,) = claim_suspect(store, Stage.ENRICH, owner=OWNER)
+    (first,) = claim_suspects(store, Stage.ENRICH, owner=OWNER)
     blame(store, first, Stage.ENRICH, detail="killed")
     with store.write() as connection:
         connection.execute(update(articles).values(due_at=store.now()))
         mine = articles.c.id == id_of(FLOOD[0])
         connection.execute(update(articles).where(mine).values(due_at=store.now() - 1))
-    (again,) = claim_suspect(store, Stage.ENRICH, owner=OWNER)
+    (again,) = claim_suspects(store, Stage.ENRICH, owner=OWNER)
     assert again.url == FLOOD[0]
-    assert claim_suspect(store, Stage.ENRICH, owner=OTHER) == ()
+    assert claim_suspects(store, Stage.ENRICH, owner=OTHER) == ()
     assert claim_articles(store, Stage.ENRICH, owner=OTHER, limit=4) == ()
     release(store, [again])
     assert len(claim_articles(store, Stage.ENRICH, owner=OTHER, limit=4)) == 1
+
+
+def test_of_a_large_batch_whose_worker_died_some_go_together_and_what_failed_again_alone(
+    store: Store,
+) -> None:
+    found(store, FLOOD_FEED, FLOOD[:9])
+    with store.write() as connection:
+        connection.execute(update(articles).values(state=State.ENRICHED, stage=Stage.INDEX, attempts=1))
+        again = articles.c.id == id_of(FLOOD[0])
+        connection.execute(update(articles).where(again).values(attempts=2, due_at=store.now() - 1))
+    alone = claim_suspects(store, Stage.INDEX, owner=OWNER, limit=4)
+    assert urls(alone) == {FLOOD[0]}
+    assert claim_suspects(store, Stage.INDEX, owner=OTHER, limit=4) == ()
+    release(store, alone, delay_s=60.0)
+    together = claim_suspects(store, Stage.INDEX, owner=OWNER, limit=4)
+    assert len(together) == 4
+    assert FLOOD[0] not in urls(together)
 
 
 def test_its_neighbours_go_on_when_it_is_through(store: Store) -> None:
