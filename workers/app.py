@@ -81,13 +81,16 @@ def make_app(settings: Settings) -> Celery:
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Say what beat rings for, and when: by a clock that never goes back."""
-    clock, soon = SteadyClock(), {"expires": EXPIRES_S}
+    # Celery would write our time limit into each message, and what carries anything is refused; who works has
+    # the limit of his own.
+    clock, rings = SteadyClock(), {"time_limit": None}
+    soon = {**rings, "expires": EXPIRES_S}
     entries: dict[str, dict[str, Any]] = {
         "tick": {"task": TICK, "schedule": schedule(TICK_S, nowfun=clock.now), "options": soon},
         "tidy": {"task": TIDY, "schedule": schedule(TIDY_S, nowfun=clock.now), "options": soon},
     }
     if (rebuilds := reindex_schedule(settings, now=clock.now)) is not None:
-        options = {"queue": Stage.INDEX.value, "expires": REINDEX_EXPIRES_S}
+        options = {**rings, "queue": Stage.INDEX.value, "expires": REINDEX_EXPIRES_S}
         entries["reindex"] = {"task": REINDEX, "schedule": rebuilds, "options": options}
     return entries
 
