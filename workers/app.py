@@ -81,9 +81,7 @@ def make_app(settings: Settings) -> Celery:
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Say what beat rings for, and when: by a clock that never goes back."""
-    # Celery would write our time limit into each message, and what carries anything is refused; who works has
-    # the limit of his own.
-    clock, rings = SteadyClock(), {"time_limit": None}
+    clock, rings = SteadyClock(), {"time_limit": None}  # as bells ring
     soon = {**rings, "expires": EXPIRES_S}
     entries: dict[str, dict[str, Any]] = {
         "tick": {"task": TICK, "schedule": schedule(TICK_S, nowfun=clock.now), "options": soon},

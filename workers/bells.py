@@ -2,7 +2,9 @@
 
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -21,6 +23,10 @@ SOCKET_TIMEOUT_S = 5.0
 
 TIDY = "wireroom.tidy"
 
+RING: Mapping[str, Any] = {"retry": False, "ignore_result": True, "time_limit": None}
+"""How a ring is sent. Celery would write the app's time limit into it, and what carries anything is refused;
+whoever works has the limit of his own."""
+
 log = logging.getLogger(__name__)
 
 
@@ -35,14 +41,14 @@ class Bells:
         """Queue one message for a stage, unless one is waiting; a broker that is away is no error."""
         try:
             if self.redis.set(_key(stage), 1, nx=True, ex=RUNG_S):
-                self.app.send_task(task_name(stage), queue=stage.value, retry=False, ignore_result=True)
+                self.app.send_task(task_name(stage), queue=stage.value, **RING)
         except (RedisError, OperationalError, OSError) as error:
             log.warning("ring lost", extra={"stage": stage, "error": error})
 
     def send(self, task: str) -> None:
         """Queue a task that is no stage's, for whoever polls; the broker may lose it, or be away."""
         try:
-            self.app.send_task(task, retry=False, ignore_result=True)
+            self.app.send_task(task, **RING)
         except (RedisError, OperationalError, OSError) as error:
             log.warning("task lost name=%s error=%s", task, error)
 

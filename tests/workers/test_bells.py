@@ -15,7 +15,8 @@ from pipeline.model import Stage
 from pipeline.services import open_services, prepare
 from pipeline.settings import Settings, read_settings
 from workers.app import make_app
-from workers.bells import Bells, open_bells, task_name
+from workers.bells import TIDY, Bells, open_bells, task_name
+from workers.messages import fault
 
 PATIENCE_S = 60.0
 FETCH = task_name(Stage.FETCH)
@@ -45,6 +46,14 @@ def desk(tmp_path: Path, valkey_server: str) -> Iterator[Desk]:
     with closing(Redis.from_url(valkey_server)) as redis:
         redis.flushall()
         yield Desk(app, open_bells(app), settings, redis)
+
+
+def test_a_ring_of_whoever_knows_the_tasks_is_heard_by_workers(desk: Desk) -> None:
+    desk.app.finalize()  # as a worker's app is: now Celery knows what the tasks' own limits are
+    desk.bells.ring(Stage.FETCH)
+    desk.bells.send(TIDY)
+    rung = [desk.redis.lpop(queue) for queue in ("wireroom:fetch", "wireroom:poll")]
+    assert [fault(each) for each in rung if isinstance(each, bytes)] == [None, None]
 
 
 def test_rings_before_an_answer_are_one_message(desk: Desk) -> None:
