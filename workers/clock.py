@@ -3,13 +3,19 @@
 Durations go by the monotonic clock; here is what must go by dates all the same.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from pipeline.store.set_back import move_back
+from pipeline.store.store import Store
+
 LEAST_STEP_S = 5.0
 """Smaller steps are waited for."""
+
+log = logging.getLogger(__name__)
 
 
 def _now() -> datetime:
@@ -44,6 +50,14 @@ class SteadyClock:
         return max(wall, steady)
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Say by how many seconds a clock was set back, at some time of the last `within_s` seconds."""
+
+    by_s: float
+    within_s: float
+
+
 @dataclass(slots=True)
 class ClockWatch:
     """Notice that the machine's clock was set back."""
@@ -51,13 +65,34 @@ class ClockWatch:
     wall_s: Callable[[], float] = time.time
     elapsed_s: Callable[[], float] = _elapsed_s
     _ahead_s: float = field(init=False)
+    _looked_at: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with the clock as it is."""
-        self._ahead_s = self.wall_s() - self.elapsed_s()
+        self._looked_at = self.elapsed_s()
+        self._ahead_s = self.wall_s() - self._looked_at
 
-    def set_back_s(self) -> float:
-        """Tell by how many seconds it was set back since the last time; 0 when it was not."""
-        before, self._ahead_s = self._ahead_s, self.wall_s() - self.elapsed_s()
-        step_s = before - self._ahead_s
-        return step_s if step_s >= LEAST_STEP_S else 0.0
+    def step(self) -> Step | None:
+        """Tell by how much it was set back, until that was `followed`; None when it was not."""
+        at = self.elapsed_s()
+        ahead_s = self.wall_s() - at
+        by_s = self._ahead_s - ahead_s
+        if by_s >= LEAST_STEP_S:
+            return Step(by_s, at - self._looked_at)
+        self._ahead_s, self._looked_at = ahead_s, at
+        return None
+
+    def followed(self, step: Step) -> None:
+        """Take in that all goes by the clock as it was when this was told."""
+        self._ahead_s -= step.by_s
+        self._looked_at += step.within_s
+
+
+def follow_clock(store: Store, clock: ClockWatch) -> None:
+    """See to it that nothing waits for as much longer as the clock was set back by, in a store that has no
+    clock of its own. What the store raises, as one that is locked does, leaves the step to the next call."""
+    if (step := clock.step()) is None:
+        return
+    moved = move_back(store, step.by_s, within_s=step.within_s)
+    clock.followed(step)
+    log.warning("the clock was set back by %.0f s: %d times moved with it", step.by_s, moved)

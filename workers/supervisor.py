@@ -24,14 +24,13 @@ from pipeline.settings import EMBEDDED, Settings
 from pipeline.store.due import Waiting, article_counts, feeds_due, waiting
 from pipeline.store.heartbeats import NO_PROGRESS_S, find_standstills, forget_dead
 from pipeline.store.leases import free_all, machine, sweep
-from pipeline.store.set_back import move_back
 from pipeline.store.store import Store
 from workers.app import make_app
 from workers.beat import BeatLock
 from workers.bells import TIDY, Bells, open_bells
 from workers.broker import start_broker
 from workers.children import BROKER, Children
-from workers.clock import ClockWatch
+from workers.clock import ClockWatch, follow_clock
 from workers.ending import StoreFile, Troubles
 from workers.home_lock import hold_home
 from workers.logs import set_up_logs
@@ -171,7 +170,8 @@ def _turn(crew: _Crew, run: _Run, report: Callable[[Progress], None]) -> bool:
     """Do what is due in one turn of the supervisor; True when the run has nothing left to do. What is done by
     the clock is left to another whose beat it is."""
     services, beats = crew.services, crew.beat.is_ours()
-    _follow_clock(services, run.clock)
+    if services.settings.store_url == EMBEDDED:  # PostgreSQL has a clock of its own
+        follow_clock(services.store, run.clock)
     tick(services, crew.bells.ring if beats else lambda _: None)
     if run.tidies.is_due() and beats:
         crew.bells.send(TIDY)  # what takes longer than a turn is for a worker
@@ -184,14 +184,6 @@ def _turn(crew: _Crew, run: _Run, report: Callable[[Progress], None]) -> bool:
     if run.looks.is_due():
         _look_after(crew, run.no_progress_s)
     return run.until_idle and _is_idle(waiting(services.store), run.ends_at)
-
-
-def _follow_clock(services: Services, clock: ClockWatch) -> None:
-    """See to it that nothing waits for the hour by which the clock was set back. PostgreSQL has its own."""
-    set_back_s = clock.set_back_s()
-    if set_back_s and services.settings.store_url == EMBEDDED:
-        moved = move_back(services.store, set_back_s)
-        log.warning("the clock was set back by %.0f s: %d times moved with it", set_back_s, moved)
 
 
 def _look_after(crew: _Crew, no_progress_s: float) -> None:

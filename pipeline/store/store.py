@@ -1,7 +1,7 @@
 """The store: one engine, two kinds of transaction, one clock."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +22,7 @@ from sqlalchemy import (
     extract,
     func,
     literal,
+    make_url,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -34,6 +35,18 @@ Insert = postgresql.Insert | sqlite.Insert
 
 SQLITE_BUSY_MS = 30_000
 """SQLite's own back-off is unfair: with four writers one waits half a second now and then, never 30 s."""
+
+SILENCE: Mapping[str, str] = {
+    "connect_timeout": "10",  # seconds, of each of its addresses
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",  # milliseconds
+}
+"""How libpq finds out that the server's machine, or the way to it, is gone without a word: after a minute,
+before a lease ends. By default it asks after two hours whether the other side is there, and what was sent is
+sent again for a quarter of one. While a query takes its time the server's kernel answers. (PostgreSQL's
+manual, libpq, parameter key words.)"""
 
 READING = "wireroom_reading"
 TOLD = "wireroom_told"
@@ -137,7 +150,9 @@ def open_store(
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return Store(engine, clock, seen)
-    return Store(create_engine(url, pool_pre_ping=True), clock, seen)
+    address = make_url(url)
+    bounded = address.set(query={**SILENCE, **address.query})  # what the address says goes before
+    return Store(create_engine(bounded, pool_pre_ping=True), clock, seen)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,38 @@ from pipeline.store.heartbeats import NO_PROGRESS_S
 from pipeline.store.migrations import migrate
 from pipeline.store.store import Store, open_store
 from pipeline.store.tables import articles, hosts
+from tests import servers
 from tests.cli.newsroom import BRIDGE, FEED, entry, poll
 from tests.compose_file import ROOT
+from tests.conftest import missing
 from workers.pulse import worker_name
 
 LONG_S = NO_PROGRESS_S + 60
 
 
+@dataclass(frozen=True, slots=True)
+class Broker:
+    url: str
+    process: "subprocess.Popen[bytes]"
+
+
 @pytest.fixture
-def environ(tmp_path: Path) -> Mapping[str, str]:
+def broker() -> Iterator[Broker]:
+    """Run a Redis that a test may stop."""
+    try:
+        with servers.server_folder("redis") as folder:
+            port = servers.free_port()
+            with servers.redis_at(folder, port, servers.redis_binary()) as process:
+                yield Broker(f"redis://127.0.0.1:{port}/0", process)
+    except servers.ServerMissing as error:
+        missing(str(error))
+
+
+@pytest.fixture
+def environ(tmp_path: Path, broker: Broker) -> Mapping[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
-    return {**kept, "PYTHONPATH": str(ROOT), "WIREROOM_HOME": str(tmp_path)}
+    chosen = {"WIREROOM_HOME": str(tmp_path), "WIREROOM_BROKER_URL": broker.url}
+    return {**kept, "PYTHONPATH": str(ROOT), **chosen}
 
 
 @pytest.fixture
@@ -79,6 +101,23 @@ def test_a_worker_that_gets_on_is_left_alone(
     felt(store, worker, ago_s=10)
     checked = check(environ)
     assert (checked.returncode, checked.stderr) == (0, "")
+    assert worker.poll() is None
+
+
+@pytest.mark.parametrize("stopped_by", [signal.SIGSTOP, signal.SIGKILL])
+def test_while_the_broker_is_silent_nobody_is_judged(
+    environ: Mapping[str, str],
+    store: Store,
+    worker: "subprocess.Popen[bytes]",
+    broker: Broker,
+    stopped_by: signal.Signals,
+) -> None:
+    felt(store, worker, ago_s=LONG_S)
+    broker.process.send_signal(stopped_by)
+    checked = check(environ)
+    broker.process.send_signal(signal.SIGCONT)
+    assert checked.returncode == 0
+    assert checked.stderr.startswith("cannot be judged, the broker is silent: ")
     assert worker.poll() is None
 
 

@@ -15,6 +15,7 @@ import redis
 from tests.compose_file import ROOT
 from tests.servers import free_port
 from workers.beat import HELD_S, KEY, BeatLock
+from workers.messages import fault
 
 CELERY = str(Path(sys.executable).parent / "celery")
 
@@ -86,6 +87,17 @@ def test_of_two_beats_one_rings_and_the_other_when_it_is_killed(
         os.kill(first, signal.SIGKILL)
         second = holder(client, other_than=first)
         assert {first, second} == {beat.pid for beat in beats}
+
+
+def test_what_beat_rings_is_heard_by_workers(tmp_path: Path, client: "redis.Redis", redis_url: str) -> None:
+    with start_beat(tmp_path, redis_url) as beat, ExitStack() as stack:
+        stack.callback(beat.kill)
+        ends_at = time.monotonic() + 120
+        while not (rung := client.lrange("wireroom:poll", 0, -1)):
+            assert time.monotonic() < ends_at
+            time.sleep(0.1)
+    assert isinstance(rung, list)
+    assert {fault(each) for each in rung} == {None}
 
 
 def holder(client: "redis.Redis", *, other_than: int | None) -> int:

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ import pytest
 from pipeline.model import Stage
 from pipeline.services import set_up
 from pipeline.settings import Settings, read_settings
+from pipeline.store.duty_tables import disk_days
+from pipeline.store.store import open_store
 from tests import servers
 from tests.conftest import missing
 from tests.workers.asking_http import get
@@ -114,6 +116,23 @@ def test_an_answer_is_given_again_while_it_is_fresh_and_a_failure_is_not() -> No
     assert len(tries) == 2
 
 
+def test_what_may_end_at_any_moment_is_asked_anew_however_long_the_last_answer_took() -> None:
+    answers = iter(["well", "away"])
+    asking = Asking(lambda: next(answers))
+    for expected in ("well", "away"):
+        asking.begin()
+        assert asking.answer(time.monotonic() + 30.0) == expected
+
+
+def test_without_a_forecast_of_the_disk_the_rest_is_told(settings: Settings) -> None:
+    with closing(open_store(settings.sql_url)) as store, store.write() as connection:
+        disk_days.drop(connection)
+    said = replies(settings)["/metrics"]()
+    assert said.status == 200
+    assert b"wireroom_counts_age_seconds" in said.body
+    assert b'wireroom_part_up{part="disk"} 1.0' in said.body
+
+
 def test_a_pulse_that_stopped_is_told(settings: Settings) -> None:
     now = [0.0]
     pulse = Pulse(clock=lambda: now[0])
@@ -164,7 +183,8 @@ def test_a_store_that_is_frozen_is_named_within_seconds_and_the_rest_is_told(tmp
 @contextmanager
 def frozen(port: int) -> Iterator[None]:
     """Stop all processes of the PostgreSQL on a port while the block lasts."""
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True)
+    # `-ww`: readline, once loaded, tells children how wide the terminal is, and ps cuts its lines to that.
+    listed = subprocess.run(["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True, check=True)
     lines = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
     main = {int(pid) for pid, _, args in lines if f"-p {port} " in args}
     pids = main | {int(pid) for pid, parent, _ in lines if int(parent) in main}

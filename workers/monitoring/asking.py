@@ -10,7 +10,7 @@ from pipeline.errors import WireroomError
 Answer = TypeVar("Answer")
 
 SHARE = 20
-"""An answer that took a second is given again for twenty: whoever asks takes a twentieth of a core."""
+"""A count that took a second is given again for twenty: whoever asks takes a twentieth of a core."""
 
 
 class NoAnswerError(WireroomError):
@@ -24,7 +24,8 @@ class Asking(Generic[Answer]):
     """
 
     def __init__(self, ask: Callable[[], Answer], *, fresh_s: float = 0.0) -> None:
-        """Remember what to ask; an answer is given again for `fresh_s` at least."""
+        """Remember what to ask; an answer is given again for `fresh_s` at least, and longer if it took long.
+        Without, it is asked anew each time: that a part was well a moment ago says nothing of now."""
         self._ask = ask
         self._fresh_s = fresh_s
         self._changed = Condition()
@@ -64,7 +65,7 @@ class Asking(Generic[Answer]):
             return self._answer, time.monotonic() - self._answered_at  # type: ignore[return-value]
 
     def _is_fresh(self) -> bool:
-        if self._answered_at is None or self._error is not None:
+        if self._answered_at is None or self._error is not None or not self._fresh_s:
             return False
         return time.monotonic() - self._answered_at < max(self._fresh_s, SHARE * self._took_s)
 

@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from redis import Redis
@@ -20,6 +20,7 @@ from pipeline.settings import EMBEDDED, Settings
 from pipeline.store.days import day_of
 from pipeline.store.disk_days import read_free
 from pipeline.store.status import Counts, PartState, read_counts
+from pipeline.store.store import Store
 from workers.broker import socket_path
 
 ANSWER_S = 2.0
@@ -73,12 +74,8 @@ def count_store(settings: Settings) -> Counts | None:
     """Count what the store holds; None when there is none. Raises WireroomError when it does not answer."""
     if is_store_absent(settings):
         return None
-    try:
-        with closing(open_services(settings)) as services:
-            return read_counts(services.store)
-    except SQLAlchemyError as error:
-        cause = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise WireroomError(f"the store failed: {cause}") from error
+    with _opened(settings) as store:
+        return read_counts(store)
 
 
 def ask_broker(settings: Settings) -> PartAnswer:
@@ -127,13 +124,14 @@ def ask_disks(settings: Settings) -> PartAnswer:
 
 
 def read_outlook(settings: Settings) -> Outlook | None:
-    """Tell when a disk will be full; None without a store, which knows how they filled."""
+    """Tell when a disk will be full; None without a store, which knows how they filled. Raises WireroomError
+    when that does not answer, OSError when a disk does not."""
     if is_store_absent(settings):
         return None
-    with closing(open_services(settings)) as services:
-        with services.store.read() as connection:
-            today = day_of(services.store.read_clock(connection))
-        recorded = read_free(services.store)
+    with _opened(settings) as store:
+        with store.read() as connection:
+            today = day_of(store.read_clock(connection))
+        recorded = read_free(store)
     disks = each_disk(disk_folders(settings))
     return outlook(disks, recorded, reserve_mib=settings.disk_reserve, today=today)
 
@@ -142,3 +140,14 @@ def count_documents(settings: Settings) -> int:
     """Count what the index holds. Raises WireroomError when it cannot be opened."""
     everything = read_request("", now=time.time(), size=0)
     return open_searcher(settings).search(everything).total
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Store]:
+    """Open the store; what fails there is a WireroomError."""
+    try:
+        with closing(open_services(settings)) as services:
+            yield services.store
+    except SQLAlchemyError as error:
+        cause = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise WireroomError(f"the store failed: {cause}") from error

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pipeline.errors import WireroomError
+from pipeline.forecast import Outlook
 from pipeline.masking import mask
 from pipeline.model import Stage
 from pipeline.settings import Settings
@@ -68,8 +70,8 @@ class Lookout:
         self._counts.begin()
         self._outlook.begin()
         parts, said = self._ask_parts(until)
+        parts = replace(parts, outlook=self._answer_outlook(until))
         try:
-            parts = replace(parts, outlook=self._outlook.answer(until))
             self._counts.answer(until)
         except WireroomError as error:
             said = {**said, "counts": mask(str(error))}
@@ -78,6 +80,12 @@ class Lookout:
             counts = NO_COUNTS
         problems = find_problems(counts, parts) if counts else tuple(part_problems(parts))
         return Standing(parts=parts, said=said, counts=counts, counts_age_s=age_s, problems=problems)
+
+    def _answer_outlook(self, until: float) -> Outlook | None:
+        # It needs the store as well as the disks; what fails of them tells so itself.
+        with suppress(WireroomError, OSError):
+            return self._outlook.answer(until)
+        return None
 
     def _ask_parts(self, until: float) -> tuple[Parts, dict[str, str]]:
         for asking in self._parts.values():
