@@ -205,7 +205,7 @@ def test_of_very_many_pages_of_hosts_that_rest_only_the_newest_are_looked_at(sto
 def test_who_finds_the_first_hosts_taken_is_given_others(store: Store) -> None:
     found(store, NEWS_FEED, HOSTS[:8], age_s=60)
 
-    def taken_meanwhile(_connection: Connection, statement: str, *_: object) -> None:
+    def taken_meanwhile(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         if "row_number" in statement and not interrupted:
             interrupted.append(statement)
             turns.extend(claim_hosts(store, owner=OTHER, limit=4, pages=1))
