@@ -31,9 +31,9 @@ from pipeline.store.leases import new_owner, release
 BATCH = 500
 
 SUSPECTS = 32
-"""Articles that are claimed together after the death of their worker. It leaves 1,000, a batch and the one that
-was read ahead: that is 32 commits (2.9 s with the embedded index; each alone takes 200 s), and if one of them
-kills, its 32 go alone."""
+"""Articles that are claimed together after the death of their worker. It leaves 1,000, a batch and the one
+that was read ahead: that is 32 commits (2.9 s with the embedded index; each alone takes 200 s), and if one of
+them kills, its 32 go alone."""
 
 ATTEMPTS = 10
 """Workers that may die while they hold an article in index; after the second it is claimed alone."""

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, case, false, or_, select, update
+from sqlalchemy import Connection, FromClause, Table, bindparam, case, false, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.identity import host_of
@@ -56,7 +56,7 @@ def machine() -> str:
     return f"{socket.gethostname()}/{boot}-{namespace}"
 
 
-def free(table: Table, now: ColumnElement[float]) -> ColumnElement[bool]:
+def free(table: FromClause, now: ColumnElement[float]) -> ColumnElement[bool]:
     """Say in SQL that nobody holds a row."""
     return or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 

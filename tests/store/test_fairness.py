@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, select, text, update
+from sqlalchemy import Connection, Select, event, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.model import Entry, Stage, State
 from pipeline.store import claims as claiming
-from pipeline.store.claimed import ArticleClaim
+from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.claims import claim_articles, claim_hosts, claim_suspects
 from pipeline.store.leases import blame, release
 from pipeline.store.store import Store
@@ -179,14 +179,39 @@ def full(store: Store) -> Store:
     return store
 
 
-@pytest.mark.parametrize("name", ["articles", "pages"])
-def test_the_newest_are_found_by_an_index_in_their_order_without_sorting(full: Store, name: str) -> None:
-    now = full.now()
-    newest = {
-        "articles": claiming.in_turn(Stage.ENRICH, now),
-        "pages": claiming.newest_pages(now),
-    }
-    told = plan(full, newest[name].limit(32))
+def test_the_newest_are_found_by_an_index_in_their_order_without_sorting(full: Store) -> None:
+    told = plan(full, claiming.in_turn(Stage.ENRICH, full.now()).limit(32))
     assert "ix_articles_fair" in told
     assert "TEMP B-TREE FOR ORDER BY" not in told
     assert "Sort" not in told
+
+
+def test_the_newest_pages_are_found_by_an_index_in_their_order(full: Store) -> None:
+    assert "ix_articles_fair" in plan(full, claiming.newest_pages(full.now()))
+
+
+def test_of_very_many_pages_of_hosts_that_rest_only_the_newest_are_looked_at(store: Store) -> None:
+    found(store, FLOOD_FEED, [f"https://flood.example/{number}" for number in range(1_001)])
+    found(store, NEWS_FEED, ["https://archive.example/old"], age_s=1e9)
+    with store.write() as connection:
+        rests = hosts.c.host == "flood.example:443"
+        connection.execute(update(hosts).where(rests).values(next_request_at=store.now() + 60))
+    with store.read() as connection:
+        assert connection.execute(claiming.newest_pages(store.now())).all() == []
+    turns = claim_hosts(store, owner=OWNER, limit=4, pages=1)
+    assert [turn.host for turn in turns] == ["archive.example:443"]
+
+
+def test_who_finds_the_first_hosts_taken_is_given_others(store: Store) -> None:
+    found(store, NEWS_FEED, HOSTS[:8], age_s=60)
+
+    def taken_meanwhile(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if "row_number" in statement and not interrupted:
+            interrupted.append(statement)
+            turns.extend(claim_hosts(store, owner=OTHER, limit=4, pages=1))
+
+    interrupted: list[str] = []
+    turns: list[HostTurn] = []
+    event.listen(store.engine, "before_cursor_execute", taken_meanwhile)
+    mine = claim_hosts(store, owner=OWNER, limit=4, pages=1)
+    assert (len(turns), len(mine)) == (4, 4)
