@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import redis
 
 from tests.compose_file import ROOT
 from tests.servers import free_port
+from tests.workers.asking_http import get
 from workers.beat import HELD_S, KEY, BeatLock
 from workers.messages import fault
 
@@ -58,9 +59,9 @@ def test_without_a_broker_everybody_goes_on() -> None:
         lock.let_go()
 
 
-def start_beat(home: Path, url: str) -> "subprocess.Popen[bytes]":
+def start_beat(home: Path, url: str, **more: str) -> "subprocess.Popen[bytes]":
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WIREROOM_")}
-    chosen = {"PYTHONPATH": str(ROOT), "WIREROOM_HOME": str(home), "WIREROOM_BROKER_URL": url}
+    chosen = {"PYTHONPATH": str(ROOT), "WIREROOM_HOME": str(home), "WIREROOM_BROKER_URL": url, **more}
     return subprocess.Popen(
         [CELERY, "-A", "workers", "beat", "--loglevel", "WARNING"],
         env={**kept, **chosen},
@@ -98,6 +99,24 @@ def test_what_beat_rings_is_heard_by_workers(tmp_path: Path, client: "redis.Redi
             time.sleep(0.1)
     assert isinstance(rung, list)
     assert {fault(each) for each in rung} == {None}
+
+
+def test_a_beat_that_tells_how_it_stands_ends_when_asked(tmp_path: Path, redis_url: str) -> None:
+    port = free_port()
+    with start_beat(tmp_path, redis_url, WIREROOM_METRICS_ADDRESS=str(port)) as beat, ExitStack() as stack:
+        stack.callback(beat.kill)
+        ends_at = time.monotonic() + 120
+        while not is_well(f"http://127.0.0.1:{port}/healthz"):
+            assert time.monotonic() < ends_at
+            time.sleep(0.1)
+        beat.send_signal(signal.SIGTERM)
+        assert beat.wait(20) == 0
+
+
+def is_well(url: str) -> bool:
+    with suppress(OSError):
+        return get(url)[0] == 200
+    return False
 
 
 def holder(client: "redis.Redis", *, other_than: int | None) -> int:

@@ -1,5 +1,6 @@
 """Monitoring of Celery's own commands: each worker tells of itself, beat (one in all) of the whole."""
 
+import atexit
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -38,6 +39,8 @@ def add_monitoring(app: Celery, settings: Settings, pulse: Pulse) -> None:
 
     def serve_beat(sender: Any, **_: object) -> None:
         if sender.app is app and settings.metrics_at:
+            # Celery says nothing when beat ends; cleared away later, it waits for a thread that is no more.
+            atexit.register(end)
             _serve(duty, settings, Lookout(settings), pulse, folder=None, tells_all=True)
 
     def end(**_: object) -> None:
