@@ -1,4 +1,4 @@
-"""The compose file's PostgreSQL, as a version that had one user left it."""
+"""The compose file's PostgreSQL: backed up and restored, and as a version that had one user left it."""
 
 import os
 import shutil
@@ -18,6 +18,7 @@ from pipeline.store.store import open_store
 from pipeline.store.subscriptions import list_feeds
 from tests import servers
 from tests.conftest import missing
+from tests.test_docs import OPERATING, shown_commands
 from tests.workers.topology import (
     MAKE_SECRETS,
     Host,
@@ -116,6 +117,36 @@ def check_that_it_serves(host: Host, address: str) -> None:
         assert administrator.execute(OWNERS).fetchall() == [("wireroom_owner",)]
         users = dict(administrator.execute(USERS).fetchall())
     assert users == {"postgres": True, "wireroom": False, "wireroom_owner": False}
+
+
+def as_documented(folder: Path) -> Mapping[str, str]:
+    """Read what the page runs in the service `postgres`, by program in its order, the backup in a folder."""
+    shown = [words for words in shown_commands(OPERATING, "docker") if "postgres" in words]
+    lines = [words[words.index("postgres") + 1 :] for words in shown]
+    return {words[0]: " ".join(words).replace("/backup/", f"{folder}/") for words in lines if words}
+
+
+@pytest.mark.parametrize("first_user", ["postgres", "wireroom"])
+def test_a_backup_is_restored_as_the_documentation_says(host: Host, tmp_path: Path, first_user: str) -> None:
+    secrets, lines = host.folder / "secrets", as_documented(tmp_path)
+    assert list(lines) == ["pg_dump", "pg_restore"]
+    with cluster(first_user, secrets) as address:
+        if first_user == "postgres":
+            give_roles(secrets, address, "wireroom")
+        fill(administrators_url(first_user, address, secrets), LAST_WITH_ONE_USER)
+        run(lines["pg_dump"].replace("-U postgres", f"-U {first_user}"), address, secrets)
+    with cluster("postgres", secrets) as address:
+        run(lines["pg_restore"], address, secrets)
+        give_roles(secrets, address, "wireroom")
+        use(host, address)
+        check_that_it_serves(host, address)
+
+
+def test_the_roles_are_given_after_a_restore_and_before_the_rest_is_started() -> None:
+    shown = [words[1:] for words in shown_commands(OPERATING, "docker")]
+    (restore,) = (at for at, words in enumerate(shown) if "pg_restore" in words)
+    assert shown[restore + 1] == ["run", "--rm", "postgres-roles"]
+    assert ["up", "-d"] in shown[restore + 2 :]
 
 
 def test_what_was_made_with_one_user_is_brought_up_to_date(host: Host) -> None:
