@@ -8,13 +8,26 @@ MASK = "***"
 SHORTEST = 4
 """A shorter secret is not looked for by itself: it would blacken words."""
 
-_LOGIN = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/:@'\"]*:)[^\s/@'\"]+(?=@)", re.IGNORECASE)
-_NAMES = r"(?:x-)?api[_-]?key|(?:access|auth|refresh)[_-]?token|token|authorization|passw(?:or)?d|secret"
+_NAMES = r"(?:[a-z0-9]+[_-])*(?:api[_-]?key|token|authorization|(?:ssl)?passw(?:or)?d|secret)"
+_SHORT_NAMES = r"key|auth|pwd|sig|signature"  # of parameters; anywhere else these are words
+_PARAMETER = rf"(?P<before>[?&](?:{_NAMES}|{_SHORT_NAMES})=)"
+
+_LOGIN = re.compile(r"(?P<before>(?<![a-z0-9+.-])[a-z0-9+.-]+://[^\s/:@'\"]*:)[^\s/@'\"]+(?=@)", re.IGNORECASE)
+_IN_QUERY = re.compile(rf"{_PARAMETER}[^\s&#'\"<>]+", re.IGNORECASE)
 _NAMED = re.compile(
-    rf"(?P<before>(?<![\w-])(?:(?:{_NAMES})[\"']?\s?[=:]|(?:key|auth|pwd|sig|signature)=)\s?[\"']?)[^\s&'\",;)}}]+",
+    rf"(?P<before>(?<![\w-])(?:(?:{_NAMES})[\"']?\s?[=:]|(?:{_SHORT_NAMES})=)\s?[\"']?)[^\s&'\",;)}}]+",
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"(?P<before>\b(?:Basic|Bearer|ApiKey)\s+)[A-Za-z0-9+/=._~-]{6,}")
+IN_TEXT = (_LOGIN, _SCHEME, _IN_QUERY, _NAMED)
+
+_WHOLE_LOGIN = re.compile(
+    r"(?P<before>^[a-z][a-z0-9+.-]*://(?:[^:/@?#]+:(?!\d{1,5}(?:[/?#]|$))|:)|^[^:/@?#]+:(?!//)).+(?=@)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Up to the last @, since whoever did not write a password's own as %40 would see the rest of it."""
+
+IN_URL = (_WHOLE_LOGIN, re.compile(rf"{_PARAMETER}[^&#]+", re.IGNORECASE))
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
@@ -22,12 +35,21 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if len(secret) >= SHORTEST:
             text = text.replace(secret, MASK)
-    for pattern in (_LOGIN, _SCHEME, _NAMED):
-        text = pattern.sub(rf"\g<before>{MASK}", text)
-    return text
+    return _without(IN_TEXT, text)
+
+
+def mask_url(url: str) -> str:
+    """Hide what is secret in a URL that stands alone, in one that is none because of its password, too."""
+    return _without(IN_URL, url)
 
 
 def passwords(urls: Iterable[str]) -> tuple[str, ...]:
     """List the passwords of some addresses, as they are written and as they are meant; longest first."""
     written = [password for url in urls if (password := urlsplit(url).password)]
     return tuple(sorted({*written, *map(unquote, written)}, key=len, reverse=True))
+
+
+def _without(patterns: Iterable[re.Pattern[str]], text: str) -> str:
+    for pattern in patterns:
+        text = pattern.sub(rf"\g<before>{MASK}", text)
+    return text

@@ -10,9 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.disk import DiskWatch
 from pipeline.errors import WireroomError
+from pipeline.masking import mask_url
 from pipeline.metrics.meters import Meters
 from pipeline.outlets import Outlet, read_outlets
-from pipeline.settings import EMBEDDED, Settings, masked
+from pipeline.settings import EMBEDDED, Settings
 from pipeline.stages.steps import log_steps
 from pipeline.store.generations import lock
 from pipeline.store.migrations import check_version, migrate
@@ -255,4 +256,4 @@ def as_kql(request: "SearchRequest") -> str:
 
 def _unreachable(settings: Settings, error: SQLAlchemyError) -> WireroomError:
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return WireroomError(f"the store {masked(settings.sql_url)} cannot be opened: {cause}")
+    return WireroomError(f"the store {mask_url(settings.sql_url)} cannot be opened: {cause}")

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pipeline.concurrency import Concurrency, read_concurrency, this_machine
 from pipeline.errors import SettingsError
+from pipeline.masking import MASK, mask_url
 
 PREFIX = "WIREROOM_"
 FROM_FILE = "_FILE"
@@ -33,13 +34,6 @@ SCHEMES = {
 }
 CRON = re.compile(r"[\d*/,\-]+( [\d*/,\-a-z]+){4}", re.IGNORECASE)
 SERVERS = ("postgresql", "postgresql+psycopg", "redis", "rediss", "http", "https")
-LOGIN = re.compile(
-    r"(?P<before>^[a-z][a-z0-9+.-]*://(?:[^:/@?#]+:(?!\d{1,5}(?:[/?#]|$))|:)|^[^:/@?#]+:(?!//)).+(?=@)",
-    re.IGNORECASE | re.DOTALL,
-)
-"""Up to the last @, since whoever did not write a password's own as %40 would see the rest of it."""
-
-IN_QUERY = re.compile(r"(?P<before>[?&](?:ssl)?password=)[^&#]+", re.IGNORECASE)
 ADDRESS = re.compile(r"(?:(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d{1,5})")
 LOOPBACK = "127.0.0.1"
 DAY_S = 86_400.0
@@ -312,14 +306,7 @@ def _one_line(error: ValidationError, in_environ: Mapping[str, str], file: Path)
     name = str(fault["loc"][0])
     shown = f"{_variable(name)}=" if name in in_environ else f"{file}: {name} = "
     said = fault["msg"].removeprefix("Value error, ")
-    return f"{shown}{'***' if name in SECRETS else masked(str(fault['input']))}: {said}"
-
-
-def masked(url: str) -> str:
-    """Hide the password of a URL, of one that is no URL because of its password, too."""
-    for hidden in (LOGIN, IN_QUERY):
-        url = hidden.sub(r"\g<before>***", url)
-    return url
+    return f"{shown}{MASK if name in SECRETS else mask_url(str(fault['input']))}: {said}"
 
 
 def _is_clear(url: str) -> bool:
@@ -350,8 +337,8 @@ def origins(settings: Settings, environ: Mapping[str, str]) -> tuple[Origin, ...
 
 
 def _shown(name: str, value: object) -> str:
-    written = masked(_written(value))
-    return "***" if name in SECRETS and written else written
+    written = mask_url(_written(value))
+    return MASK if name in SECRETS and written else written
 
 
 def _written(value: object) -> str:

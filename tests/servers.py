@@ -39,6 +39,7 @@ POLL_SECONDS = 0.02
 READY = b"eady to accept connections"  # PostgreSQL, Redis and Valkey log it alike, but for a capital
 ELASTICSEARCH_READY = b"indices into cluster_state"  # after "started": an index can be made now
 
+OPEN_TO_POSTGRES = ("-U", "postgres", "-A", "trust")
 POSTGRESQL_SETTINGS: Mapping[str, str] = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -94,11 +95,14 @@ def postgresql() -> Iterator[str]:
 
 @contextmanager
 def postgresql_at(
-    folder: Path, port: int, settings: Mapping[str, str] | None = None
+    folder: Path,
+    port: int,
+    settings: Mapping[str, str] | None = None,
+    access: Sequence[str] = OPEN_TO_POSTGRES,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run PostgreSQL in a folder, on the cluster that an earlier run left there; yield the server's process.
 
-    Raises as `postgresql` does.
+    `access` is what `initdb` is told of the first user and of passwords. Raises as `postgresql` does.
     """
     initdb, server = (_postgresql_binary(name) for name in ("initdb", "postgres"))
     user, cluster = _unprivileged_user(), folder / "cluster"
@@ -107,10 +111,7 @@ def postgresql_at(
             initdb,
             "-D",
             str(cluster),
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
+            *access,
             "-E",
             "UTF8",
             "--locale=C",

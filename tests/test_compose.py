@@ -200,13 +200,40 @@ def test_the_parts_of_a_password_fit(secrets: Path) -> None:
     assert f" #{digest} " in said["redis_acl"]
 
 
-def test_passwords_in_use_are_not_overwritten(secrets: Path) -> None:
+def make_again(folder: Path) -> str:
+    """Make passwords in a folder that has some; return what was said."""
+    again = subprocess.run([MAKE_SECRETS, folder], check=True, capture_output=True, text=True)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    return again.stdout.removeprefix(f"{folder}: ")
+
+
+def test_passwords_in_use_are_not_overwritten(tmp_path: Path) -> None:
+    subprocess.run([MAKE_SECRETS, tmp_path / "secrets"], check=True, capture_output=True)
+    before = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    assert make_again(tmp_path / "secrets") == "nothing is missing\n"
+    assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == before
+
+
+def test_a_password_that_is_missing_is_made_with_the_address_that_has_it(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    subprocess.run([MAKE_SECRETS, secrets], check=True, capture_output=True)
     before = {path.name: path.read_text() for path in secrets.iterdir()}
-    again = subprocess.run([MAKE_SECRETS, secrets], check=False, capture_output=True, text=True)
-    assert again.returncode == 1
-    assert "its passwords are in use" in again.stderr
-    assert {path.name: path.read_text() for path in secrets.iterdir()} == before
-    assert [path.name for path in secrets.parent.iterdir()] == ["secrets"]
+    (secrets / "store_password").unlink()
+    assert make_again(secrets).startswith("written store_password store_url and nothing else;")
+    after = {path.name: path.read_text() for path in secrets.iterdir()}
+    assert f":{after['store_password'].strip()}@" in after["store_url"]
+    assert {name for name in before if before[name] != after[name]} == {"store_password", "store_url"}
+    assert stat.S_IMODE((secrets / "store_password").stat().st_mode) == 0o444
+
+
+def test_an_address_of_ones_own_is_kept(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    subprocess.run([MAKE_SECRETS, secrets], check=True, capture_output=True)
+    (secrets / "index_url").chmod(0o600)
+    (secrets / "index_url").write_text("https://u:p@search.example:9200")
+    (secrets / "kibana_url").unlink()
+    assert make_again(secrets).startswith("written kibana_url and nothing else;")
+    assert (secrets / "index_url").read_text() == "https://u:p@search.example:9200"
 
 
 def instructions() -> list[tuple[str, str]]:

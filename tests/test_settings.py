@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.settings import masked, origins, read_settings
+from pipeline.masking import mask_url
+from pipeline.settings import origins, read_settings
 
 
 def test_defaults_need_nothing(tmp_path: Path) -> None:
@@ -31,6 +32,19 @@ def test_every_value_tells_where_it_came_from(tmp_path: Path) -> None:
     assert told["WIREROOM_HOST_DELAY"] == ("0.5", "environment")
     assert told["WIREROOM_RETRY_DELAY"] == ("1h", "wireroom.toml")
     assert told["WIREROOM_KEEP_EVENTS"] == ("90d", "default")
+
+
+def test_a_secret_is_shown_as_stars(tmp_path: Path) -> None:
+    environ = {
+        "WIREROOM_HOME": str(tmp_path),
+        "WIREROOM_STORE_URL": "postgresql://host/db?sslpassword=secret",
+        "WIREROOM_BROKER_URL": "redis://:secret@host/0",
+        "WIREROOM_INDEX_API_KEY": "secret",
+    }
+    shown = {origin.name: origin.value for origin in origins(read_settings(environ), environ)}
+    assert shown["WIREROOM_STORE_URL"] == "postgresql://host/db?sslpassword=***"
+    assert shown["WIREROOM_BROKER_URL"] == "redis://:***@host/0"
+    assert shown["WIREROOM_INDEX_API_KEY"] == "***"
 
 
 def test_a_child_process_reads_the_same_settings(tmp_path: Path) -> None:
@@ -115,29 +129,6 @@ def test_a_wrong_line_of_the_file_is_named_as_it_stands_there(tmp_path: Path, li
     assert str(refused.value).startswith(f"{tmp_path / 'wireroom.toml'}: {said}")
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://user:secret@host/db", "postgresql://user:***@host/db"),
-        ("postgresql+psycopg://user:secret@host:5432/db", "postgresql+psycopg://user:***@host:5432/db"),
-        ("redis://:secret@host:6379/0", "redis://:***@host:6379/0"),
-        ("redis://host:6379/0?password=secret&db=1", "redis://host:6379/0?password=***&db=1"),
-        ("postgresql://host/db?user=a&sslpassword=secret", "postgresql://host/db?user=a&sslpassword=***"),
-        ("redis://:se/cr?et@host/0", "redis://:***@host/0"),
-        ("https://user:se@cr[et@host:9200", "https://user:***@host:9200"),
-        ("https://user:8080secret@host", "https://user:***@host"),
-        ("user:secret@host/db", "user:***@host/db"),
-        ("postgresql://user@host:5432/db", "postgresql://user@host:5432/db"),
-        ("http://host:8080/@somebody", "http://host:8080/@somebody"),
-        ("redis+socket:///run/a:b@c.sock", "redis+socket:///run/a:b@c.sock"),
-        ("sqlite:////srv/a@b/wireroom.db", "sqlite:////srv/a@b/wireroom.db"),
-        ("embedded", "embedded"),
-    ],
-)
-def test_a_password_is_masked_and_nothing_else(url: str, shown: str) -> None:
-    assert masked(url) == shown
-
-
 @pytest.mark.parametrize("name", ["STORE_URL", "BROKER_URL", "INDEX_URL", "KIBANA_URL", "PROXY"])
 @pytest.mark.parametrize("password", ["se/cret", "se?cret", "se#cret", "se@cret", "se[cret"])
 def test_a_password_that_no_url_can_have_is_refused_without_a_word_of_it(name: str, password: str) -> None:
@@ -145,7 +136,7 @@ def test_a_password_that_no_url_can_have_is_refused_without_a_word_of_it(name: s
     url = f"{schemes.get(name, 'https')}://user:{password}@host"
     with pytest.raises(SettingsError, match="in a password write / ") as refused:
         read_settings({f"WIREROOM_{name}": url})
-    assert str(refused.value).startswith(f"WIREROOM_{name}={masked(url)}: ")
+    assert str(refused.value).startswith(f"WIREROOM_{name}={mask_url(url)}: ")
     assert "cret" not in str(refused.value)
 
 

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pipeline.errors import WireroomError
-from pipeline.settings import Settings, masked
+from pipeline.masking import mask_url
+from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def why_not_on(error: Exception, settings: Settings) -> str | None:
     if found is None:
         return None
     what, do = found
-    return f"the store {masked(settings.sql_url)} {what}: {do}"
+    return f"the store {mask_url(settings.sql_url)} {what}: {do}"
 
 
 class Troubles:

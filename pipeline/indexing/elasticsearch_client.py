@@ -13,7 +13,7 @@ from elastic_transport import ConnectionTimeout, TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch, OrjsonSerializer
 
 from pipeline.errors import IndexUnavailableError
-from pipeline.settings import masked
+from pipeline.masking import mask_url
 
 OLDEST, TOO_NEW = (8, 16), (10, 0)
 REQUEST_S = 60.0
@@ -75,7 +75,7 @@ def connect(url: str, *, api_key: str = "", ca: str = "", request_s: float = REQ
     Raises IndexUnavailableError, one line with what to do, when there is no such server.
     """
     headers = _authorization(url, api_key)
-    connection = Connection(_client(url, headers, ca, request_s), masked(url), bool(api_key))
+    connection = Connection(_client(url, headers, ca, request_s), mask_url(url), bool(api_key))
     with connection.asking():
         # Not `client.info()`: that refuses other products before they can say which they are.
         meta, body = connection.client.transport.perform_request(

@@ -20,11 +20,11 @@ from pipeline.fetching.pacing import host_delay, host_pause
 from pipeline.fetching.robots import Robots, read_robots
 from pipeline.identity import host_of
 from pipeline.log_context import bound
+from pipeline.masking import mask_url
 from pipeline.model import ArchivePosition, Exchange, FetchFailure, Request, Stage, header
 from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.points import Point, reached
 from pipeline.services import Services
-from pipeline.settings import masked
 from pipeline.stages.retrying import retry_in
 from pipeline.stages.robots import NO_ANSWER, NO_FILE, ask_robots, is_stale
 from pipeline.stages.shift import Shift, keep_busy, run_loop, to_the_end
@@ -263,7 +263,7 @@ def _judge(services: Services, claim: ArticleClaim, answer: Exchange, position: 
 
 def _failed(services: Services, claim: ArticleClaim, failure: FetchFailure) -> _Fetched:
     meaning = failure_meaning(failure)
-    detail = f"{failure.slug}: {failure.detail} ({masked(failure.url)})"
+    detail = f"{failure.slug}: {failure.detail} ({mask_url(failure.url)})"
     if isinstance(meaning, Reason):
         return _Fetched(Dropped(claim=claim, reason=meaning, detail=detail))
     return _no_page(services, claim, meaning, detail)

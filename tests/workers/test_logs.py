@@ -92,6 +92,7 @@ def test_bound_fields_end_with_their_block() -> None:
         ("cannot open postgresql://u:word@h/d", "cannot open postgresql://u:***@h/d"),
         ("https://u:word@a.example/feed timed out", "https://u:***@a.example/feed timed out"),
         ("url=https://a.example/feed?token=abc&page=2", "url=https://a.example/feed?token=***&page=2"),
+        ("no answer of redis://h/0?sslpassword=word", "no answer of redis://h/0?sslpassword=***"),
         ("headers: {'X-Api-Key': 'abcdef'}", "headers: {'X-Api-Key': '***'}"),
         ("Authorization: Basic dXNlcjp3b3Jk", "Authorization: *** ***"),
         ("connection failed: host=h password=word", "connection failed: host=h password=***"),

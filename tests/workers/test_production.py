@@ -24,7 +24,15 @@ from tests import servers
 from tests.compose_file import ROOT
 from tests.conftest import missing
 from tests.secured_elasticsearch import secured_elasticsearch
-from tests.workers.topology import PROGRAMS, Host, choose_embedded_index, end_all, make_host, move_secret
+from tests.workers.topology import (
+    PROGRAMS,
+    Host,
+    choose_embedded_index,
+    end_all,
+    give_roles,
+    make_host,
+    move_secret,
+)
 
 CHOSEN = {
     "WIREROOM_USER_AGENT_URL": "https://news.example/bot",
@@ -33,7 +41,6 @@ CHOSEN = {
     "ENRICH_PROCESSES": "1",
 }
 TOML = 'host_delay = "0"\nretry_delay = "6h"\n'
-ROLES = ROOT / "deploy" / "postgresql-roles.sh"
 RUNNING = ("net", "enrich", "index", "beat")
 PATIENCE_S = 180.0
 
@@ -87,17 +94,6 @@ def host(request: pytest.FixtureRequest, tmp_path: Path, postgresql_url: str) ->
         move_secret(host, "broker_url", "redis:6379/0", url.removeprefix("redis://"))
         with chosen_index(host, request.param):
             yield host
-
-
-def give_roles(secrets: Path, address: str, database: str) -> None:
-    """Run the script of the service `postgres-roles`, twice: it may be run again."""
-    server, _, port = address.partition(":")
-    places = {"PGHOST": server, "PGPORT": port, "PGDATABASE": database, "SECRETS": str(secrets)}
-    for _ in range(2):
-        ran = subprocess.run(
-            [ROLES], env={**os.environ, **places}, capture_output=True, text=True, check=False
-        )
-        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "roles are as they should be\n", "")
 
 
 def watch(settings: Settings, web: SampleWeb) -> None:

@@ -18,6 +18,7 @@ from tests.workers.asking_http import get
 
 PROGRAMS = Path(sys.executable).parent
 MAKE_SECRETS = ROOT / "deploy" / "make-secrets.sh"
+ROLES = ROOT / "deploy" / "postgresql-roles.sh"
 STOP_S = 10.0
 METRICS = "0.0.0.0:9464"
 
@@ -99,6 +100,20 @@ def make_host(folder: Path, chosen: Mapping[str, str], toml: str) -> Host:
     subprocess.run([MAKE_SECRETS, folder / "secrets"], check=True, capture_output=True)
     found = services(chosen)
     return Host(folder, found, {name: free_port() for name in found})
+
+
+def give_roles(secrets: Path, address: str, database: str) -> None:
+    """Run the script of the service `postgres-roles`, twice: it may be run again."""
+    for _ in range(2):
+        ran = run_roles(secrets, address, database)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "roles are as they should be\n", "")
+
+
+def run_roles(secrets: Path, address: str, database: str) -> "subprocess.CompletedProcess[str]":
+    """Run the script of the service `postgres-roles`."""
+    server, _, port = address.partition(":")
+    places = {"PGHOST": server, "PGPORT": port, "PGDATABASE": database, "SECRETS": str(secrets)}
+    return subprocess.run([ROLES], env={**os.environ, **places}, capture_output=True, text=True, check=False)
 
 
 def choose_embedded_index(host: Host) -> None:
