@@ -1,6 +1,5 @@
-"""What polls read: sitemaps behind an index, and feeds that want headers of their own."""
+"""What polls read: sitemaps behind an index."""
 
-import gzip
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -20,17 +19,14 @@ from pipeline.stages.shift import begin_shift
 from pipeline.store.children import UnreadSitemap, read_unread
 from pipeline.store.coverage import Asked, FeedDay, read_coverage, today
 from pipeline.store.subscriptions import (
-    FeedChange,
     NewFeed,
     WatchedFeed,
     add_feeds,
-    change_feeds,
     list_feeds,
 )
 from pipeline.store.tables import articles, feed_sitemaps, feeds, hosts
-from tests.stages.loopback import Answer, Site, open_site, redirect, rss, whole
+from tests.stages.loopback import Answer, Site, open_site, redirect, whole
 
-KEY = ("X-Api-Key", "s3cret")
 RSS = "application/rss+xml"
 
 
@@ -379,51 +375,3 @@ def test_a_poll_of_an_index_is_one_poll_in_the_ledger_and_a_gap_is_told_by_each_
     desk.poll_whole()
     (day,) = desk.days()
     assert (day.polls, day.entries, day.gaps, day.failed) == (2, 6, 1, 0)
-
-
-def asking_for_a_key(seen: list[str | None], answer: Answer) -> Answer:
-    def checked(handler: BaseHTTPRequestHandler) -> None:
-        seen.append(handler.headers.get(KEY[0]))
-        answer(handler)
-
-    return checked
-
-
-def test_a_feeds_own_headers_go_to_its_host_and_after_a_redirect_to_no_other(desk: Desk) -> None:
-    at_home: list[str | None] = []
-    elsewhere: list[str | None] = []
-    desk.site.answers["/feed"] = asking_for_a_key(at_home, redirect(desk.other.url("/feed")))
-    desk.other.answers["/feed"] = asking_for_a_key(elsewhere, whole(rss(desk.site.url("/a")), kind=RSS))
-    url = desk.watch("/feed")
-    change_feeds(desk.services.store, [url], FeedChange(headers=(KEY,)))
-    desk.poll()
-    desk.poll()
-    assert (at_home, elsewhere) == ([KEY[1]], [None])
-    assert desk.links() == {desk.site.url("/a")}
-
-
-def test_a_feeds_own_headers_stay_with_the_host_they_were_given_for(desk: Desk) -> None:
-    seen: list[str | None] = []
-    desk.other.answers["/feed"] = asking_for_a_key(seen, whole(rss(), kind=RSS))
-    url = desk.watch("/feed")
-    change_feeds(desk.services.store, [url], FeedChange(headers=(KEY,)))
-    with desk.services.store.write() as connection:  # as permanent redirects rewrite it
-        moved = {"url": desk.other.url("/feed"), "host": desk.other.origin.removeprefix("http://")}
-        connection.execute(hosts.insert().values(host=moved["host"]))
-        connection.execute(update(feeds).values(moved))
-    desk.poll()
-    assert seen == [None]
-
-
-def test_a_feeds_own_headers_are_not_archived_nor_logged(
-    desk: Desk, caplog: pytest.LogCaptureFixture
-) -> None:
-    desk.site.answers["/feed"] = whole(rss(desk.site.url("/a")), kind=RSS)
-    url = desk.watch("/feed")
-    change_feeds(desk.services.store, [url], FeedChange(headers=(KEY,)))
-    desk.poll()
-    desk.services.archive.close()
-    kept = b"".join(gzip.decompress(path.read_bytes()) for path in desk.archive.rglob("*.warc.gz*"))
-    assert b"GET /feed" in kept
-    assert b"s3cret" not in kept
-    assert "s3cret" not in caplog.text
