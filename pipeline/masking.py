@@ -12,7 +12,9 @@ _NAMES = r"(?:[a-z0-9]+[_-])*(?:api[_-]?key|token|authorization|(?:ssl)?passw(?:
 _SHORT_NAMES = r"key|auth|pwd|sig|signature"  # of parameters; anywhere else these are words
 _PARAMETER = rf"(?P<before>[?&](?:{_NAMES}|{_SHORT_NAMES})=)"
 
-_LOGIN = re.compile(r"(?P<before>(?<![a-z0-9+.-])[a-z0-9+.-]+://[^\s/:@'\"]*:)[^\s/@'\"]+(?=@)", re.IGNORECASE)
+_LOGIN = re.compile(
+    r"(?P<before>(?<![a-z0-9+.-])[a-z0-9+.-]+://[^\s/:@'\"]*:)[^\s/@'\"]+(?=@)", re.IGNORECASE
+)
 _IN_QUERY = re.compile(rf"{_PARAMETER}[^\s&#'\"<>]+", re.IGNORECASE)
 _NAMED = re.compile(
     rf"(?P<before>(?<![\w-])(?:(?:{_NAMES})[\"']?\s?[=:]|(?:{_SHORT_NAMES})=)\s?[\"']?)[^\s&'\",;)}}]+",
