@@ -1,5 +1,7 @@
 """Secrets in URLs that stand alone (`wireroom config show`), and within a text (logs)."""
 
+import time
+
 import pytest
 
 from pipeline.masking import mask, mask_url
@@ -40,6 +42,13 @@ def test_what_is_secret_in_a_url_is_masked_and_nothing_else(url: str, shown: str
 def test_the_same_is_masked_where_a_text_names_the_url(url: str, shown: str) -> None:
     assert mask(f"cannot open {url} twice") == f"cannot open {shown} twice"
     assert mask(f"{{'url': '{url}'}}") == f"{{'url': '{shown}'}}"
+
+
+@pytest.mark.parametrize("unit", ["a-", "token", "?a-"])
+def test_a_long_text_of_a_stranger_keeps_nobody_busy(unit: str) -> None:
+    text, began_at = unit * 20_000, time.process_time()
+    assert mask(text) == text
+    assert time.process_time() - began_at < 3.0  # quadratic, it would be more
 
 
 @pytest.mark.parametrize(
