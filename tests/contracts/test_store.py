@@ -637,6 +637,15 @@ def test_a_sighting_during_indexing_is_not_lost(store: Store) -> None:
     assert (after.version, len(after.sightings)) == (2, 2)
 
 
+def test_what_is_indexed_after_the_clock_went_back_stands_after_what_was_before(store: Store) -> None:
+    rested(store, A)
+    with store.write() as connection:
+        connection.execute(update(articles).values(indexed_at=articles.c.indexed_at + 3_600))
+    rested(store, B)
+    first, second = (article(store, each).indexed_at for each in (A, B))
+    assert first < second < first + 1
+
+
 def test_an_edited_entry_asks_for_the_page_again(store: Store) -> None:
     rested(store, A)
     poll(store, FEED, found(A, "Another title"))
