@@ -8,10 +8,23 @@ import os
 import secrets
 import socket
 from collections.abc import Collection, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Table, bindparam, case, false, or_, select, update
+from sqlalchemy import (
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    bindparam,
+    case,
+    false,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.identity import host_of
@@ -236,6 +249,8 @@ def sweep(store: Store) -> int:
     """
     freed = 0
     for table in (feeds, hosts, articles):  # one transaction each: a turn takes articles before its host
+        if not _is_any_held(store, table):  # most ticks find nothing, and need not wait for who writes
+            continue
         with store.write() as connection:
             now = store.now()
             ended = or_(table.c.lease_until <= now, table.c.lease_owner.in_(_dead_owners(connection, table)))
@@ -247,6 +262,16 @@ def sweep(store: Store) -> int:
             held = claimable(select(key).where(table.c.lease_owner.is_not(None), ended))  # or being finished
             freed = connection.execute(update(table).where(key.in_(held)).values(**values)).rowcount
     return freed
+
+
+def _is_any_held(store: Store, table: Table) -> bool:
+    with store.read() as connection:
+        return connection.execute(_held(table)).first() is not None
+
+
+@cache
+def _held(table: Table) -> Select[Any]:
+    return select(literal(1)).where(table.c.lease_owner.is_not(None)).limit(1)
 
 
 def _touched_again() -> ColumnElement[bool]:
