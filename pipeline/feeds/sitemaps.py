@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from pipeline.feeds.cleaning import MEDIA_LIMIT, plain_text, usable_link, usable_media
+from pipeline.identity import url_key
 from pipeline.model import Entry, FeedKind, ListedSitemap, ParsedFeed
 
 LISTED_LIMIT = 1_000  # sitemaps of one index that are followed: daily ones of nearly three years
@@ -155,7 +156,9 @@ def _moment(written: str) -> float | None:
 def _listed(fields: dict[str, list[str]], *, url: str) -> list[ListedSitemap]:
     link = usable_link(_first(fields, "loc"), base=url)
     changed_at = _moment(_first(fields, "lastmod"))
-    return [ListedSitemap(url=link, changed_at=changed_at)] if link and link != url else []
+    if link is None or link == url or url_key(link) is None:  # what has no URL key, nobody can ask for
+        return []
+    return [ListedSitemap(url=link, changed_at=changed_at)]
 
 
 def _newest_first(listed: list[ListedSitemap]) -> tuple[ListedSitemap, ...]:

@@ -7,8 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-
 from pipeline.services import open_services, set_up
 from pipeline.settings import Settings, read_settings
 from pipeline.store.subscriptions import NewFeed, add_feeds
@@ -17,7 +15,7 @@ from tests.faults.crew import Crew, Service
 from tests.faults.news import NewsWeb
 from tests.faults.parts import EVERYTHING, Server, open_elasticsearch, open_postgresql, open_redis
 from tests.faults.proxy import Proxy, open_proxy
-from tests.workers.topology import PROGRAMS, make_host, move_secret
+from tests.workers.topology import PROGRAMS, give_roles, make_host, move_secret
 
 EMBEDDED, PRODUCTION = "embedded", "production"
 POLL_S = 3.0
@@ -102,10 +100,11 @@ def _production(through: Collection[str]) -> Iterator[System]:
             "broker": stack.enter_context(open_redis(ROOT / "deploy" / "redis.conf", acl)),
             "index": stack.enter_context(open_elasticsearch()),
         }
-        _make_role(running["store"].address)
+        give_roles(secrets, running["store"].address, "postgres")
         addresses = {part: server.address + BEHIND[part] for part, server in running.items()}
         for part, address in addresses.items():
             move_secret(host, f"{part}_url", PARTS[part], address)
+        move_secret(host, "owner_url", PARTS["store"], addresses["store"])
         done = host.run("setup")
         assert done.returncode == 0, done.stderr
         settings = read_settings(host.environ("cli"))
@@ -143,13 +142,6 @@ def _folder() -> Iterator[Path]:
 
 def _others() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
-
-
-def _make_role(postgresql: str) -> None:
-    url = f"postgresql://postgres@{postgresql}/postgres"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CREATE ROLE wireroom LOGIN")
-        connection.execute("GRANT ALL ON SCHEMA public TO wireroom")
 
 
 def _let_keep_leases(crew: Crew) -> None:

@@ -136,6 +136,12 @@ def test_what_a_document_is_is_told_by_itself(body: str, kind: FeedKind) -> None
     assert read(body, url="https://news.example/sitemap.xml").kind is kind
 
 
+@pytest.mark.parametrize("odd", ["http://383.0.0.4/s.xml", "http://[::1%25eth0]/s.xml", "file:///s.xml"])
+def test_an_index_lists_nothing_that_nobody_can_ask_for(odd: str) -> None:
+    feed = read(index((odd, "2026-03-01"), ("https://news.example/1.xml", "2026-03-01")))
+    assert [each.url for each in feed.sitemaps] == ["https://news.example/1.xml"]
+
+
 def test_a_sitemap_that_is_a_gzip_file_is_unpacked() -> None:
     assert read(gzip.compress(urlset(FLOOD).encode())) == read(urlset(FLOOD))
 
