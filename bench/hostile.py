@@ -13,12 +13,13 @@ to the request for their page, is above 1.2 times what it was without hostile ho
 import argparse
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -79,12 +80,23 @@ def webs(folder: Path, port: int, hosts: int, rate: float) -> Iterator[None]:
     ]
     processes = [subprocess.Popen(command) for command in commands]
     try:
-        time.sleep(3)  # they listen
+        for address in (loopback(31, 0), loopback(30, POLITE_HOSTS - 1)):
+            await_listening(address, port)
         yield
     finally:
         for process in processes:
             process.kill()
             process.wait()
+
+
+def await_listening(address: str, port: int) -> None:
+    """Wait until a web listens: a feed that was refused is asked again only minutes later."""
+    ends_at = time.monotonic() + STARTING_S
+    while time.monotonic() < ends_at:
+        with suppress(OSError), socket.create_connection((address, port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"nothing listens at {address}")
 
 
 def await_first_story(log: Path) -> None:
