@@ -56,6 +56,7 @@ def test_a_long_text_of_a_stranger_keeps_nobody_busy(unit: str) -> None:
     [
         ("WIREROOM_INDEX_API_KEY=secret", "WIREROOM_INDEX_API_KEY=***"),
         ("db-password: secret", "db-password: ***"),
+        ("accessToken=secret, authtoken: secret", "accessToken=***, authtoken: ***"),
         ("sslpassword=secret host=h", "sslpassword=*** host=h"),
         ("the token of a monkey: none", "the token of a monkey: none"),
         ("keyboard=qwerty", "keyboard=qwerty"),
