@@ -8,8 +8,8 @@ MASK = "***"
 SHORTEST = 4
 """A shorter secret is not looked for by itself: it would blacken words."""
 
-_TOKEN = r"(?:access|auth|refresh)?token"
-_NAMES = rf"(?:[a-z0-9]+[_-])*(?:api[_-]?key|{_TOKEN}|authorization|(?:ssl)?passw(?:or)?d|secret)"
+_ONE_WORD = r"(?:access|auth|refresh)?token"
+_NAMES = rf"(?:[a-z0-9]+[_-])*(?:api[_-]?key|{_ONE_WORD}|authorization|(?:ssl)?passw(?:or)?d|secret)"
 _SHORT_NAMES = r"key|auth|pwd|sig|signature"  # of parameters; anywhere else these are words
 _PARAMETER = rf"(?P<before>[?&](?:{_NAMES}|{_SHORT_NAMES})=)"
 
