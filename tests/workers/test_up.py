@@ -29,10 +29,15 @@ def web() -> Iterator[SampleWeb]:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Mapping[str, str]:
+    return environ_of(tmp_path / "home")
+
+
+def environ_of(home: Path) -> dict[str, str]:
+    """Give the environment of a home that asks the sample web without pauses."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
     return {
         **kept,
-        "WIREROOM_HOME": str(tmp_path / "home"),
+        "WIREROOM_HOME": str(home),
         "WIREROOM_ALLOW_ADDRESSES": "127.0.0.0/8",
         "WIREROOM_HOST_DELAY": "0",
         "WIREROOM_RETRY_DELAY": "6h",
