@@ -162,6 +162,7 @@ def run(hosts: Sequence[HostileHost], *, rate: float, alone_s: float) -> Run:
     feeds.append(f"http://{loopback(31, 0)}:{port}/feed")
     paged = rate * sum(host.place != "feed" for host in hosts) / len(hosts)
     with fresh_home(feeds, SETTINGS) as home, webs(home.folder, port, len(hosts), paged):
+        home.run("feeds", "set", *feeds, "--max-interval", "5s")  # none has shown a rhythm yet
         process = home.start("up")
         with closing(open_store(f"sqlite:///{home.folder / 'wireroom.db'}")) as store:
             await_first_story(home.folder / "polite")

@@ -176,8 +176,7 @@ async def _polite(
 def _polite_site(number: int, begins_at: float, log: Log, port: int, path: str) -> bytes | None:
     """Answer for one polite host; the first request for a story tells how long it had been published."""
     now = time.monotonic()
-    # One story is there from the start: a feed without any is asked again after an hour.
-    first_at = begins_at - PERIOD_S * (1 + number / POLITE_HOSTS)
+    first_at = begins_at + PERIOD_S * number / POLITE_HOSTS
     published = int(max(0.0, now - first_at) // PERIOD_S)
     origin = f"http://{loopback(30, number)}:{port}"
     if path == "/feed":
