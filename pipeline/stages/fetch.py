@@ -92,7 +92,7 @@ async def _fetch(services: Services, shift: Shift) -> bool:
             shift,
             slots=services.settings.concurrency.fetch,
             claim=lambda free: claim_hosts(services.store, owner=owner, limit=free, pages=pages),
-            do=lambda turn: _take_turn(services, shift, http, turn),
+            do=lambda turn, _answered: _take_turn(services, shift, http, turn),
         )
 
 

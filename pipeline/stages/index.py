@@ -201,7 +201,7 @@ def _time_news(services: Services, results: Sequence[Indexed], documents: dict[s
     with services.store.read() as connection:
         now = services.store.read_clock(connection)
     for claim in fresh:
-        services.meters.indexed_after.observe(now - claim.first_seen_at)
+        services.meters.indexed_after.observe(max(0.0, now - claim.first_seen_at))
         if published := documents[claim.id].published:
             services.meters.found_after.observe(max(0.0, claim.first_seen_at - published.at))
 

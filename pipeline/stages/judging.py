@@ -15,7 +15,7 @@ from pipeline.feeds.rhythm import unpacked as unpacked_rhythm
 from pipeline.feeds.schedule import Decision, Limits, decide
 from pipeline.feeds.schedule import Polled as Outcome
 from pipeline.fetching.classify import retry_after
-from pipeline.identity import article_id, host_of, url_key
+from pipeline.identity import article_id, url_key
 from pipeline.model import Entry, Exchange, FeedKind, ParsedFeed, header
 from pipeline.outcomes import FetchSlug
 from pipeline.settings import Settings
@@ -197,7 +197,6 @@ def _found(settings: Settings, keyed: Mapping[str, Entry], now: float) -> tuple[
             entry=entry,
             url_key=key,
             article_id=article_id(key),
-            host=host_of(entry.link),
             refused=refusal(entry, now=now, max_age_s=settings.max_age),
         )
         for key, entry in reversed(tuple(keyed.items()))  # as the feed shows them

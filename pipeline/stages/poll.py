@@ -1,7 +1,7 @@
 """poll: ask due feeds whether they have news, conditionally, one request a host at a time."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +13,6 @@ from pipeline.feeds.parsing import FeedError
 from pipeline.fetching.classify import HOPS
 from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay
-from pipeline.identity import article_id
 from pipeline.log_context import bound
 from pipeline.model import Exchange, FeedKind, FetchFailure, Request, RequestKind, Stage
 from pipeline.outcomes import FeedSlug, FetchSlug
@@ -30,7 +29,6 @@ from pipeline.store.leases import blame_feed, new_owner, postpone_feed, release_
 from pipeline.store.ledger import count_crashed_poll
 from pipeline.store.politeness import count_requests
 from pipeline.store.polled import record_hop, record_part, record_poll
-from pipeline.store.removal import is_any_removed
 
 FAULT_WAIT_S = 60.0
 """After a fault of this machine (a full disk) or of our own; longer with each failure in a row."""
@@ -57,26 +55,30 @@ async def _poll(services: Services, shift: Shift) -> bool:
             shift,
             slots=services.settings.concurrency.poll,
             claim=lambda free: claim_feeds(services.store, owner=owner, limit=free),
-            do=lambda claim: _poll_feed(services, shift, http, claim),
+            do=lambda claim, answered: _poll_feed(services, shift, http, claim, answered),
         )
 
 
-async def _poll_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
+async def _poll_feed(
+    services: Services, shift: Shift, http: Http, claim: FeedClaim, answered: Callable[[], None]
+) -> None:
     secrets = [value for _, value in claim.headers]
     with (
         bound(feed=claim.url, secrets=secrets),
         services.meters.timed(Stage.POLL, is_retry=claim.failures > 0),
     ):
-        await _settle_feed(services, shift, http.apart(), claim)
+        await _settle_feed(services, shift, http.apart(), claim, answered)
 
 
-async def _settle_feed(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
+async def _settle_feed(
+    services: Services, shift: Shift, http: Http, claim: FeedClaim, answered: Callable[[], None]
+) -> None:
     settled = False
     try:
         reached(Stage.POLL, Point.CLAIMED, claim.url)
         opens = _opens(claim)
         if opens is None:
-            await _ask(services, shift, http, claim)
+            await _ask(services, shift, http, claim, answered)
         else:
             await to_the_end(partial(postpone_feed, services.store, claim, until=opens, why=RESTS))
         settled = True
@@ -105,13 +107,16 @@ def _put_off(services: Services, claim: FeedClaim, detail: str, asked: Sequence[
     count_crashed_poll(services.store, claim, asked)
 
 
-async def _ask(services: Services, shift: Shift, http: Http, claim: FeedClaim) -> None:
+async def _ask(
+    services: Services, shift: Shift, http: Http, claim: FeedClaim, answered: Callable[[], None]
+) -> None:
     """Ask once, and write down what came of it; a redirect is followed in a turn of its own."""
     if claim.round:
         claim = await to_the_end(partial(as_of_child, services.store, claim))
     url = claim.asked_url
     secrets = headers_for(url, claim.headers, origin=claim.headers_origin)
     exchange = await http.get(url, headers=(*_request_headers(claim), *secrets), kind=RequestKind.FEED)
+    answered()
     if isinstance(exchange, Exchange):
         exchange = without(exchange, secrets)
     target = None if isinstance(exchange, FetchFailure) else next_hop(exchange)
@@ -155,7 +160,10 @@ def _settle(
     if is_index(claim, answer):
         answer, onward = after_index(services, claim, answer)
     keyed = list(answer.keyed)
-    known = known_articles(services.store, keyed) if keyed else Known(frozenset(), claim.claimed_at)
+    known = known_articles(services.store, keyed) if keyed else Known(frozenset(), False, claim.claimed_at)
+    # Of what a person removed, no word is kept again.
+    if answer.parsed and answer.exchange and not known.is_any_removed:
+        services.archive.write(answer.exchange)
     polled = judge(services.settings, claim, answer, known)
     onward = onward or after_sitemap(services, claim, answer, polled, known)
     delay_s = _host_delay(services, claim, exchange)
@@ -169,7 +177,7 @@ def _settle(
 
 
 def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> Answer:
-    """Parse and archive an answer that is new to us."""
+    """Parse an answer that is new to us; what cannot be parsed is archived as it is."""
     plain = Answer(status=exchange.status, failure=None, detail=None, exchange=exchange, parsed=None)
     if exchange.status == NOT_MODIFIED:
         return plain
@@ -185,10 +193,7 @@ def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> Answer:
         return replace(plain, failure=error.slug, detail=error.detail)
     if parsed.kind is FeedKind.INDEX and claim.child and claim.child.depth >= DEPTH:
         return replace(plain, failure=FeedSlug.NOT_A_FEED, detail="it lists lists of lists of sitemaps")
-    answer = replace(plain, parsed=parsed, body_hash=hashed)
-    if not is_any_removed(services.store, [article_id(key) for key in answer.keyed]):
-        services.archive.write(exchange)  # of what a person removed, no word is kept again
-    return answer
+    return replace(plain, parsed=parsed, body_hash=hashed)
 
 
 def _failed(exchange: Exchange | FetchFailure, slug: str, detail: str) -> Answer:

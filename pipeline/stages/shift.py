@@ -5,6 +5,7 @@ import time
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -29,10 +30,23 @@ ASIDE = 3
 """Slow pieces of work for each slot. Servers that drip for 30 s hold up the others of 16 slots only when two
 of them are due every second; one that drips is asked again later and later."""
 
+WRITTEN = 2
+"""A half of the slots: pieces of work that have their answer and are only written down, beside those that
+ask. Each may hold a body."""
+
 Work = TypeVar("Work")
 Result = TypeVar("Result")
-_Running = dict[asyncio.Task[None], float]
-"""What is under way, with its beginning on time.monotonic()."""
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Hold when a piece of work began, on time.monotonic(), and whether it still asks."""
+
+    began: float
+    asks: bool = True
+
+
+_Running = dict[asyncio.Task[None], _Piece]
 
 
 class Stop(Protocol):
@@ -98,33 +112,46 @@ async def keep_busy(
     *,
     slots: int,
     claim: Callable[[int], Sequence[Work]],
-    do: Callable[[Work], Coroutine[None, None, None]],
+    do: Callable[[Work, Callable[[], None]], Coroutine[None, None, None]],
     slow_s: float = SLOW_S,
     overtime_s: float = OVERTIME_S,
 ) -> bool:
     """Keep up to `slots` pieces of work going until nothing is due or the shift and its overtime are over.
 
-    Those that last longer than `slow_s` step aside: up to ASIDE times as many go on beside the others.
-    `claim(n)` blocks and gives at most n pieces; it is called for a quarter of the slots at least, or when
-    nothing has ended for a while: a claim of one costs as much as one of many. True when work may be left.
-    When asked to stop, what is under way is cancelled: `do` must give its claims back then.
+    Those that last longer than `slow_s` step aside: up to ASIDE times as many go on beside the others. `do`
+    calls its second argument when it asks nobody any more: its slot is free then. `claim(n)` blocks and gives
+    at most n pieces; it is called for a quarter of the slots at least, or when nothing has ended for a while:
+    a claim of one costs as much as one of many. True when work may be left. When asked to stop, what is under
+    way is cancelled: `do` must give its claims back then.
     """
     running: _Running = {}
-    left, some_ended = True, False
+    left, some_ended, news = True, False, asyncio.Event()
+
+    def answered() -> None:
+        if (task := asyncio.current_task()) in running:
+            running[task].asks = False
+        news.set()
+
+    def begin(work: Work) -> None:
+        task = asyncio.ensure_future(do(work, answered))
+        task.add_done_callback(lambda _: news.set())
+        running[task] = _Piece(time.monotonic())
+
     try:
         while not shift.over(overtime_s=overtime_s if running else 0.0):
             room = _room(running, slots, slow_s)
             enough = room >= max(1, slots // FEWEST_CLAIMED) or not some_ended
             claimed = await asyncio.to_thread(_claim, shift, claim, room) if room and enough else ()
-            running |= {asyncio.ensure_future(do(work)): time.monotonic() for work in claimed}
+            for work in claimed:
+                begin(work)
             if not running:
                 left = False
                 break
-            some_ended = await _some_ended(running, asyncio.FIRST_COMPLETED)
+            some_ended = await _some_ended(running, news)
         if running and not shift.stopping.is_set():
             shift.hand_over()
         while running and not shift.stopping.is_set():
-            await _some_ended(running, asyncio.ALL_COMPLETED)
+            await _some_ended(running, news)
     finally:
         for task in running:
             task.cancel()
@@ -149,15 +176,23 @@ def _claim(shift: Shift, claim: Callable[[int], Sequence[Work]], room: int) -> S
 
 def _room(running: _Running, slots: int, slow_s: float) -> int:
     slow_since = time.monotonic() - slow_s
-    quick = sum(began > slow_since for began in running.values())
-    return max(0, min(slots - quick, slots * (1 + ASIDE) - len(running)))
+    quick = [piece for piece in running.values() if piece.began > slow_since]
+    asking = sum(piece.asks for piece in quick)
+    most = slots + slots // WRITTEN
+    return max(0, min(slots - asking, most - len(quick), slots * (1 + ASIDE) - len(running)))
 
 
-async def _some_ended(running: _Running, until: str) -> bool:
-    """Take out what is done, after STOP_CHECK_S at the latest; raises what it raised."""
-    done, _ = await asyncio.wait(running, timeout=STOP_CHECK_S, return_when=until)
+async def _some_ended(running: _Running, news: asyncio.Event) -> bool:
+    """Wait until something ended or has its answer, STOP_CHECK_S at most, and take out what is done; raises
+    what it raised."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STOP_CHECK_S):
+            await news.wait()
+    is_some = news.is_set()
+    news.clear()
+    done = [task for task in running if task.done()]
     for task in done:
         del running[task]
     for task in done:
         task.result()
-    return bool(done)
+    return is_some

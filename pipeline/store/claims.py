@@ -1,10 +1,24 @@
 """Claims: take due rows in batches under a lease (SKIP LOCKED on PostgreSQL, one writer on SQLite)."""
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain, zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, not_, or_, select, true
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import FeedKind, FeedState, Stage, State
@@ -69,13 +83,12 @@ def claim_feeds(store: Store, *, owner: str, limit: int) -> tuple[FeedClaim, ...
     if not first_of_host:
         return ()
     with store.write() as connection:
-        now = store.now()
         taken = _take_hosts(connection, store, list(first_of_host), owner, limit=limit)
-        chosen = [first_of_host[host] for host in taken]
-        found = connection.execute(claimable(_with_hosts(now, chosen))).all()
+        chosen = {"ids": [first_of_host[host] for host in taken]}
+        found = connection.execute(_with_hosts(store.now()), chosen).all()
         # Since it was looked at, a redirect may have led a feed to another host, which is not ours.
         rows: Sequence[Any] = [row for row in found if first_of_host.get(row.host) == row.id]
-        lease(connection, store, feeds, feeds.c.id, [row.id for row in rows], owner)
+        lease(connection, store, feeds, [row.id for row in rows], owner)
         for host in sorted(set(taken) - {row.host for row in rows}):
             end_turn(connection, host, owner)
     return tuple(_feed_claim(row, owner) for row in rows)
@@ -105,7 +118,7 @@ def _claim_turns(store: Store, names: Sequence[str], *, owner: str, pages: int) 
         # What was read may have changed: PostgreSQL checks a row again when it locks it, so all is asked.
         mine = (articles.c.id.in_(chosen), articles.c.host.in_(taken), due_article(Stage.FETCH, now))
         rows = connection.execute(claimable(select(articles).where(*mine))).all()
-        lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
+        lease(connection, store, articles, [row.id for row in rows], owner)
         asked = sorted({row.host for row in rows})
         for host in sorted(set(taken) - set(asked)):
             end_turn(connection, host, owner)
@@ -142,7 +155,7 @@ def claim_articles(
         rows = connection.execute(claimable(in_turn(stage, now).limit(limit))).all()
         if not rows:
             rows = _suspects(connection, stage, now, suspects)
-        lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
+        lease(connection, store, articles, [row.id for row in rows], owner)
     # By id: who finishes many in one transaction does it in their order, as `lock_articles` explains.
     return tuple(article_claim(row, owner) for row in sorted(rows, key=lambda row: str(row.id)))
 
@@ -169,7 +182,7 @@ def claim_suspects(store: Store, stage: Stage, *, owner: str, limit: int = 1) ->
     blame for the death of its worker. What failed again goes alone."""
     with store.write() as connection:
         rows = _suspects(connection, stage, store.now(), limit)
-        lease(connection, store, articles, articles.c.id, [row.id for row in rows], owner)
+        lease(connection, store, articles, [row.id for row in rows], owner)
     return tuple(article_claim(row, owner) for row in sorted(rows, key=lambda row: str(row.id)))
 
 
@@ -203,17 +216,32 @@ def _feeds_in_turn(store: Store, limit: int) -> dict[str, int]:
     The host that waits longest comes first. There are more than are wanted: others look at the same time.
     """
     with store.read() as connection:
-        now = store.now()
-        query = select(feeds.c.id, feeds.c.host).join(hosts, hosts.c.host == feeds.c.host)
-        query = (
-            query.where(due_feed(now), free_host(now))
-            .order_by(feeds.c.next_poll_at)
-            .limit(limit * HOSTS_LOOKED_AT)
-        )
+        rows = connection.execute(_longest_due(store.now()), {"most": limit * HOSTS_LOOKED_AT})
         first_of_host: dict[str, int] = {}
-        for row in connection.execute(query):
+        for row in rows:
             first_of_host.setdefault(row.host, row.id)
     return first_of_host
+
+
+# Built once each, as polls are claimed a few at a time: to build one costs more than to run it.
+@cache
+def _longest_due(now: ColumnElement[float]) -> Select[Any]:
+    query = select(feeds.c.id, feeds.c.host).join(hosts, hosts.c.host == feeds.c.host)
+    query = query.where(due_feed(now), free_host(now)).order_by(feeds.c.next_poll_at)
+    return query.limit(bindparam("most", type_=Integer))
+
+
+@cache
+def _with_hosts(now: ColumnElement[float]) -> Select[Any]:
+    crawl_delay = select(hosts.c.crawl_delay_s).where(hosts.c.host == feeds.c.host).scalar_subquery()
+    query = select(feeds, crawl_delay.label("crawl_delay_s"), now.label("claimed_at"))
+    return claimable(query.where(feeds.c.id.in_(bindparam("ids", expanding=True)), due_feed(now)))
+
+
+@cache
+def _free_among(now: ColumnElement[float]) -> Select[Any]:
+    some = (hosts.c.host.in_(bindparam("names", expanding=True)), free_host(now))
+    return claimable(select(hosts.c.host).where(*some).limit(bindparam("most", type_=Integer)))
 
 
 def _pages_in_turn(store: Store, names: Sequence[str], pages: int) -> dict[str, list[str]]:
@@ -259,24 +287,17 @@ def newest_pages(now: ColumnElement[float]) -> Select[Any]:
     return query.order_by(looked_at.c.place.desc())
 
 
-def _with_hosts(now: ColumnElement[float], chosen: Sequence[int]) -> Select[Any]:
-    crawl_delay = select(hosts.c.crawl_delay_s).where(hosts.c.host == feeds.c.host).scalar_subquery()
-    query = select(feeds, crawl_delay.label("crawl_delay_s"), now.label("claimed_at"))
-    return query.where(feeds.c.id.in_(chosen), due_feed(now))
-
-
 def _take_hosts(
     connection: Connection, store: Store, names: Sequence[str], owner: str, *, limit: int
 ) -> list[str]:
     """Lease the first hosts that are still free; what others hold is passed over, never waited for."""
     taken: list[str] = []
     for start in range(0, len(names), limit):
-        some = (hosts.c.host.in_(names[start : start + limit]), free_host(store.now()))
-        query = claimable(select(hosts.c.host).where(*some).limit(limit - len(taken)))
-        taken += connection.execute(query).scalars()
+        some = {"names": names[start : start + limit], "most": limit - len(taken)}
+        taken += connection.execute(_free_among(store.now()), some).scalars()
         if len(taken) == limit:
             break
-    lease(connection, store, hosts, hosts.c.host, taken, owner)
+    lease(connection, store, hosts, taken, owner)
     return taken
 
 

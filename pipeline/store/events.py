@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Insert, delete, insert, select
+from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage
 from pipeline.store.store import TOLD, Store
@@ -30,7 +32,7 @@ def record(connection: Connection, store: Store, happenings: Sequence[Happening]
     if not happenings:
         return
     connection.execute(
-        insert(events).values(at=store.now()),
+        _appending(store.now()),
         [
             {
                 "article_id": each.article_id,
@@ -44,6 +46,11 @@ def record(connection: Connection, store: Store, happenings: Sequence[Happening]
         ],
     )
     connection.info.get(TOLD, []).extend(happenings)
+
+
+@cache
+def _appending(now: ColumnElement[float]) -> Insert:
+    return insert(events).values(at=now)
 
 
 def trim(store: Store, *, keep_s: float) -> int:

@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from time import gmtime, strftime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, or_, select, update
+from sqlalchemy import Connection, Row, Select, Update, and_, bindparam, case, or_, select, update
 
 from pipeline.feeds.edits import MAX_EDITS, Seen, Shown, edited
 from pipeline.feeds.queueing import Queued, fair_places
+from pipeline.identity import host_of
 from pipeline.model import Entry, Stage, State
 from pipeline.outcomes import Reason
 from pipeline.store.claimed import FeedClaim
@@ -29,7 +31,6 @@ class FoundEntry:
     entry: Entry
     url_key: str
     article_id: str
-    host: str
     refused: Reason | None
 
 
@@ -44,17 +45,33 @@ class PollCounts:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Say which URL keys have an article, and what time it is in the store."""
+    """Say which URL keys have an article, whether a person removed any of these, and what time it is in the
+    store."""
 
     url_keys: frozenset[str]
+    is_any_removed: bool
     at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """Hold how the article of a URL key stands; `shown`: its entry when this feed showed it before."""
+
+    article_id: str
+    is_removed: bool = False
+    shown: Shown | None = None
 
 
 def known_articles(store: Store, url_keys: Sequence[str]) -> Known:
     """Tell which URL keys are known already."""
     with store.read() as connection:
         at = store.read_clock(connection)
-        return Known(frozenset(_owners(connection, url_keys)), at)
+        reasons = {
+            row.url_key: row.reason
+            for portion in _portions(url_keys)
+            for row in connection.execute(_known(), {"keys": portion})
+        }
+    return Known(frozenset(reasons), Reason.REMOVED in reasons.values(), at)
 
 
 def record_entries(
@@ -62,16 +79,19 @@ def record_entries(
 ) -> PollCounts:
     # In the order of their ids, so that two polls with the same articles cannot wait for each other.
     ordered = sorted(found, key=lambda each: each.article_id)
-    owners = _owners(connection, [each.url_key for each in ordered])
-    fresh = [each for each in ordered if each.url_key not in owners]
+    standing = _standing(connection, claim.id, [each.url_key for each in ordered])
+    fresh = [each for each in ordered if each.url_key not in standing]
     places = _places(found, {each.article_id for each in fresh}, at)
     fresh_ids = _insert_articles(connection, claim, fresh, places, at)
-    owners |= {each.url_key: each.article_id for each in fresh}
-    seen = _sightings(connection, claim.id, set(owners.values()))
-    removed = _removed(connection, sorted(owners.values()))
+    standing |= {each.url_key: _Standing(article_id=each.article_id) for each in fresh}
+    # Of these others were first, meanwhile.
+    late = [each.url_key for each in fresh if each.article_id not in fresh_ids]
+    standing |= _standing(connection, claim.id, late)
+    seen = {each.article_id: each.shown for each in standing.values() if each.shown}
+    removed = {each.article_id for each in standing.values() if each.is_removed}
     merged: dict[str, FoundEntry] = {}
     for each in ordered:
-        owner = owners[each.url_key]
+        owner = standing[each.url_key].article_id
         merged.setdefault(owner, replace(each, entry=bare_entry(each.entry)) if owner in removed else each)
     first = [(article_id, each) for article_id, each in merged.items() if article_id not in seen]
     changed = edited(
@@ -101,11 +121,11 @@ def _insert_articles(
 ) -> frozenset[str]:
     """Insert articles and return the ids of those that no other poll inserted meanwhile."""
     month = strftime("%Y-%m", gmtime(at))
-    insert_new(connection, hosts, [{"host": host} for host in sorted({each.host for each in fresh})])
     rows = [
         {**_article(each, at, month), "fair_at": places[each.article_id], "found_by": claim.id}
         for each in fresh
     ]
+    insert_new(connection, hosts, [{"host": host} for host in sorted({row["host"] for row in rows})])
     inserted = insert_missing(connection, articles.c.id, rows)
     insert_new(
         connection,
@@ -124,7 +144,7 @@ def _article(found: FoundEntry, at: float, month: str) -> dict[str, Any]:
     return {
         "id": found.article_id,
         "url": found.entry.link,
-        "host": found.host,
+        "host": host_of(found.entry.link),
         "state": State.DROPPED if refused else State.FOUND,
         "reason": refused,
         "stage": None if refused else Stage.FETCH,
@@ -201,54 +221,55 @@ def _update_sightings(
 def _touch(connection: Connection, ids: Sequence[str], at: float) -> None:
     """Mark articles that one more feed shows: their document names its feeds, so it is to be indexed anew."""
     for portion in _portions(ids):
-        rests = articles.c.stage.is_(None)
-        connection.execute(
-            update(articles)
-            .where(
-                articles.c.id.in_(portion),
-                or_(articles.c.state == State.INDEXED, articles.c.stage.is_not(None)),
-            )
-            .values(
-                touched=True,
-                text_dropped_at=None,
-                stage=case((rests, Stage.INDEX), else_=articles.c.stage),
-                due_at=case((rests, at), else_=articles.c.due_at),
-            )
-        )
+        connection.execute(_touching(), {"ids": portion, "at": at})
 
 
-def _owners(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+def _standing(connection: Connection, feed_id: int, url_keys: Sequence[str]) -> dict[str, _Standing]:
     return {
-        row.url_key: row.article_id
-        for portion in _portions(keys)
-        for row in connection.execute(
-            select(urls.c.url_key, urls.c.article_id).where(urls.c.url_key.in_(portion))
+        row.url_key: _Standing(
+            article_id=row.article_id, is_removed=row.reason == Reason.REMOVED, shown=_shown(row)
         )
+        for portion in _portions(url_keys)
+        for row in connection.execute(_with_sightings(), {"keys": portion, "feed_id": feed_id})
     }
 
 
-def _sightings(connection: Connection, feed_id: int, ids: Iterable[str]) -> Mapping[str, Shown]:
+def _shown(row: Row[Any]) -> Shown | None:
+    if row.entry_hash is None:
+        return None
+    return Shown(text_hash=row.entry_hash, earlier=row.earlier, edits=row.edits, updated_at=row.updated_at)
+
+
+# Built once: to build one of these, with its keys one by one, costs more than to run it.
+@cache
+def _known() -> Select[Any]:
+    owned = select(urls.c.url_key, articles.c.reason).join_from(
+        urls, articles, articles.c.id == urls.c.article_id
+    )
+    return owned.where(urls.c.url_key.in_(bindparam("keys", expanding=True)))
+
+
+@cache
+def _with_sightings() -> Select[Any]:
+    mine = and_(sightings.c.article_id == urls.c.article_id, sightings.c.feed_id == bindparam("feed_id"))
     kept = (sightings.c.entry_hash, sightings.c.earlier, sightings.c.edits, sightings.c.updated_at)
-    return {
-        row.article_id: Shown(
-            text_hash=row.entry_hash, earlier=row.earlier, edits=row.edits, updated_at=row.updated_at
-        )
-        for portion in _portions(sorted(ids))
-        for row in connection.execute(
-            select(sightings.c.article_id, *kept).where(
-                sightings.c.feed_id == feed_id, sightings.c.article_id.in_(portion)
-            )
-        )
-    }
+    return _known().outerjoin(sightings, mine).add_columns(urls.c.article_id, *kept)
 
 
-def _removed(connection: Connection, ids: Sequence[str]) -> frozenset[str]:
-    """Tell which articles a person removed: of these nothing is written down again."""
-    return frozenset(
-        row.id
-        for portion in _portions(ids)
-        for row in connection.execute(
-            select(articles.c.id).where(articles.c.id.in_(portion), articles.c.reason == Reason.REMOVED)
+@cache
+def _touching() -> Update:
+    rests = articles.c.stage.is_(None)
+    return (
+        update(articles)
+        .where(
+            articles.c.id.in_(bindparam("ids", expanding=True)),
+            or_(articles.c.state == State.INDEXED, articles.c.stage.is_not(None)),
+        )
+        .values(
+            touched=True,
+            text_dropped_at=None,
+            stage=case((rests, Stage.INDEX), else_=articles.c.stage),
+            due_at=case((rests, bindparam("at")), else_=articles.c.due_at),
         )
     )
 

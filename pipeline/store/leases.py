@@ -17,6 +17,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     Table,
+    Update,
     bindparam,
     case,
     false,
@@ -74,22 +75,23 @@ def free(table: FromClause, now: ColumnElement[float]) -> ColumnElement[bool]:
     return or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 
 
-def lease_end(store: Store) -> ColumnElement[float]:
-    """Say in SQL when a lease that begins now ends; a scaled clock does not shorten it."""
-    return store.now() + LEASE_S * store.clock.factor
-
-
 def lease(
     connection: Connection,
     store: Store,
     table: Table,
-    key: ColumnElement[Any],
     keys: Sequence[Any],
     owner: str,
 ) -> None:
-    if not keys:
-        return
-    values: dict[str, Any] = {"lease_owner": owner, "lease_until": lease_end(store)}
+    """Lease the rows with these primary keys; a scaled clock does not shorten it."""
+    if keys:
+        connection.execute(
+            _leasing(table, store.now(), LEASE_S * store.clock.factor), {"keys": keys, "owner": owner}
+        )
+
+
+@cache
+def _leasing(table: Table, now: ColumnElement[float], lasting_s: float) -> Update:
+    values: dict[str, Any] = {"lease_owner": bindparam("owner"), "lease_until": now + lasting_s}
     if table is articles:
         # A fetch sees the page as it is now; what comes after it sees the newest sightings.
         fetches = articles.c.stage == Stage.FETCH
@@ -100,7 +102,8 @@ def lease(
             "touched": case((keeps, articles.c.touched), else_=false()),
             "refetch_at": case((fetches, None), else_=articles.c.refetch_at),
         }
-    connection.execute(update(table).where(key.in_(keys)).values(**values))
+    (key,) = table.primary_key
+    return update(table).where(key.in_(bindparam("keys", expanding=True))).values(**values)
 
 
 def finish(connection: Connection, claim: ArticleClaim, values: dict[str, Any]) -> bool:

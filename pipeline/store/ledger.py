@@ -1,7 +1,7 @@
 """The ledger of polls: each is counted, by feed and day, in the transaction that records what it brought."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -94,9 +94,12 @@ def record_polled(
 ) -> None:
     """Count a poll and its requests: the last thing of its transaction, as `record_requests` is."""
     at, began = moment.now, _began(asked, moment)
-    row = _poll_row(claim, polled, counts, asked, at) | _gap(before, polled.found)
+    keys = entry_keys(polled.found)
+    row = _poll_row(claim, polled, counts, asked, at) | _gap(before, keys, len(polled.found))
     _add_days(connection, row, _down(connection, store, claim, before, began))
-    insert_over(connection, feed_marks, _next_marks(claim, before, polled, _wish(polled, asked, at)))
+    insert_over(
+        connection, feed_marks, _next_marks(claim, before, keys, len(polled.found), _wish(polled, asked, at))
+    )
     record_requests(
         connection, moment, asked, delay_s=host_delay_s, hints=_kept(before, began), host=claim.host
     )
@@ -122,7 +125,7 @@ def record_led_on(
         "entries": counts.new + counts.sighted,
         "edited": counts.edited,
         "bytes": sum(each.bytes for each in asked),
-        **_gap(before, found),
+        **_gap(before, entry_keys(found), len(found)),
     }
     _add_days(connection, row, _down(connection, store, claim, before, _began(asked, moment)))
     record_requests(connection, moment, asked, delay_s=host_delay_s, host=claim.host)
@@ -175,23 +178,23 @@ def entry_keys(found: Sequence[FoundEntry]) -> frozenset[bytes]:
     return frozenset(_digest(key) for key in (*links, *guids))
 
 
-def shown_keys(found: Sequence[FoundEntry]) -> bytes:
+def shown_keys(keys: Collection[bytes]) -> bytes:
     """Give the digests of a document's entries as they are kept: the smallest, in order."""
-    return b"".join(sorted(entry_keys(found))[:KEPT_KEYS])
+    return b"".join(sorted(keys)[:KEPT_KEYS])
 
 
 def _digest(key: str) -> bytes:
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
-def _gap(before: Before, found: Sequence[FoundEntry]) -> dict[str, int]:
+def _gap(before: Before, keys: frozenset[bytes], entries: int) -> dict[str, int]:
     """Tell whether a document shares no entry with the one before it; the first one has none before it."""
-    if not found or not before.entries:
+    if not entries or not before.entries:
         return {}
     starts = range(0, len(before.shown), KEY_BYTES)
-    if entry_keys(found) & {before.shown[start : start + KEY_BYTES] for start in starts}:
+    if keys & {before.shown[start : start + KEY_BYTES] for start in starts}:
         return {}
-    cannot_tell = 1 in (len(found), before.entries) or len(starts) == KEPT_KEYS
+    cannot_tell = 1 in (entries, before.entries) or len(starts) == KEPT_KEYS
     return {"gaps_untold" if cannot_tell else "gaps": 1}
 
 
@@ -203,13 +206,11 @@ def _wish(polled: "Polled", asked: Sequence[Request], at: float) -> float | None
 
 
 def _next_marks(
-    claim: FeedClaim, before: Before, polled: "Polled", until: float | None
+    claim: FeedClaim, before: Before, keys: frozenset[bytes], entries: int, until: float | None
 ) -> list[dict[str, Any]]:
     """Give what the next poll is compared with; nothing, if it is what it was."""
-    shown, entries = before.shown, before.entries
-    if polled.found:
-        shown = shown_keys(polled.found)
-        entries = len(polled.found)
+    shown = shown_keys(keys) if entries else before.shown
+    entries = entries or before.entries
     if (shown, entries, until) == (before.shown, before.entries, before.hint_until):
         return []
     return [{"feed_id": claim.id, "shown": shown, "shown_entries": entries, "hint_until": until}]

@@ -6,9 +6,10 @@ clock decides whether a pause was kept.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from pipeline.fetching.pacing import LONGEST_PAUSE_S
 from pipeline.model import Request
@@ -78,8 +79,13 @@ def count_requests(store: Store, asked: Sequence[Request]) -> None:
 
 
 def _host_marks(connection: Connection, names: Sequence[str]) -> dict[str, Row[Any]]:
-    query = select(host_marks).where(host_marks.c.host.in_(names)).order_by(host_marks.c.host)
-    return {row.host: row for row in connection.execute(query.with_for_update())} if names else {}
+    return {row.host: row for row in connection.execute(_marks(), {"names": names})} if names else {}
+
+
+@cache
+def _marks() -> Select[Any]:
+    mine = host_marks.c.host.in_(bindparam("names", expanding=True))
+    return select(host_marks).where(mine).order_by(host_marks.c.host).with_for_update()
 
 
 def _host_rows(

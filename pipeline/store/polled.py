@@ -20,7 +20,14 @@ from pipeline.store.events import Happening, record
 from pipeline.store.found import FoundEntry, PollCounts, record_entries
 from pipeline.store.frame import Change, log_change
 from pipeline.store.leases import at_home, end_turn
-from pipeline.store.ledger import Before, read_before, record_led_on, record_polled, shown_keys
+from pipeline.store.ledger import (
+    Before,
+    entry_keys,
+    read_before,
+    record_led_on,
+    record_polled,
+    shown_keys,
+)
 from pipeline.store.moves import move
 from pipeline.store.politeness import record_requests
 from pipeline.store.store import Store, insert_new
@@ -294,7 +301,7 @@ def _write_reading(connection: Connection, polled: Polled, at: float) -> None:
     if polled.reading:
         document = _validator_values(polled.validators) if polled.validators else {}
         if polled.found:
-            document |= {"shown": shown_keys(polled.found), "shown_entries": len(polled.found)}
+            document |= {"shown": shown_keys(entry_keys(polled.found)), "shown_entries": len(polled.found)}
         write_reading(connection, polled.reading, document, at)
 
 

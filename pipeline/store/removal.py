@@ -16,7 +16,7 @@ from pipeline.model import ArchivePosition, Stage, State
 from pipeline.outcomes import Reason
 from pipeline.store.codec import pack_entry, unpack_entry
 from pipeline.store.events import Happening, record
-from pipeline.store.found import MANY, bare_entry
+from pipeline.store.found import bare_entry
 from pipeline.store.leases import lock_articles
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, events, pages, reruns, sightings
@@ -65,17 +65,6 @@ def is_a_page(store: Store, position: ArchivePosition) -> bool:
     with store.read() as connection:
         same = (pages.c.file == position.file, pages.c.offset == position.offset)
         return connection.execute(select(pages.c.id).where(*same).limit(1)).first() is not None
-
-
-def is_any_removed(store: Store, ids: Sequence[str]) -> bool:
-    """Tell whether a person removed any of some articles."""
-    with store.read() as connection:
-        for start in range(0, len(ids), MANY):
-            some = articles.c.id.in_(ids[start : start + MANY])
-            query = select(articles.c.id).where(some, articles.c.reason == Reason.REMOVED).limit(1)
-            if connection.execute(query).first():
-                return True
-    return False
 
 
 def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePosition], None]) -> Removal:

@@ -15,13 +15,13 @@ from sqlalchemy import (
     Executable,
     Select,
     Table,
+    bindparam,
     case,
     cast,
     create_engine,
     event,
     extract,
     func,
-    literal,
     make_url,
     select,
 )
@@ -115,13 +115,11 @@ class Store:
             yield connection
 
     def now(self) -> ColumnElement[float]:
-        """Give the store's clock as an SQL expression: the only source of *now* for due times and leases."""
-        if self.engine.dialect.name == "sqlite":
-            return literal(self.clock.scaled(time.time()))  # one machine: its clock is SQLite's
-        now: ColumnElement[float] = self.clock.scaled(
-            cast(extract("epoch", func.statement_timestamp()), Double)
-        )
-        return now
+        """Give the store's clock as an SQL expression: the only source of *now* for due times and leases.
+
+        It is read when its statement runs, so that a statement can be built once.
+        """
+        return _present(self.engine.dialect.name, self.clock)
 
     def read_clock(self, connection: Connection) -> float:
         """Read the store's clock, for values that several rows of a transaction share."""
@@ -206,6 +204,14 @@ def insert_over(connection: Connection, table: Table, rows: Sequence[dict[str, A
 
 
 # Made once: to build one of these costs more than to run it.
+@cache
+def _present(dialect: str, clock: Clock) -> ColumnElement[float]:
+    if dialect == "sqlite":  # one machine: its clock is SQLite's
+        return bindparam("now", callable_=lambda: clock.scaled(time.time()), type_=Double(), unique=True)
+    now: ColumnElement[float] = clock.scaled(cast(extract("epoch", func.statement_timestamp()), Double))
+    return now
+
+
 @cache
 def _missing(dialect: str, table: Any, returned: Column[str] | None) -> Executable:
     statement = _inserting(dialect, table).on_conflict_do_nothing()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.archive.warc import open_archive
-from pipeline.identity import article_id, host_of, url_key
+from pipeline.identity import article_id, url_key
 from pipeline.indexing.index import Tombstone
 from pipeline.indexing.tantivy import TantivyGenerations
 from pipeline.indexing.tantivy_schema import SCHEMA
@@ -65,9 +65,7 @@ def entry(link: str, *, title: str = "The bridge is open", published_at: float |
 def found(each: Entry) -> FoundEntry:
     key = url_key(each.link)
     assert key
-    return FoundEntry(
-        entry=each, url_key=key, article_id=article_id(key), host=host_of(each.link), refused=None
-    )
+    return FoundEntry(entry=each, url_key=key, article_id=article_id(key), refused=None)
 
 
 def id_of(link: str) -> str:

@@ -120,7 +120,6 @@ def found(
         entry=replace(entry(link, title), updated_at=updated_at),
         url_key=key,
         article_id=article_id(key),
-        host=host_of(link),
         refused=refused,
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -69,7 +70,7 @@ def shift(budget_s: float = 5.0) -> Shift:
 async def test_work_goes_on_until_nothing_is_due() -> None:
     due, done = list(range(10)), []
 
-    async def do(work: int) -> None:
+    async def do(work: int, answered: Callable[[], None]) -> None:
         await asyncio.sleep(0)
         done.append(work)
 
@@ -80,7 +81,7 @@ async def test_work_goes_on_until_nothing_is_due() -> None:
 async def test_no_more_is_claimed_than_there_are_slots() -> None:
     under_way, most = set(), []
 
-    async def do(work: int) -> None:
+    async def do(work: int, answered: Callable[[], None]) -> None:
         under_way.add(work)
         most.append(len(under_way))
         await asyncio.sleep(0)
@@ -91,8 +92,39 @@ async def test_no_more_is_claimed_than_there_are_slots() -> None:
     assert max(most) <= 4
 
 
+async def test_work_that_has_its_answer_gives_its_slot_to_other_work() -> None:
+    due, second_begun = ["second", "first"], asyncio.Event()
+
+    async def do(work: str, answered: Callable[[], None]) -> None:
+        if work == "first":
+            answered()
+            await second_begun.wait()
+        second_begun.set()
+
+    async with asyncio.timeout(10):
+        await keep_busy(shift(), slots=1, claim=lambda free: [due.pop() for _ in due[:free]], do=do)
+    assert due == []
+
+
+async def test_only_half_as_many_as_there_are_slots_are_written_down_beside_those_that_ask() -> None:
+    due, under_way, most, all_begun = list(range(20)), set(), [], asyncio.Event()
+
+    async def do(work: int, answered: Callable[[], None]) -> None:
+        under_way.add(work)
+        most.append(len(under_way))
+        if len(under_way) == 4 + 2:
+            all_begun.set()
+        answered()
+        await all_begun.wait()
+        under_way.discard(work)
+
+    async with asyncio.timeout(10):
+        await keep_busy(shift(), slots=4, claim=lambda free: [due.pop() for _ in due[:free]], do=do)
+    assert (due, max(most)) == ([], 4 + 2)
+
+
 async def test_a_shift_that_is_over_claims_nothing_and_says_that_work_may_be_left() -> None:
-    async def do(work: int) -> None:
+    async def do(work: int, answered: Callable[[], None]) -> None:
         raise AssertionError(work)
 
     assert await keep_busy(shift(budget_s=0.0), slots=1, claim=lambda free: [1], do=do) is True
@@ -103,7 +135,7 @@ async def test_slow_work_does_not_keep_what_is_due_waiting_when_the_shift_is_ove
     short = shift(budget_s=0.2)
     due = ["slow", "wait", "last"]
 
-    async def do(work: str) -> None:
+    async def do(work: str, answered: Callable[[], None]) -> None:
         if work == "wait":  # until the shift is over
             while not short.over():
                 await asyncio.sleep(0)
@@ -125,7 +157,7 @@ async def test_slow_work_does_not_keep_what_is_due_waiting_when_the_shift_is_ove
 async def test_slow_work_gives_its_slot_to_others_but_not_without_end() -> None:
     due, under_way, most, all_begun = list(range(20)), set(), [], asyncio.Event()
 
-    async def do(work: int) -> None:
+    async def do(work: int, answered: Callable[[], None]) -> None:
         under_way.add(work)
         most.append(len(under_way))
         if len(under_way) == 1 + ASIDE:
@@ -145,7 +177,7 @@ async def test_a_shift_that_only_waits_lets_the_next_one_begin() -> None:
     short = begin_shift(lambda stage: None, threading.Event(), budget_s=0.2, hand_over=next_one.set)
     due = ["slow"]
 
-    async def do(_: str) -> None:
+    async def do(_: str, answered: Callable[[], None]) -> None:
         await next_one.wait()
 
     async with asyncio.timeout(10):
@@ -172,7 +204,7 @@ async def test_a_stop_cancels_what_is_under_way() -> None:
     stopping, cancelled, due = threading.Event(), [], ["work"]
     running = Shift(ends_at=time.monotonic() + 60, ring=lambda stage: None, stopping=stopping)
 
-    async def do(work: str) -> None:
+    async def do(work: str, answered: Callable[[], None]) -> None:
         stopping.set()
         try:
             await asyncio.Event().wait()

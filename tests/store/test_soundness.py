@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
+from pipeline.identity import url_key
 from pipeline.model import Stage, State
 from pipeline.store.claims import claim_articles
 from pipeline.store.enriched import Twin, read_document, record_duplicate
+from pipeline.store.found import known_articles
 from pipeline.store.generations import live_generation
 from pipeline.store.mending import (
     hold_back,
@@ -18,7 +20,7 @@ from pipeline.store.mending import (
     read_due,
     take_out,
 )
-from pipeline.store.removal import is_any_removed, read_places, remove
+from pipeline.store.removal import read_places, remove
 from pipeline.store.soundness import check_documents, check_file, check_leases, check_rows, send_on
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, feeds, sightings
@@ -146,8 +148,9 @@ def test_while_it_is_held_back_index_claims_nothing(store: Store, tmp_path: Path
 
 def test_where_a_removed_article_stood_is_still_known(store: Store, tmp_path: Path) -> None:
     publish(store, tmp_path)
-    assert not is_any_removed(store, [id_of(BRIDGE), id_of(HARBOUR)])
+    keys = [key for link in (HARBOUR, BRIDGE) if (key := url_key(link))]
+    assert not known_articles(store, keys).is_any_removed
     remove(store, id_of(BRIDGE), reason="", erase=lambda _position: None)
     places = read_places(store, id_of(BRIDGE))
     assert (places.urls, places.feeds) == ((BRIDGE,), (FEED,))
-    assert is_any_removed(store, [id_of(HARBOUR), id_of(BRIDGE)])
+    assert known_articles(store, keys).is_any_removed
