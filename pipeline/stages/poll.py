@@ -149,14 +149,7 @@ def _settle(
     asked: Sequence[Request],
 ) -> PollCounts | None:
     """Read an answer and end the poll with it, or go on with the next sitemap of an index."""
-    if target is not None:
-        detail = f"more than {HOPS} redirects, the last to {target}"
-        answer = _failed(exchange, FetchSlug.TOO_MANY_REDIRECTS, detail)
-    elif isinstance(exchange, FetchFailure):
-        answer = _failed(exchange, exchange.slug, exchange.detail)
-    else:
-        answer = _read(services, claim, exchange)
-    onward = None
+    answer, onward = _answer(services, claim, exchange, target), None
     if is_index(claim, answer):
         answer, onward = after_index(services, claim, answer)
     keyed = list(answer.keyed)
@@ -174,6 +167,17 @@ def _settle(
         counts = record_part(services.store, claim, polled, onward=onward, host_delay_s=delay_s, asked=asked)
     reached(Stage.POLL, Point.COMMITTED, claim.url)
     return counts
+
+
+def _answer(
+    services: Services, claim: FeedClaim, exchange: Exchange | FetchFailure, target: str | None
+) -> Answer:
+    if target is not None:
+        detail = f"more than {HOPS} redirects, the last to {target}"
+        return _failed(exchange, FetchSlug.TOO_MANY_REDIRECTS, detail)
+    if isinstance(exchange, FetchFailure):
+        return _failed(exchange, exchange.slug, exchange.detail)
+    return _read(services, claim, exchange)
 
 
 def _read(services: Services, claim: FeedClaim, exchange: Exchange) -> Answer:

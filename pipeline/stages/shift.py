@@ -6,7 +6,7 @@ from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from pipeline.model import Stage
@@ -36,17 +36,6 @@ ask. Each may hold a body."""
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
-
-
-@dataclass(slots=True)
-class _Piece:
-    """Hold when a piece of work began, on time.monotonic(), and whether it still asks."""
-
-    began: float
-    asks: bool = True
-
-
-_Running = dict[asyncio.Task[None], _Piece]
 
 
 class Stop(Protocol):
@@ -124,39 +113,82 @@ async def keep_busy(
     a claim of one costs as much as one of many. True when work may be left. When asked to stop, what is under
     way is cancelled: `do` must give its claims back then.
     """
-    running: _Running = {}
-    left, some_ended, news = True, False, asyncio.Event()
-
-    def answered() -> None:
-        if (task := asyncio.current_task()) in running:
-            running[task].asks = False
-        news.set()
-
-    def begin(work: Work) -> None:
-        task = asyncio.ensure_future(do(work, answered))
-        task.add_done_callback(lambda _: news.set())
-        running[task] = _Piece(time.monotonic())
-
+    running = _Running(slots, slow_s)
+    left, some_ended = True, False
     try:
-        while not shift.over(overtime_s=overtime_s if running else 0.0):
-            room = _room(running, slots, slow_s)
+        while not shift.over(overtime_s=overtime_s if running.pieces else 0.0):
+            room = running.room()
             enough = room >= max(1, slots // FEWEST_CLAIMED) or not some_ended
             claimed = await asyncio.to_thread(_claim, shift, claim, room) if room and enough else ()
             for work in claimed:
-                begin(work)
-            if not running:
+                running.begin(do(work, running.answered))
+            if not running.pieces:
                 left = False
                 break
-            some_ended = await _some_ended(running, news)
-        if running and not shift.stopping.is_set():
+            some_ended = await running.some_ended()
+        if running.pieces and not shift.stopping.is_set():
             shift.hand_over()
-        while running and not shift.stopping.is_set():
-            await _some_ended(running, news)
+        while running.pieces and not shift.stopping.is_set():
+            await running.some_ended()
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await running.cancel()
     return left
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Hold when a piece of work began, on time.monotonic(), and whether it still asks."""
+
+    began: float
+    asks: bool = True
+
+
+@dataclass(slots=True)
+class _Running:
+    """Hold what is under way on this event loop."""
+
+    slots: int
+    slow_s: float
+    pieces: dict[asyncio.Task[None], _Piece] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)  # something ended, or has its answer
+
+    def begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(lambda _: self.news.set())
+        self.pieces[task] = _Piece(time.monotonic())
+
+    def answered(self) -> None:
+        """Free the slot of the piece that says so."""
+        if task := asyncio.current_task():
+            self.pieces[task].asks = False
+            self.news.set()
+
+    def room(self) -> int:
+        slow_since = time.monotonic() - self.slow_s
+        quick = [piece for piece in self.pieces.values() if piece.began > slow_since]
+        asking = sum(piece.asks for piece in quick)
+        most = self.slots + self.slots // WRITTEN
+        aside = self.slots * (1 + ASIDE) - len(self.pieces)
+        return max(0, min(self.slots - asking, most - len(quick), aside))
+
+    async def some_ended(self) -> bool:
+        """Wait for news, STOP_CHECK_S at most, and take out what is done; raises what it raised."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_CHECK_S):
+                await self.news.wait()
+        is_some = self.news.is_set()
+        self.news.clear()
+        done = [task for task in self.pieces if task.done()]
+        for task in done:
+            del self.pieces[task]
+        for task in done:
+            task.result()
+        return is_some
+
+    async def cancel(self) -> None:
+        for task in self.pieces:
+            task.cancel()
+        await asyncio.gather(*self.pieces, return_exceptions=True)
 
 
 async def to_the_end(function: Callable[[], Result]) -> Result:
@@ -172,27 +204,3 @@ async def to_the_end(function: Callable[[], Result]) -> Result:
 def _claim(shift: Shift, claim: Callable[[int], Sequence[Work]], room: int) -> Sequence[Work]:
     shift.get_on()
     return claim(room)
-
-
-def _room(running: _Running, slots: int, slow_s: float) -> int:
-    slow_since = time.monotonic() - slow_s
-    quick = [piece for piece in running.values() if piece.began > slow_since]
-    asking = sum(piece.asks for piece in quick)
-    most = slots + slots // WRITTEN
-    return max(0, min(slots - asking, most - len(quick), slots * (1 + ASIDE) - len(running)))
-
-
-async def _some_ended(running: _Running, news: asyncio.Event) -> bool:
-    """Wait until something ended or has its answer, STOP_CHECK_S at most, and take out what is done; raises
-    what it raised."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(STOP_CHECK_S):
-            await news.wait()
-    is_some = news.is_set()
-    news.clear()
-    done = [task for task in running if task.done()]
-    for task in done:
-        del running[task]
-    for task in done:
-        task.result()
-    return is_some

@@ -84,15 +84,11 @@ def record_entries(
     places = _places(found, {each.article_id for each in fresh}, at)
     fresh_ids = _insert_articles(connection, claim, fresh, places, at)
     standing |= {each.url_key: _Standing(article_id=each.article_id) for each in fresh}
-    # Of these others were first, meanwhile.
-    late = [each.url_key for each in fresh if each.article_id not in fresh_ids]
+    late = [each.url_key for each in fresh if each.article_id not in fresh_ids]  # others were, meanwhile
     standing |= _standing(connection, claim.id, late)
     seen = {each.article_id: each.shown for each in standing.values() if each.shown}
     removed = {each.article_id for each in standing.values() if each.is_removed}
-    merged: dict[str, FoundEntry] = {}
-    for each in ordered:
-        owner = standing[each.url_key].article_id
-        merged.setdefault(owner, replace(each, entry=bare_entry(each.entry)) if owner in removed else each)
+    merged = _merged(ordered, standing)
     first = [(article_id, each) for article_id, each in merged.items() if article_id not in seen]
     changed = edited(
         {article_id: shown for article_id, shown in seen.items() if article_id not in removed},
@@ -105,6 +101,16 @@ def record_entries(
     _update_sightings(connection, claim, edits, at)
     record(connection, store, [*_found_events(claim, first, fresh_ids), *_edit_events(claim, changed)])
     return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(changed))
+
+
+def _merged(ordered: Sequence[FoundEntry], standing: Mapping[str, _Standing]) -> Mapping[str, FoundEntry]:
+    """Give the first entry of each article; of what a person removed, its link alone."""
+    merged: dict[str, FoundEntry] = {}
+    for each in ordered:
+        of = standing[each.url_key]
+        kept = replace(each, entry=bare_entry(each.entry)) if of.is_removed else each
+        merged.setdefault(of.article_id, kept)
+    return merged
 
 
 def _places(found: Sequence[FoundEntry], fresh: Collection[str], at: float) -> Mapping[str, float]:
