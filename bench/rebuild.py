@@ -44,6 +44,7 @@ CHANGES_PER_S = 50.0
 PROBES_PER_S = 20.0
 BATCH = 1_000
 KILL_AFTER_S = (2.0, 30.0)  # its start takes a second or two; a batch some seconds
+SHOWN = 10  # differences that are named
 NEWS_AT = 1_772_600_000.0
 QUERIES = ("the", "people said", "new york", "title:the", '"of the"', "person:archive", "language:en")
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()", "reindex", "--json"]
@@ -203,8 +204,10 @@ def count_differences(settings: Settings) -> tuple[int, int, int, int]:
         gone = select(articles.c.id).where(articles.c.reason == Reason.REMOVED)
         removed = set(connection.execute(gone).scalars())
     services.close()
-    stale = sum(held[id] != version for id, version in due.items() if id in held)
-    return len(due), len(due.keys() - held.keys()), stale, len(removed & held.keys())
+    stale = {id: version for id, version in due.items() if id in held and held[id] != version}
+    for id, version in sorted(stale.items())[:SHOWN]:
+        sys.stderr.write(f"{id}: the index holds version {held[id]}, the store {version}\n")
+    return len(due), len(due.keys() - held.keys()), len(stale), len(removed & held.keys())
 
 
 def measure(settings: Settings, *, number: int, kills: int, corpora: Path) -> Outcome:

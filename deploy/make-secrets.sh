@@ -10,9 +10,19 @@ trap 'rm -rf "$made"' EXIT
 
 digest() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
 new() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
-password() { cat "$folder/${1}_password" 2>/dev/null || new; }
+password() { [ -s "$folder/${1}_password" ] && cat "$folder/${1}_password" || new; }
 # Write FILE VALUE PASSWORD, unless both are there: what names a new password is new, too.
-put() { [ -e "$folder/$1" ] && [ -e "$folder/$3" ] || { printf '%s\n' "$2" >"$made/$1" && chmod 444 "$made/$1"; }; }
+put() { [ -s "$folder/$1" ] && [ -s "$folder/$3" ] || { printf '%s\n' "$2" >"$made/$1" && chmod 444 "$made/$1"; }; }
+
+# These two are set once, with the first start of their servers: a new one would open nothing.
+if [ -s "$folder/redis_password" ]; then
+    for server in postgres elastic; do
+        [ -s "$folder/${server}_password" ] || {
+            echo "$folder/${server}_password is gone, and its server has it still: put it back from your copy" >&2
+            exit 1
+        }
+    done
+fi
 
 postgres=$(password postgres) owner=$(password owner) store=$(password store) redis=$(password redis)
 elastic=$(password elastic) kibana=$(password kibana) wireroom=$(password wireroom) dashboards=$(password dashboards)

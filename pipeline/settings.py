@@ -116,7 +116,7 @@ class Settings(BaseModel):
     kibana_api_key: str = Field("", description="an API key for Kibana, instead of user and password")
     kibana_ca: str = Field("", description="file of the CA that signed Kibana's certificate")
     disk_reserve: int = Field(
-        1024, ge=0, description="MiB of disk that stay free: below, nothing is fetched; 0: no matter"
+        1024, ge=0, description="MiB of disk that stay free: below, nothing is fetched; 0: none"
     )
     keep_pages: Age = Field(None, ge=DAY_S, description="how long pages as they were served are kept")
     keep_text: Age = Field(None, ge=DAY_S, description="how long the texts of articles are kept")

@@ -236,6 +236,31 @@ def test_an_address_of_ones_own_is_kept(tmp_path: Path) -> None:
     assert (secrets / "index_url").read_text() == "https://u:p@search.example:9200"
 
 
+def test_an_empty_file_is_as_good_as_none(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    subprocess.run([MAKE_SECRETS, secrets], check=True, capture_output=True)
+    for name in ("store_password", "store_url"):
+        (secrets / name).chmod(0o600)
+        (secrets / name).write_text("")
+    assert make_again(secrets).startswith("written store_password store_url and nothing else;")
+    assert (secrets / "store_password").read_text().strip() in (secrets / "store_url").read_text()
+
+
+@pytest.mark.parametrize("server", ["postgres", "elastic"])
+def test_a_password_that_its_server_has_still_is_asked_for_and_not_made_anew(
+    tmp_path: Path, server: str
+) -> None:
+    secrets = tmp_path / "secrets"
+    subprocess.run([MAKE_SECRETS, secrets], check=True, capture_output=True)
+    (secrets / f"{server}_password").unlink()
+    again = subprocess.run([MAKE_SECRETS, secrets], check=False, capture_output=True, text=True)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == (
+        f"{secrets}/{server}_password is gone, and its server has it still: put it back from your copy\n"
+    )
+    assert sorted(tmp_path.iterdir()) == [secrets]
+
+
 def instructions() -> list[tuple[str, str]]:
     """Read the Dockerfile's instructions, lines that go on put together."""
     text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", " ")

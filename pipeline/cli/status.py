@@ -39,7 +39,7 @@ PATIENCE_S = 30.0
 
 def status(
     check: Annotated[
-        bool, typer.Option("--check", help="Print a line a problem, and exit 1 when there are any.")
+        bool, typer.Option("--check", help="Print one line for each problem, and exit 1 when there are any.")
     ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it on the whole screen, again and again, until Ctrl-C.")
@@ -76,7 +76,7 @@ def read_standing(settings: "Settings") -> "Standing":
 
 
 def check_lines(standing: "Standing") -> list[str]:
-    """Say what is wrong, a line a problem, with what to do; nothing when all is well."""
+    """Say what is wrong, one line for each problem, with what to do; nothing when all is well."""
     return [f"{each.slug}: {each.text} -> {each.do}" for each in standing.problems]
 
 
@@ -160,12 +160,16 @@ def facts(standing: "Standing", settings: "Settings") -> list[tuple[Any, Any]]:
         (
             "parts",
             f"store {parts.store}, archive {parts.archive}, "
-            f"broker {parts.broker}, index {parts.index}{known}, disk {parts.disk}",
+            f"broker {parts.broker}{_who_runs_it(parts)}, index {parts.index}{known}, disk {parts.disk}",
         ),
         ("disk", disk_line(parts.outlook) if parts.outlook else ""),
         ("logs", str(settings.log_folder) if settings.log_folder.is_dir() else ""),
     ]
     return [(Text(name, style="dim"), value) for name, value in listed if value]
+
+
+def _who_runs_it(parts: "Parts") -> str:
+    return " (`wireroom up` runs it)" if parts.broker == "stopped" else ""
 
 
 def disk_line(disk: "Outlook") -> str:

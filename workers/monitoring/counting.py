@@ -8,7 +8,7 @@ its predecessor in the pool's same place did: as many files as places, and no co
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -47,8 +47,14 @@ def folder_for_a_while() -> Iterator[Path]:
 def counted_in(folder: Path) -> Iterator[Metric]:
     """Add up what all processes have counted in a folder. A file that is empty yet has just been opened: the
     library gives it its size a moment later, and cannot read it before."""
-    files = [str(path) for path in folder.glob("*.db") if path.stat().st_size]
+    files = [str(path) for path in folder.glob("*.db") if _has_counts(path)]
     yield from MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+
+
+def _has_counts(path: Path) -> bool:
+    with suppress(FileNotFoundError):  # its process ended since the folder was read
+        return path.stat().st_size > 0
+    return False
 
 
 def _place() -> int | str:
