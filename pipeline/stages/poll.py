@@ -24,7 +24,7 @@ from pipeline.stages.shift import Shift, keep_busy, run_loop, to_the_end
 from pipeline.store.children import as_of_child
 from pipeline.store.claimed import FeedClaim
 from pipeline.store.claims import claim_feeds
-from pipeline.store.found import Known, PollCounts, known_articles
+from pipeline.store.found import PollCounts, known_articles, nothing_known
 from pipeline.store.leases import blame_feed, new_owner, postpone_feed, release_feed
 from pipeline.store.ledger import count_crashed_poll
 from pipeline.store.politeness import count_requests
@@ -80,6 +80,7 @@ async def _settle_feed(
         if opens is None:
             await _ask(services, shift, http, claim, answered)
         else:
+            answered()
             await to_the_end(partial(postpone_feed, services.store, claim, until=opens, why=RESTS))
         settled = True
     except Exception as error:  # nobody foresaw it: other feeds go on, of this host too
@@ -153,7 +154,7 @@ def _settle(
     if is_index(claim, answer):
         answer, onward = after_index(services, claim, answer)
     keyed = list(answer.keyed)
-    known = known_articles(services.store, keyed) if keyed else Known(frozenset(), False, claim.claimed_at)
+    known = known_articles(services.store, keyed) if keyed else nothing_known(at=claim.claimed_at)
     # Of what a person removed, no word is kept again.
     if answer.parsed and answer.exchange and not known.is_any_removed:
         services.archive.write(answer.exchange)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 from pipeline.model import Stage
@@ -30,12 +31,14 @@ ASIDE = 3
 """Slow pieces of work for each slot. Servers that drip for 30 s hold up the others of 16 slots only when two
 of them are due every second; one that drips is asked again later and later."""
 
-WRITTEN = 2
-"""A half of the slots: pieces of work that have their answer and are only written down, beside those that
-ask. Each may hold a body."""
+WRITTEN = 0.5
+"""Pieces of work that have their answer and are only written down, for each slot, beside those that ask. Each
+may hold a body."""
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
+Do = Callable[[Work, Callable[[], None]], Coroutine[None, None, None]]
+"""Does a piece of work, and calls what it is given as soon as it asks nobody any more."""
 
 
 class Stop(Protocol):
@@ -101,17 +104,17 @@ async def keep_busy(
     *,
     slots: int,
     claim: Callable[[int], Sequence[Work]],
-    do: Callable[[Work, Callable[[], None]], Coroutine[None, None, None]],
+    do: "Do[Work]",
     slow_s: float = SLOW_S,
     overtime_s: float = OVERTIME_S,
 ) -> bool:
     """Keep up to `slots` pieces of work going until nothing is due or the shift and its overtime are over.
 
-    Those that last longer than `slow_s` step aside: up to ASIDE times as many go on beside the others. `do`
-    calls its second argument when it asks nobody any more: its slot is free then. `claim(n)` blocks and gives
-    at most n pieces; it is called for a quarter of the slots at least, or when nothing has ended for a while:
-    a claim of one costs as much as one of many. True when work may be left. When asked to stop, what is under
-    way is cancelled: `do` must give its claims back then.
+    Those that ask for longer than `slow_s` step aside: up to ASIDE times as many go on beside them. What
+    asks nobody any more has left its slot, see WRITTEN. `claim(n)` blocks and gives at most n pieces; it is
+    called for a quarter of the slots at least, or when nothing has ended for a while: a claim of one costs as
+    much as one of many. True when work may be left. When asked to stop, what is under way is cancelled: `do`
+    must give its claims back then.
     """
     running = _Running(slots, slow_s)
     left, some_ended = True, False
@@ -121,7 +124,7 @@ async def keep_busy(
             enough = room >= max(1, slots // FEWEST_CLAIMED) or not some_ended
             claimed = await asyncio.to_thread(_claim, shift, claim, room) if room and enough else ()
             for work in claimed:
-                running.begin(do(work, running.answered))
+                running.begin(do, work)
             if not running.pieces:
                 left = False
                 break
@@ -152,27 +155,27 @@ class _Running:
     pieces: dict[asyncio.Task[None], _Piece] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)  # something ended, or has its answer
 
-    def begin(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(work)
+    def begin(self, do: "Do[Work]", work: Work) -> None:
+        piece = _Piece(time.monotonic())
+        task = asyncio.ensure_future(do(work, partial(self._answered, piece)))
         task.add_done_callback(lambda _: self.news.set())
-        self.pieces[task] = _Piece(time.monotonic())
+        self.pieces[task] = piece
 
-    def answered(self) -> None:
-        """Free the slot of the piece that says so."""
-        if task := asyncio.current_task():
-            self.pieces[task].asks = False
-            self.news.set()
+    def _answered(self, piece: _Piece) -> None:
+        piece.asks = False
+        self.news.set()
 
     def room(self) -> int:
         slow_since = time.monotonic() - self.slow_s
-        quick = [piece for piece in self.pieces.values() if piece.began > slow_since]
-        asking = sum(piece.asks for piece in quick)
-        most = self.slots + self.slots // WRITTEN
+        asking = sum(piece.asks and piece.began > slow_since for piece in self.pieces.values())
+        written = sum(not piece.asks for piece in self.pieces.values())
+        most = self.slots + max(1, int(self.slots * WRITTEN))
         aside = self.slots * (1 + ASIDE) - len(self.pieces)
-        return max(0, min(self.slots - asking, most - len(quick), aside))
+        return max(0, min(self.slots - asking, most - asking - written, aside))
 
     async def some_ended(self) -> bool:
         """Wait for news, STOP_CHECK_S at most, and take out what is done; raises what it raised."""
+        await asyncio.sleep(0)  # what is cancelled before it began could not give its claim back
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_CHECK_S):
                 await self.news.wait()

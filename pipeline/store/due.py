@@ -51,7 +51,7 @@ def due_stages(store: Store, *, ships_events: bool = False) -> tuple[Stage, ...]
 def waiting(store: Store) -> Waiting:
     """Say what is under way, what is due and what comes later."""
     with store.read() as connection:
-        now = store.now()
+        now = store.this_moment(connection)
         paused = select(hosts.c.host).where(hosts.c.next_request_at > now + PAUSED_S).scalar_subquery()
         later = (articles.c.stage.is_not(None), articles.c.due_at > now)
         due = (

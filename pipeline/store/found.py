@@ -43,7 +43,7 @@ class PollCounts:
     edited: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """Say which URL keys have an article, whether a person removed any of these, and what time it is in the
     store."""
@@ -62,8 +62,13 @@ class _Standing:
     shown: Shown | None = None
 
 
+def nothing_known(*, at: float) -> Known:
+    """Say what is known where an answer has no entries."""
+    return Known(url_keys=frozenset(), is_any_removed=False, at=at)
+
+
 def known_articles(store: Store, url_keys: Sequence[str]) -> Known:
-    """Tell which URL keys are known already."""
+    """Tell which URL keys are known already, and whether a person removed the article of any."""
     with store.read() as connection:
         at = store.read_clock(connection)
         reasons = {
@@ -71,12 +76,36 @@ def known_articles(store: Store, url_keys: Sequence[str]) -> Known:
             for portion in _portions(url_keys)
             for row in connection.execute(_known(), {"keys": portion})
         }
-    return Known(frozenset(reasons), Reason.REMOVED in reasons.values(), at)
+    return Known(url_keys=frozenset(reasons), is_any_removed=Reason.REMOVED in reasons.values(), at=at)
 
 
 def record_entries(
     connection: Connection, store: Store, claim: FeedClaim, found: Sequence[FoundEntry], at: float
 ) -> PollCounts:
+    shown, standing, fresh_ids = _enter(connection, claim, found, at)
+    seen = {each.article_id: each.shown for each in standing if each.shown}
+    removed = {each.article_id for each in standing if each.is_removed}
+    first = [(article_id, each) for article_id, each in shown.items() if article_id not in seen]
+    changed = edited(
+        {article_id: before for article_id, before in seen.items() if article_id not in removed},
+        {article_id: _seen(each.entry) for article_id, each in shown.items()},
+    )
+    gone = lock_articles(connection, [*(article_id for article_id, _ in first), *changed])
+    first = [(article_id, _bare(each) if article_id in gone else each) for article_id, each in first]
+    edits = [(id, shown[id], before) for id, before in changed.items() if id not in gone]
+    _insert_sightings(connection, claim, first, at)
+    _touch(connection, [article_id for article_id, _ in first if article_id not in fresh_ids], at)
+    _update_sightings(connection, claim, edits, at)
+    told = [*_found_events(claim, first, fresh_ids), *_edit_events(claim, [id for id, *_ in edits])]
+    record(connection, store, told)
+    return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(edits))
+
+
+def _enter(
+    connection: Connection, claim: FeedClaim, found: Sequence[FoundEntry], at: float
+) -> tuple[Mapping[str, FoundEntry], Collection[_Standing], frozenset[str]]:
+    """Insert articles for what is new; give what the feed shows by article, how all of it stands, and the ids
+    that are new."""
     # In the order of their ids, so that two polls with the same articles cannot wait for each other.
     ordered = sorted(found, key=lambda each: each.article_id)
     standing = _standing(connection, claim.id, [each.url_key for each in ordered])
@@ -86,21 +115,7 @@ def record_entries(
     standing |= {each.url_key: _Standing(article_id=each.article_id) for each in fresh}
     late = [each.url_key for each in fresh if each.article_id not in fresh_ids]  # others were, meanwhile
     standing |= _standing(connection, claim.id, late)
-    seen = {each.article_id: each.shown for each in standing.values() if each.shown}
-    removed = {each.article_id for each in standing.values() if each.is_removed}
-    merged = _merged(ordered, standing)
-    first = [(article_id, each) for article_id, each in merged.items() if article_id not in seen]
-    changed = edited(
-        {article_id: shown for article_id, shown in seen.items() if article_id not in removed},
-        {article_id: _seen(each.entry) for article_id, each in merged.items()},
-    )
-    edits = [(article_id, merged[article_id], shown) for article_id, shown in changed.items()]
-    lock_articles(connection, [*(article_id for article_id, _ in first), *changed])
-    _insert_sightings(connection, claim, first, at)
-    _touch(connection, [article_id for article_id, _ in first if article_id not in fresh_ids], at)
-    _update_sightings(connection, claim, edits, at)
-    record(connection, store, [*_found_events(claim, first, fresh_ids), *_edit_events(claim, changed)])
-    return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(changed))
+    return _merged(ordered, standing), standing.values(), fresh_ids
 
 
 def _merged(ordered: Sequence[FoundEntry], standing: Mapping[str, _Standing]) -> Mapping[str, FoundEntry]:
@@ -108,9 +123,12 @@ def _merged(ordered: Sequence[FoundEntry], standing: Mapping[str, _Standing]) ->
     merged: dict[str, FoundEntry] = {}
     for each in ordered:
         of = standing[each.url_key]
-        kept = replace(each, entry=bare_entry(each.entry)) if of.is_removed else each
-        merged.setdefault(of.article_id, kept)
+        merged.setdefault(of.article_id, _bare(each) if of.is_removed else each)
     return merged
+
+
+def _bare(found: FoundEntry) -> FoundEntry:
+    return replace(found, entry=bare_entry(found.entry))
 
 
 def _places(found: Sequence[FoundEntry], fresh: Collection[str], at: float) -> Mapping[str, float]:

@@ -30,7 +30,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.identity import host_of
 from pipeline.model import Stage
-from pipeline.outcomes import FeedSlug
+from pipeline.outcomes import FeedSlug, Reason
 from pipeline.store.claimed import ArticleClaim, FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.store import Store, claimable
@@ -134,12 +134,15 @@ def rested(now: ColumnElement[float]) -> dict[str, Any]:
     }
 
 
-def lock_articles(connection: Connection, ids: Collection[str]) -> None:
+def lock_articles(connection: Connection, ids: Collection[str]) -> frozenset[str]:
     """Lock articles in the order of their ids, as whoever changes several in one transaction must: two that
-    lock the same ones in different orders wait for each other (SQLite has one lock for all)."""
-    if connection.dialect.name != "sqlite" and ids:
-        mine = select(articles.c.id).where(articles.c.id.in_(ids)).order_by(articles.c.id)
-        connection.execute(mine.with_for_update(key_share=True))
+    lock the same ones in different orders wait for each other (SQLite has one lock for all). Return those
+    that a person removed, meanwhile, too: of these nothing is written down any more."""
+    if connection.dialect.name == "sqlite" or not ids:
+        return frozenset()
+    mine = select(articles.c.id, articles.c.reason).where(articles.c.id.in_(ids)).order_by(articles.c.id)
+    rows = connection.execute(mine.with_for_update(key_share=True))
+    return frozenset(row.id for row in rows if row.reason == Reason.REMOVED)
 
 
 def release(store: Store, claims: Sequence[ArticleClaim], *, delay_s: float = 0.0) -> None:

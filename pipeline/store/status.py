@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, and_, case, func, literal, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.disk import Room
@@ -324,7 +324,8 @@ def _lag(connection: Connection, now: ColumnElement[float]) -> float | None:
 
 
 def _due(connection: Connection, store: Store) -> Due:
-    now = store.now()
+    at = store.read_clock(connection)
+    now = literal(at)
     pauses = read_pauses(connection, store)
     work = _work(connection, now, pauses)
     oldest = {stage: since for stage, (_, since) in work.items() if since is not None}
@@ -333,7 +334,6 @@ def _due(connection: Connection, store: Store) -> Due:
         select(func.count(), func.min(articles.c.due_at)).where(*later)
     ).one()
     held = _held(connection, now, pauses)
-    at = store.read_clock(connection)
     return Due(
         poll=work[Stage.POLL][0],
         fetch=work[Stage.FETCH][0],

@@ -22,6 +22,7 @@ from sqlalchemy import (
     event,
     extract,
     func,
+    literal,
     make_url,
     select,
 )
@@ -121,6 +122,10 @@ class Store:
         """
         return _present(self.engine.dialect.name, self.clock)
 
+    def this_moment(self, connection: Connection) -> ColumnElement[float]:
+        """Give the store's clock as it is now, for several statements that must add up."""
+        return literal(self.read_clock(connection))
+
     def read_clock(self, connection: Connection) -> float:
         """Read the store's clock, for values that several rows of a transaction share."""
         if self.engine.dialect.name == "sqlite":
@@ -206,6 +211,7 @@ def insert_over(connection: Connection, table: Table, rows: Sequence[dict[str, A
 # Made once: to build one of these costs more than to run it.
 @cache
 def _present(dialect: str, clock: Clock) -> ColumnElement[float]:
+    # Always the same object for one clock: statements that are built once are kept by it.
     if dialect == "sqlite":  # one machine: its clock is SQLite's
         return bindparam("now", callable_=lambda: clock.scaled(time.time()), type_=Double(), unique=True)
     now: ColumnElement[float] = clock.scaled(cast(extract("epoch", func.statement_timestamp()), Double))

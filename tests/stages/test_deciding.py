@@ -102,7 +102,9 @@ async def test_work_that_has_its_answer_gives_its_slot_to_other_work() -> None:
         second_begun.set()
 
     async with asyncio.timeout(10):
-        await keep_busy(shift(), slots=1, claim=lambda free: [due.pop() for _ in due[:free]], do=do)
+        await keep_busy(
+            shift(), slots=1, claim=lambda free: [due.pop() for _ in due[:free]], do=do, slow_s=60
+        )
     assert due == []
 
 
@@ -119,7 +121,9 @@ async def test_only_half_as_many_as_there_are_slots_are_written_down_beside_thos
         under_way.discard(work)
 
     async with asyncio.timeout(10):
-        await keep_busy(shift(), slots=4, claim=lambda free: [due.pop() for _ in due[:free]], do=do)
+        await keep_busy(
+            shift(), slots=4, claim=lambda free: [due.pop() for _ in due[:free]], do=do, slow_s=60
+        )
     assert (due, max(most)) == ([], 4 + 2)
 
 
@@ -213,3 +217,29 @@ async def test_a_stop_cancels_what_is_under_way() -> None:
 
     await keep_busy(running, slots=1, claim=lambda free: [due.pop()] if due else [], do=do)
     assert cancelled == ["work"]
+
+
+async def test_what_was_claimed_while_a_stop_came_begins_and_can_give_its_claim_back() -> None:
+    stopping, given_back, batches = threading.Event(), [], [["first"], ["second", "third"]]
+    claims, has_answer = iter(batches), threading.Event()
+    running = Shift(ends_at=time.monotonic() + 60, ring=lambda stage: None, stopping=stopping)
+
+    def claim(free: int) -> list[str]:
+        claimed = next(claims)
+        if claimed != batches[0]:
+            stopping.set()
+            has_answer.wait(10)
+        return claimed
+
+    async def do(work: str, answered: Callable[[], None]) -> None:
+        try:
+            if work == "first":
+                await asyncio.to_thread(stopping.wait, 10)
+                answered()
+                has_answer.set()
+            await asyncio.Event().wait()
+        finally:
+            given_back.append(work)
+
+    await keep_busy(running, slots=8, claim=claim, do=do)
+    assert given_back == ["first", "second", "third"]

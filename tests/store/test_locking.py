@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text, update
 from pipeline.identity import host_of
 from pipeline.model import Stage
 from pipeline.store.claims import claim_articles, claim_feeds
+from pipeline.store.codec import unpack_entry
 from pipeline.store.enriched import Twin, record_duplicate
 from pipeline.store.fetched import record_turn
 from pipeline.store.leases import release, sweep
@@ -17,7 +18,7 @@ from pipeline.store.migrations import migrate
 from pipeline.store.polled import record_poll
 from pipeline.store.removal import remove
 from pipeline.store.store import Store, open_store
-from pipeline.store.tables import articles, feeds, hosts
+from pipeline.store.tables import articles, feeds, hosts, sightings
 from tests.contracts.test_store import (
     FEED,
     OTHER_FEED,
@@ -143,3 +144,18 @@ def test_the_sweep_passes_over_what_is_being_finished(store: Store) -> None:
     with store.write() as finishing:
         finishing.execute(update(articles).where(articles.c.id == id_of(LOW)).values(detail="finishing"))
         assert sweep(store) == 1
+
+
+def test_of_what_a_person_removes_while_a_poll_waits_no_word_is_written(store: Store) -> None:
+    see_again = see_elsewhere(store)
+    with ThreadPoolExecutor(1) as pool:
+        with store.write() as blocker:
+            blocker.execute(select(articles.c.id).where(articles.c.id == id_of(LOW)).with_for_update())
+            waiting = pool.submit(see_again)
+            await_waiter(store, waiting)
+            remove(store, id_of(HIGH), reason="asked for", erase=lambda position: None)
+        waiting.result()
+    with store.read() as connection:
+        query = select(sightings.c.entry).where(sightings.c.article_id == id_of(HIGH))
+        shown = [unpack_entry(packed) for packed in connection.execute(query).scalars()]
+    assert [(entry.title, entry.summary, entry.guid) for entry in shown] == [("", "", None)] * 2

@@ -1,5 +1,6 @@
 """Counts that add up, and what is a problem."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from pipeline.model import State
+from pipeline.store.due import waiting
 from pipeline.store.removal import remove
 from pipeline.store.status import (
     FAILING_AFTER,
@@ -21,8 +23,8 @@ from pipeline.store.status import (
     read_counts,
     read_funnel,
 )
-from pipeline.store.store import Store
-from pipeline.store.subscriptions import poll_feeds
+from pipeline.store.store import Clock, Store
+from pipeline.store.subscriptions import pause_feeds, poll_feeds
 from pipeline.store.tables import articles
 from tests.cli.newsroom import (
     BRIDGE,
@@ -141,3 +143,15 @@ def test_the_funnel_adds_up(store: Store, tmp_path: Path) -> None:
 )
 def test_problems_are_named(counts: Counts, parts: Parts, expected: list[str]) -> None:
     assert slugs(counts, parts) == expected
+
+
+def test_what_falls_due_while_it_is_counted_is_counted_once(store: Store, tmp_path: Path) -> None:
+    poll(store, FEED, entry(BRIDGE))
+    fetch(store, tmp_path)
+    pause_feeds(store, [FEED])
+    hurried = replace(store, clock=Clock(start=time.time(), factor=1e6))  # between two statements: minutes
+    for ahead_s in range(0, 5_000, 50):
+        with hurried.write() as connection:
+            now = hurried.read_clock(connection)
+            connection.execute(update(articles).values(due_at=now + ahead_s))
+        assert waiting(hurried).due == 1
