@@ -256,4 +256,5 @@ def as_kql(request: "SearchRequest") -> str:
 
 def _unreachable(settings: Settings, error: SQLAlchemyError) -> WireroomError:
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return WireroomError(f"the store {mask_url(settings.sql_url)} cannot be opened: {cause}")
+    named = settings.sql_url if settings.store_url == EMBEDDED else settings.store_url
+    return WireroomError(f"the store {mask_url(named)} cannot be opened: {cause}")

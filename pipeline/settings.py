@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from pipeline.concurrency import Concurrency, read_concurrency, this_machine
 from pipeline.errors import SettingsError
@@ -258,8 +259,10 @@ def _read_file(path: Path) -> dict[str, Any]:
         found = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
+    except NotADirectoryError:
+        raise SettingsError(f"{PREFIX}HOME={path.parent} is a file: name a folder") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from None
+        raise SettingsError(f"{path} cannot be read: {_cause(error)}") from None
     for name in found:
         _refuse_unknown(name, f"{path}: {name}", str.lower)
     if "home" in found:
@@ -286,7 +289,13 @@ def _read_secret(key: str, path: Path) -> str:
     try:
         return path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{key}={path} cannot be read: {error}") from None
+        raise SettingsError(f"{key}={path} cannot be read: {_cause(error)}") from None
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _variable(name: str) -> str:
@@ -305,8 +314,18 @@ def _one_line(error: ValidationError, in_environ: Mapping[str, str], file: Path)
     fault = error.errors()[0]
     name = str(fault["loc"][0])
     shown = f"{_variable(name)}=" if name in in_environ else f"{file}: {name} = "
-    said = fault["msg"].removeprefix("Value error, ")
-    return f"{shown}{MASK if name in SECRETS else mask_url(str(fault['input']))}: {said}"
+    given = in_environ.get(name, fault["input"])
+    return f"{shown}{MASK if name in SECRETS else mask_url(str(given))}: {_said(fault)}"
+
+
+def _said(fault: ErrorDetails) -> str:
+    """Say what a value should look like, where the library's words are not a person's."""
+    kind, bounds = fault["type"], fault.get("ctx", {})
+    if kind.startswith("ip_v"):
+        return "write networks as 10.0.0.0/8, with commas between them"
+    if kind == "greater_than_equal" and bounds["ge"] == DAY_S:
+        return "write at least 1d"
+    return fault["msg"].removeprefix("Value error, ")
 
 
 def _is_clear(url: str) -> bool:

@@ -65,7 +65,9 @@ def test_a_child_process_reads_the_same_settings(tmp_path: Path) -> None:
         ("WIREROOM_HOST_DELY", "3", "WIREROOM_HOST_DELY is no setting; did you mean WIREROOM_HOST_DELAY?"),
         ("WIREROOM_STORE_URL", "mysql://h/d", "WIREROOM_STORE_URL=mysql://h/d: scheme 'mysql' is not known"),
         ("WIREROOM_HOST_DELAY", "soon", "WIREROOM_HOST_DELAY=soon: write a number of seconds, or 15m"),
-        ("WIREROOM_ALLOW_ADDRESSES", "here", "WIREROOM_ALLOW_ADDRESSES=here: "),
+        ("WIREROOM_ALLOW_ADDRESSES", "here", "WIREROOM_ALLOW_ADDRESSES=here: write networks as"),
+        ("WIREROOM_KEEP_PAGES", "1h", "WIREROOM_KEEP_PAGES=1h: write at least 1d"),
+        ("WIREROOM_HOME", __file__, f"WIREROOM_HOME={__file__} is a file: name a folder"),
         ("WIREROOM_MODELS", "en", "WIREROOM_MODELS=en: write language=package"),
         ("WIREROOM_CONCURRENCY", "0", "WIREROOM_CONCURRENCY=0: "),
         ("WIREROOM_PROXY", "socks5://h", "WIREROOM_PROXY=socks5://h: write an http:// or https:// URL"),
@@ -92,7 +94,10 @@ def test_a_secret_is_read_from_the_file_that_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"WIREROOM_STORE_URL_FILE": "/nowhere"}, "WIREROOM_STORE_URL_FILE=/nowhere cannot be read: "),
+        (
+            {"WIREROOM_STORE_URL_FILE": "/nowhere"},
+            "WIREROOM_STORE_URL_FILE=/nowhere cannot be read: No such file or directory",
+        ),
         ({"WIREROOM_STOR_URL_FILE": "/nowhere"}, "WIREROOM_STOR_URL_FILE is no setting; did you mean"),
         (
             {"WIREROOM_STORE_URL_FILE": __file__, "WIREROOM_STORE_URL": "embedded"},

@@ -44,7 +44,7 @@ class BeatLock:
             if self._redis.get(KEY) == self._name:
                 self._redis.delete(KEY)
         except RedisError as error:
-            log.warning("another beat waits %d s: %s", HELD_S, error)
+            log.warning("nothing is rung for %d s: %s", HELD_S, error)
 
 
 class OnlyBeat(Scheduler):  # how Celery is told what beat does

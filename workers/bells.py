@@ -51,7 +51,7 @@ class Bells:
         try:
             self.app.send_task(task, retry=False, ignore_result=True)
         except (RedisError, OperationalError, OSError) as error:
-            log.warning("task lost name=%s error=%s", task, error)
+            log.warning("the broker does not answer, so %s waits for its next time: %s", task, error)
 
     def are_heard(self) -> bool:
         """Tell whether the broker answers."""

@@ -24,7 +24,7 @@ def hold_home(home: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise AlreadyRunningError(
-                f"another `wireroom up` runs on {home} (process {holder}): stop it first"
+                f"another `wireroom up` or `restore` has {home} (process {holder}): stop it first"
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

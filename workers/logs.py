@@ -80,7 +80,7 @@ def set_up_worker_logs(settings: Settings) -> None:
         for handler in logger.handlers:
             handler.setFormatter(_formatter(settings, handler.formatter))
 
-    _set_steps(settings)
+    _set_levels(settings)
     signals.after_setup_logger.connect(wrap, weak=False, dispatch_uid="wireroom.logs")
     signals.after_setup_task_logger.connect(wrap, weak=False, dispatch_uid="wireroom.task_logs")
 
@@ -90,7 +90,7 @@ def set_up_logs(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(settings, logging.Formatter(PLAIN)))
     logging.basicConfig(handlers=[handler])
-    _set_steps(settings)
+    _set_levels(settings)
 
 
 def known_secrets(settings: Settings) -> tuple[str, ...]:
@@ -105,7 +105,9 @@ def _formatter(settings: Settings, inner: logging.Formatter | None) -> logging.F
     return JsonFormatter(secrets) if settings.log_format == "json" else TextFormatter(inner, secrets)
 
 
-def _set_steps(settings: Settings) -> None:
+def _set_levels(settings: Settings) -> None:
+    # Each attempt would be a line, the last with a traceback; what comes of them is told by the stages.
+    logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)
     # By its own level, so that steps are told whatever `--loglevel` says of the rest.
     logging.getLogger(STEPS_LOG).setLevel(logging.INFO if settings.log_steps else logging.WARNING)
 

@@ -12,6 +12,8 @@ from pipeline.archive.records import erased, payload_digest
 from pipeline.archive.warc import OPEN_SUFFIX, sidecar_of
 from pipeline.model import ArchivePosition, Page
 
+GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952 §2.3.1
+
 _HEAD_LIMIT = 16 * 1024**2  # bytes of HTTP headers; more than the fetcher ever lets in
 
 
@@ -39,18 +41,33 @@ def member(folder: Path, position: ArchivePosition) -> bytes:
 def erase(folder: Path, position: ArchivePosition) -> None:
     """Overwrite a page in place with a record of the same length that says so; the rest stays readable.
 
-    Does nothing when it is erased already. Raises ArchiveError when the record is missing or another.
+    Does nothing when it is erased already; of a file that ends within the record, what is left of it goes.
+    Raises ArchiveError when the file is missing, or the record is torn or another.
     """
     path = _path(folder, position.file)
-    if _is_erased(_member(path, position)):
+    left = _left(path, position)
+    if len(left) < position.length:
+        _erase_rest(path, position, left)
+        return
+    if _is_erased(left):
         return
     read(folder, position)
+    _overwrite(path, position.offset, erased(position.length))
+    _blank_index_line(sidecar_of(folder, position.file), position)
+
+
+def _erase_rest(path: Path, position: ArchivePosition, left: bytes) -> None:
+    if left and not left.startswith(GZIP_MAGIC[: len(left)]):
+        raise ArchiveError(f"the record at {_place(position)} is not the one that was written")
+    _overwrite(path, position.offset, bytes(len(left)))
+
+
+def _overwrite(path: Path, offset: int, octets: bytes) -> None:
     with path.open("r+b") as file:
-        file.seek(position.offset)
-        file.write(erased(position.length))
+        file.seek(offset)
+        file.write(octets)
         file.flush()
         os.fsync(file.fileno())
-    _blank_index_line(sidecar_of(folder, position.file), position)
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -65,15 +82,19 @@ def _path(folder: Path, name: str) -> Path:
 
 
 def _member(path: Path, position: ArchivePosition) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(position.offset)
-            member = file.read(position.length)
-    except FileNotFoundError:
-        return _member(_path(path.parent, position.file), position)
+    member = _left(path, position)
     if len(member) != position.length:
         raise ArchiveError(f"the record at {_place(position)} is cut short")
     return member
+
+
+def _left(path: Path, position: ArchivePosition) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(position.offset)
+            return file.read(position.length)
+    except FileNotFoundError:
+        return _left(_path(path.parent, position.file), position)
 
 
 def _record(member: bytes) -> WarcRecord:

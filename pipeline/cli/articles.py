@@ -20,7 +20,7 @@ from pipeline.cli.printing import (
     show,
 )
 from pipeline.cli.wording import MEANING
-from pipeline.errors import WireroomError
+from pipeline.errors import UsageError, WireroomError
 from pipeline.model import Label, names
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.store.removal import Removal
     from pipeline.store.store import Store
+
+PUT_BACK = "put the file back, an empty one of its name if it is gone for good, and remove it again"
+"""An empty file says what a missing one does not: that the archive is not merely elsewhere just now."""
 
 INDEXING_S = 3.0
 """How long a removal may take to put the index right: some ten thousand documents, if so many wait."""
@@ -54,10 +57,11 @@ def remove_articles(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Erase articles for good; their addresses never come back."""
+    from pipeline.archive.errors import ArchiveError
     from pipeline.removing import erase_article
     from pipeline.store.removal import plan_removal
 
-    chosen = settings()
+    chosen, reason = settings(), given_reason(reason)
     folder = chosen.archive_folder
     removed: list[str] = []
 
@@ -65,16 +69,26 @@ def remove_articles(
         id = require_article(store, target)
         if dry_run:
             show(f"would remove: {_removal_line(plan_removal(store, id))}")
-        else:
-            removal = erase_article(store, folder, id, reason=reason)
-            removed.append(removal.id)
-            show(f"removed: {_removal_line(removal)}")
+            return
+        removed.append(id)
+        try:
+            show(f"removed: {_removal_line(erase_article(store, folder, id, reason=reason))}")
+        except ArchiveError as error:
+            said = f"{target} is removed, but not from the archive: {error}; {PUT_BACK}"
+            raise WireroomError(said) from None
 
     try:
         for_each(urls, tell)
     finally:
         if removed:
             _tell_of_index(chosen, removed)
+
+
+def given_reason(reason: str) -> str:
+    """Give the reason for what cannot be undone. Raises UsageError when there is none."""
+    if not reason.strip():
+        raise UsageError("say why with --reason: `trace` and the next editor want to know")
+    return reason.strip()
 
 
 def _tell_of_index(settings: "Settings", removed: Sequence[str]) -> None:
@@ -113,7 +127,16 @@ def require_article(store: "Store", target: str) -> str:
         return id
     if is_feed(store, target):
         raise WireroomError(f"{target} is a feed: `wireroom feeds show {target}` tells of it")
-    raise WireroomError(f"{target} was never seen in any feed")
+    raise never_seen(target)
+
+
+def never_seen(target: str) -> WireroomError:
+    """Say that nothing is known of what a person asked for, or that it is no address."""
+    from pipeline.identity import url_key
+
+    if url_key(target):
+        return WireroomError(f"{target} was never seen in any feed")
+    return WireroomError(f"{target!r} is neither an article's id nor an http(s) URL")
 
 
 def find_document(store: "Store", target: str) -> "Document":

@@ -50,6 +50,7 @@ def restore(
 ) -> None:
     """Put a backup in the embedded store's place; index rests until you have looked."""
     from pipeline.removing import erase_article
+    from pipeline.store.backup import look_over
     from pipeline.store.backup import restore as put_back
     from workers.home_lock import hold_home
 
@@ -59,6 +60,7 @@ def restore(
     def remove(store: "Store", id: str, reason: str) -> None:
         erase_article(store, chosen.archive_folder, id, reason=reason)
 
+    look_over(file)
     make_home(chosen)
     with hold_home(chosen.home):
         if path.exists() and not replace:

@@ -16,7 +16,7 @@ from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import PLAIN_WIDTH, as_json, counted, json_line, note, show
 from pipeline.cli.trace import find_requests, find_trace, standing_line, trace_json, trace_screen
-from pipeline.errors import WireroomError
+from pipeline.errors import UsageError, WireroomError
 
 if TYPE_CHECKING:
     from pipeline.archive.finding import Answer
@@ -37,6 +37,8 @@ def evidence(
     from pipeline.evidence.revisions import read_history
     from pipeline.store.enriched import read_document, read_sightings
 
+    if output.exists():
+        raise UsageError(f"{output} is there already, and may be what somebody's digest is of: name another")
     folder = settings().archive_folder
     with existing_store(settings()) as store:
         found = find_trace(store, target)

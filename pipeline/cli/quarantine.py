@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.addresses import address
+from pipeline.cli.articles import given_reason
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json, Targets
 from pipeline.cli.printing import (
@@ -144,7 +145,7 @@ def drop_quarantine(
     from pipeline.removing import erase_article
     from pipeline.store.quarantine import Choice
 
-    settled = settings()
+    settled, reason = settings(), given_reason(reason)
     with existing_store(settled) as store:
         choice = Choice(cause=cause, host=host, words=tuple((query or "").split()))
         articles = _chosen(store, targets, choice, every=every)

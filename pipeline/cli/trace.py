@@ -4,12 +4,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.articles import for_each, require_article
+from pipeline.cli.articles import for_each, never_seen, require_article
 from pipeline.cli.opening import settings
 from pipeline.cli.options import Json, Urls
 from pipeline.cli.printing import as_json, columns, counted, json_line, lasting, one_line, rfc3339, show
 from pipeline.cli.wording import MEANING, step_in_words
-from pipeline.errors import WireroomError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +36,7 @@ def trace_articles(urls: Urls, json: Json = False) -> None:
     def tell(store: "Store", target: str, apart: Sequence[str]) -> None:
         if url_key(target) and not find_article(store, target) and not is_feed(store, target):
             _tell_of_nothing(store, target, apart, json=json)
-            raise WireroomError(f"{target} was never seen in any feed")
+            raise never_seen(target)
         found = find_trace(store, target)
         answers = find_requests(folder, found)
         if json:

@@ -52,7 +52,11 @@ class Restored:
 
 
 def back_up(path: Path, to: Path) -> Contents:
-    """Copy the store's file, while it is written, and look the copy over. Raises WireroomError."""
+    """Copy the store's file, while it is written, and look the copy over; an earlier copy of that name goes.
+
+    Raises WireroomError, also when the file is there and no store."""
+    if to.exists():
+        look_over(to)
     try:
         copy_file(path, to)
     except (OSError, sqlite3.Error) as error:
@@ -63,18 +67,18 @@ def back_up(path: Path, to: Path) -> Contents:
 def look_over(path: Path) -> Contents:
     """Check that a file is a whole store, and count what is in it. Raises WireroomError."""
     if not path.is_file():
-        raise WireroomError(f"there is no file {path}")
+        raise WireroomError(f"{path} is a folder" if path.is_dir() else f"there is no file {path}")
     with closing(open_store(f"sqlite:///{path.resolve()}")) as store:
         try:
             if read_version(store) is None:
-                raise WireroomError(f"{path} is no store of Wireroom's")
+                raise WireroomError(f"{path} is no copy that `wireroom backup` wrote")
             with store.read() as connection:
                 faults = tuple(connection.exec_driver_sql("PRAGMA quick_check(1)").scalars())
             if faults != ("ok",):
                 raise WireroomError(f"{path} is damaged: {faults[0]}")
             return _contents(store)
         except SQLAlchemyError as error:
-            raise WireroomError(f"{path} is no store of Wireroom's: {_cause(error)}") from None
+            raise WireroomError(f"{path} is no copy that `wireroom backup` wrote: {_cause(error)}") from None
 
 
 def restore(backup: Path, path: Path, *, remove: Callable[[Store, str, str], object]) -> Restored:
@@ -90,9 +94,9 @@ def restore(backup: Path, path: Path, *, remove: Callable[[Store, str, str], obj
             migrate(store)
             free_all(store)
             hold_back(store)
+            contents = _contents(store)
             past = _removals(path) if path.exists() else {}
             removed = _remove_again(store, past or {}, remove)
-            contents = _contents(store)
         replaced = _set_aside(path) if path.exists() else None
         os.replace(draft, path)
     except (OSError, sqlite3.Error) as error:

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, case, delete, func, select, update
 
 from pipeline.model import ArchivePosition, Stage, State
 from pipeline.outcomes import Reason
@@ -20,6 +20,9 @@ from pipeline.store.found import bare_entry
 from pipeline.store.leases import lock_articles
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, events, pages, reruns, sightings
+
+REMOVE = "remove"
+"""The stage of the event that says who removed what, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,7 @@ def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePositi
         _forget_text(connection, family)
         connection.execute(update(articles).where(articles.c.id.in_(family)).values(_removed(store, reason)))
         told = [
-            Happening(stage="remove", outcome="removed", slug=Reason.REMOVED, detail=reason, article_id=each)
+            Happening(stage=REMOVE, outcome="removed", slug=Reason.REMOVED, detail=reason, article_id=each)
             for each in family
         ]
         record(connection, store, told)
@@ -124,7 +127,8 @@ def _forget_text(connection: Connection, family: Sequence[str]) -> None:
         mine = (sightings.c.feed_id == row.feed_id, sightings.c.article_id == row.article_id)
         bare = pack_entry(bare_entry(unpack_entry(row.entry)))
         connection.execute(update(sightings).where(*mine).values(entry=bare, guid=None))
-    connection.execute(update(events).where(events.c.article_id.in_(family)).values(detail=None))
+    steps = (events.c.article_id.in_(family), events.c.stage != REMOVE)  # why it was removed stays
+    connection.execute(update(events).where(*steps).values(detail=None))
     changed = update(reruns).where(reruns.c.article_id.in_(family))  # these name people
     connection.execute(changed.values(outcome=None, changes=None))
 
@@ -133,7 +137,7 @@ def _removed(store: Store, reason: str) -> dict[str, Any]:
     return {
         "state": State.DROPPED,
         "reason": Reason.REMOVED,
-        "detail": reason,
+        "detail": case((articles.c.reason == Reason.REMOVED, articles.c.detail), else_=reason),  # the first
         "partial": None,
         # The index has one writer: its stage removes what is dropped, up to this version.
         "stage": Stage.INDEX,

@@ -206,9 +206,10 @@ def feeds_near(store: Store, url: str) -> tuple[str, ...]:
 
 
 def is_feed(store: Store, url: str) -> bool:
-    """Tell whether a URL is that of a feed, which a person may have taken for an article's."""
+    """Tell whether a URL, by http or https, is a feed's, which a person may have taken for an article's."""
+    rest = url.partition("://")[2]
     with store.read() as connection:
-        query = select(feeds.c.id).where(feeds.c.url == url)
+        query = select(feeds.c.id).where(feeds.c.url.in_((url, f"http://{rest}", f"https://{rest}")))
         return connection.execute(query).first() is not None
 
 

@@ -321,6 +321,29 @@ def test_another_page_is_not_erased(tmp_path: Path) -> None:
     assert read(tmp_path, position).body == PAGE.body
 
 
+@pytest.mark.parametrize("left", [0, 1, 200])
+def test_of_a_record_in_which_the_file_ends_what_is_left_is_erased(tmp_path: Path, left: int) -> None:
+    archive = open_archive(tmp_path)
+    first, second = archive.write(PAGE), archive.write(PAGE)
+    archive.close()
+    path = tmp_path / second.file
+    path.write_bytes(path.read_bytes()[: second.offset + left])
+    erase(tmp_path, second)
+    assert path.read_bytes()[second.offset :] == bytes(left)
+    assert read(tmp_path, first).body == PAGE.body
+
+
+def test_what_is_no_record_is_not_erased_where_the_file_ends(tmp_path: Path) -> None:
+    archive = open_archive(tmp_path)
+    position = archive.write(PAGE)
+    archive.close()
+    path = tmp_path / position.file
+    path.write_bytes(b"Dear editor")
+    with pytest.raises(ArchiveError, match="is not the one"):
+        erase(tmp_path, replace(position, offset=0))
+    assert path.read_bytes() == b"Dear editor"
+
+
 @pytest.mark.parametrize("length", [250, 251, 65_000, 65_558, 65_559, 65_563, 65_564, 1_000_003])
 def test_an_erased_record_has_exactly_the_length_asked_for(length: int) -> None:
     member = erased(length)

@@ -180,3 +180,14 @@ def test_a_server_is_backed_up_by_its_own_means(wireroom: Wireroom, monkeypatch:
     for command, instead in (("backup", "pg_dump"), ("restore", "pg_restore")):
         ran = wireroom(command, "file.db")
         assert (ran.code, instead in ran.err) == (2, True)
+
+
+def test_a_backup_replaces_an_earlier_one_and_nothing_else(
+    wireroom: Wireroom, saved: Path, tmp_path: Path
+) -> None:
+    assert wireroom("backup", str(saved)).code == 0
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear editor")
+    ran = wireroom("backup", str(letter))
+    assert (ran.code, letter.read_text()) == (1, "Dear editor")
+    assert ran.err.startswith(f"wireroom: {letter} is no copy that `wireroom backup` wrote")

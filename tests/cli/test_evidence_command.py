@@ -137,3 +137,15 @@ def test_a_file_that_cannot_be_written_is_said_in_a_line(
     publish(store, home)
     ran = wireroom("evidence", BRIDGE, "-o", "/proc/none.zip")
     assert (ran.code, ran.err.startswith("wireroom: /proc/none.zip cannot be written")) == (1, True)
+
+
+def test_evidence_that_somebody_may_have_the_digest_of_is_not_overwritten(
+    wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
+) -> None:
+    publish(store, home)
+    packed = tmp_path / "bridge.zip"
+    assert wireroom("evidence", BRIDGE, "-o", str(packed)).code == 0
+    before = packed.read_bytes()
+    ran = wireroom("evidence", BRIDGE, "-o", str(packed))
+    assert (ran.code, packed.read_bytes()) == (2, before)
+    assert ran.err.endswith("name another\n")

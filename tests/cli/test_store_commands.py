@@ -71,7 +71,7 @@ def test_it_is_refused_while_up_holds_the_home(wireroom: Wireroom, store: Store,
     with hold_home(home):
         ran = wireroom("store", "copy", "--to", f"sqlite:///{home / 'copy.db'}")
     assert ran.code == 1
-    assert "another `wireroom up` runs on" in ran.err
+    assert "another `wireroom up` or `restore` has" in ran.err
 
 
 @pytest.mark.parametrize(

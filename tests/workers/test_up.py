@@ -134,7 +134,7 @@ def test_a_second_up_on_the_same_home_is_refused(
     process.send_signal(signal.SIGTERM)
     process.wait(STOP_S)
     assert second.returncode == 1
-    assert second.stderr.startswith("wireroom: another `wireroom up` runs on")
+    assert second.stderr.startswith("wireroom: another `wireroom up` or `restore` has")
     assert str(process.pid) in second.stderr
 
 
