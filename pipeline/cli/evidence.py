@@ -51,7 +51,9 @@ def evidence(
     if json:
         json_line({"file": str(output), "sha256": digest, "id": found.id, "url": found.url, **counts})
     else:
-        said = f"{counted(len(kept), 'answer')}, {counted(len(history.revisions), 'revision')}"
+        had = sum(each.fault is None for each in kept)
+        of = f"{had} of {counted(len(kept), 'answer')}" if had < len(kept) else counted(had, "answer")
+        said = f"{of}, {counted(len(history.revisions), 'revision')}"
         show(f"{output}: {said}", f"sha256 {digest}")
     for fault in history.unread:
         note(f"not to be had: {fault}")
