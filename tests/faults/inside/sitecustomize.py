@@ -11,17 +11,17 @@ import time
 
 FOLDER, KEEP_LEASES = "FAULTS_FOLDER", "FAULTS_KEEP_LEASES"
 REACHED = "wireroom.reached"  # pipeline.points, which not every process imports
-KILLER = "/killer/"
+KILLER, READ = "/killer/", ("enrich", "done")
 FOR_EVER_S = 1e9
 
 
 def listen(folder: str) -> None:
-    """Die at the points that are armed, and in enrich whenever an address says so."""
+    """Die at the points that are armed, and whenever a page was read whose address says so."""
 
     def hear(event: str, told: tuple[object, ...]) -> None:
         if event == REACHED:
             stage, point, url = map(str, told)
-            if _is_armed(folder, f"{stage}.{point}") or (stage == "enrich" and KILLER in url):
+            if _is_armed(folder, f"{stage}.{point}") or ((stage, point) == READ and KILLER in url):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hear)
