@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,10 +160,19 @@ class Elasticsearch:
     process: subprocess.Popen[bytes]
 
     def send(self, name: str) -> None:
-        """Send the server itself a signal, as STOP, CONT or KILL."""
+        """Send the server itself a signal, as STOP, CONT or KILL. What is to stop has stopped then, all of it:
+        on a busy machine one may have gone on for a while, and answered."""
         threads = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         for pid in " ".join(thread.read_text() for thread in threads).split():
             os.kill(int(pid), signal.Signals[f"SIG{name}"])
+            while name == "STOP" and any(_runs(thread) for thread in Path(f"/proc/{pid}/task").iterdir()):
+                time.sleep(0.01)
+
+
+def _runs(thread: Path) -> bool:
+    with suppress(FileNotFoundError):  # ended since
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0] not in "TtZX"
+    return False
 
 
 @contextmanager
