@@ -160,8 +160,8 @@ class Elasticsearch:
     process: subprocess.Popen[bytes]
 
     def send(self, name: str) -> None:
-        """Send the server itself a signal, as STOP, CONT or KILL. What is to stop has stopped then, all of it:
-        on a busy machine one may have gone on for a while, and answered."""
+        """Send the server itself a signal, as STOP, CONT or KILL. When it is to stop, wait until all of its
+        threads have: on a busy machine one may go on for a while, and answer."""
         threads = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         for pid in " ".join(thread.read_text() for thread in threads).split():
             os.kill(int(pid), signal.Signals[f"SIG{name}"])
