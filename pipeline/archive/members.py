@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.archive.reading import member, read
+from pipeline.archive.records import MAGIC
 from pipeline.model import ArchivePosition
 
-MAGIC = b"\x1f\x8b\x08"
 REQUEST_LIMIT = 64 * 1024
 """Bytes before an answer in which its request is sought; ours have some 300."""
 

@@ -8,11 +8,9 @@ from fastwarc.stream_io import GzipReader
 from fastwarc.warc import WarcRecord, WarcRecordType
 
 from pipeline.archive.errors import ArchiveError
-from pipeline.archive.records import erased, payload_digest
+from pipeline.archive.records import MAGIC, erased, payload_digest
 from pipeline.archive.warc import OPEN_SUFFIX, sidecar_of
 from pipeline.model import ArchivePosition, Page
-
-GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952 §2.3.1
 
 _HEAD_LIMIT = 16 * 1024**2  # bytes of HTTP headers; more than the fetcher ever lets in
 
@@ -57,7 +55,7 @@ def erase(folder: Path, position: ArchivePosition) -> None:
 
 
 def _erase_rest(path: Path, position: ArchivePosition, left: bytes) -> None:
-    if left and not left.startswith(GZIP_MAGIC[: len(left)]):
+    if left and not left.startswith(MAGIC[: len(left)]):
         raise ArchiveError(f"the record at {_place(position)} is not the one that was written")
     _overwrite(path, position.offset, bytes(len(left)))
 

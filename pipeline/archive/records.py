@@ -22,6 +22,8 @@ from fastwarc.warc import WarcRecord, WarcRecordType
 
 from pipeline.model import Exchange, header
 
+MAGIC = b"\x1f\x8b\x08"  # of gzip, and that it is deflated (RFC 1952 §2.3.1)
+
 _GZIP_LEVEL = (
     4  # a page of 174 kB: level 1 0.5 ms and 49 kB, level 4 1.5 ms and 35 kB, level 9 2.8 ms and 34 kB
 )
@@ -84,7 +86,7 @@ def erased(length: int) -> bytes:
         raise ValueError(f"{length} bytes are too few for a record")
     content = head.format(room).encode() + _ERASED.ljust(room) + b"\r\n\r\n"
     trailer = struct.pack("<II", zlib.crc32(content), len(content))
-    return b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + b"".join(_stored_blocks(content, blocks)) + trailer
+    return MAGIC + b"\x00\x00\x00\x00\x00\x00\xff" + b"".join(_stored_blocks(content, blocks)) + trailer
 
 
 def payload_digest(body: bytes) -> str:

@@ -50,7 +50,6 @@ def restore(
 ) -> None:
     """Put a backup in the embedded store's place; index rests until you have looked."""
     from pipeline.removing import erase_article
-    from pipeline.store.backup import look_over
     from pipeline.store.backup import restore as put_back
     from workers.home_lock import hold_home
 
@@ -60,12 +59,9 @@ def restore(
     def remove(store: "Store", id: str, reason: str) -> None:
         erase_article(store, chosen.archive_folder, id, reason=reason)
 
-    look_over(file)
     make_home(chosen)
     with hold_home(chosen.home):
-        if path.exists() and not replace:
-            raise UsageError(f"there is a store, {path}: give --replace, and it is kept beside the new one")
-        restored = put_back(file, path, remove=remove)
+        restored = put_back(file, path, replace=replace, remove=remove)
     if json:
         json_line(as_json(restored))
     else:

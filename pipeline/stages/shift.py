@@ -104,7 +104,7 @@ async def keep_busy(
     *,
     slots: int,
     claim: Callable[[int], Sequence[Work]],
-    do: "Do[Work]",
+    do: Do[Work],
     slow_s: float = SLOW_S,
     overtime_s: float = OVERTIME_S,
 ) -> bool:
@@ -155,7 +155,7 @@ class _Running:
     pieces: dict[asyncio.Task[None], _Piece] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)  # something ended, or has its answer
 
-    def begin(self, do: "Do[Work]", work: Work) -> None:
+    def begin(self, do: Do[Work], work: Work) -> None:
         piece = _Piece(time.monotonic())
         task = asyncio.ensure_future(do(work, partial(self._answered, piece)))
         task.add_done_callback(lambda _: self.news.set())

@@ -6,22 +6,21 @@ what a person removed since, and with index at rest; then it takes the store's p
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.errors import WireroomError
+from pipeline.errors import UsageError, WireroomError
 from pipeline.model import State
 from pipeline.outcomes import Reason
-from pipeline.store.found import MANY
 from pipeline.store.leases import free_all
 from pipeline.store.mending import hold_back
 from pipeline.store.migrations import copy_file, migrate, read_version
-from pipeline.store.store import Store, open_store
+from pipeline.store.store import Store, open_store, portions
 from pipeline.store.tables import articles, documents, events, feeds
 
 REPLACED = "replaced"
@@ -56,7 +55,8 @@ def back_up(path: Path, to: Path) -> Contents:
 
     Raises WireroomError, also when the file is there and no store."""
     if to.exists():
-        look_over(to)
+        with _opened(to):  # it is not read whole: where it is damaged a new copy is wanted all the more
+            pass
     try:
         copy_file(path, to)
     except (OSError, sqlite3.Error) as error:
@@ -66,27 +66,38 @@ def back_up(path: Path, to: Path) -> Contents:
 
 def look_over(path: Path) -> Contents:
     """Check that a file is a whole store, and count what is in it. Raises WireroomError."""
+    with _opened(path) as store:
+        with store.read() as connection:
+            faults = tuple(connection.exec_driver_sql("PRAGMA quick_check(1)").scalars())
+        if faults != ("ok",):
+            raise WireroomError(f"{path} is damaged: {faults[0]}")
+        return _contents(store)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Store]:
     if not path.is_file():
         raise WireroomError(f"{path} is a folder" if path.is_dir() else f"there is no file {path}")
     with closing(open_store(f"sqlite:///{path.resolve()}")) as store:
         try:
             if read_version(store) is None:
                 raise WireroomError(f"{path} is no copy that `wireroom backup` wrote")
-            with store.read() as connection:
-                faults = tuple(connection.exec_driver_sql("PRAGMA quick_check(1)").scalars())
-            if faults != ("ok",):
-                raise WireroomError(f"{path} is damaged: {faults[0]}")
-            return _contents(store)
+            yield store
         except SQLAlchemyError as error:
             raise WireroomError(f"{path} is no copy that `wireroom backup` wrote: {_cause(error)}") from None
 
 
-def restore(backup: Path, path: Path, *, remove: Callable[[Store, str, str], object]) -> Restored:
-    """Put a backup in the store's place; nobody may have it open. The store that is there is kept beside it.
+def restore(
+    backup: Path, path: Path, *, replace: bool, remove: Callable[[Store, str, str], object]
+) -> Restored:
+    """Put a backup in the store's place; nobody may have it open. A store that is there is kept beside it.
     `remove` takes an article, by its id and for a reason, out of a store and the archive.
 
-    Raises WireroomError, StoreVersionError for a newer version's; then all is as it was."""
-    look_over(backup)
+    Raises WireroomError, StoreVersionError for a newer version's, UsageError where there is a store and
+    `replace` is not said; then all is as it was."""
+    contents = look_over(backup)
+    if path.exists() and not replace:
+        raise UsageError(f"there is a store, {path}: give --replace, and it is kept beside the new one")
     draft = path.with_name(f"{path.name}.restoring")
     try:
         copy_file(backup, draft)
@@ -94,7 +105,6 @@ def restore(backup: Path, path: Path, *, remove: Callable[[Store, str, str], obj
             migrate(store)
             free_all(store)
             hold_back(store)
-            contents = _contents(store)
             past = _removals(path) if path.exists() else {}
             removed = _remove_again(store, past or {}, remove)
         replaced = _set_aside(path) if path.exists() else None
@@ -125,8 +135,8 @@ def _remove_again(
     back: list[tuple[str, str]] = []
     alive = (articles.c.state != State.DROPPED) | (articles.c.reason != Reason.REMOVED)
     with store.read() as connection:
-        for start in range(0, len(reasons), MANY):
-            some = articles.c.id.in_(list(reasons)[start : start + MANY])
+        for portion in portions(list(reasons)):
+            some = articles.c.id.in_(portion)
             rows = connection.execute(select(articles.c.id, articles.c.url).where(some, alive))
             back += [(row.id, row.url) for row in rows]
     for id, _ in back:

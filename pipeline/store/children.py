@@ -11,9 +11,8 @@ from pipeline.feeds.children import Child, read_before, unpacked
 from pipeline.feeds.sitemaps import LISTED_LIMIT
 from pipeline.model import FeedKind, ListedSitemap
 from pipeline.store.claimed import FeedClaim
-from pipeline.store.store import Store
+from pipeline.store.store import Store, portions
 from pipeline.store.tables import feed_sitemaps, feeds
-from pipeline.store.watched import portions
 
 MOVED_TO_CHILD = ("etag", "last_modified", "body_hash", "validators_from")
 

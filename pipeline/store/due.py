@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy import Connection, exists, func, literal, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage, State
@@ -51,7 +51,7 @@ def due_stages(store: Store, *, ships_events: bool = False) -> tuple[Stage, ...]
 def waiting(store: Store) -> Waiting:
     """Say what is under way, what is due and what comes later."""
     with store.read() as connection:
-        now = store.this_moment(connection)
+        now = literal(store.read_clock(connection))  # one for all statements: what they count must add up
         paused = select(hosts.c.host).where(hosts.c.next_request_at > now + PAUSED_S).scalar_subquery()
         later = (articles.c.stage.is_not(None), articles.c.due_at > now)
         due = (

@@ -17,11 +17,8 @@ from pipeline.store.claimed import FeedClaim
 from pipeline.store.codec import entry_hash, pack_entry
 from pipeline.store.events import Happening, record
 from pipeline.store.leases import lock_articles
-from pipeline.store.store import Store, insert_missing, insert_new
+from pipeline.store.store import Store, insert_missing, insert_new, portions
 from pipeline.store.tables import articles, hosts, sightings, urls
-
-MANY = 500
-"""Keys in one IN list; SQLite allows 32,766 parameters in all, and plans are made anew for each length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +70,7 @@ def known_articles(store: Store, url_keys: Sequence[str]) -> Known:
         at = store.read_clock(connection)
         reasons = {
             row.url_key: row.reason
-            for portion in _portions(url_keys)
+            for portion in portions(url_keys)
             for row in connection.execute(_known(), {"keys": portion})
         }
     return Known(url_keys=frozenset(reasons), is_any_removed=Reason.REMOVED in reasons.values(), at=at)
@@ -221,7 +218,7 @@ def _update_sightings(
         mine = (sightings.c.feed_id == claim.id, sightings.c.article_id == article_id)
         remembered = {"earlier": shown.earlier, "edits": shown.edits}
         connection.execute(update(sightings).where(*mine).values(**_sighting(each.entry), **remembered))
-    for ids in _portions([article_id for article_id, *_ in edits]):
+    for ids in portions([article_id for article_id, *_ in edits]):
         # At rest, or waiting for a retry: ask for the page now. Under way: `refetch_at` has index do it.
         retries = and_(articles.c.stage == Stage.FETCH, articles.c.lease_owner.is_(None))
         rests = or_(articles.c.stage.is_(None), retries)
@@ -244,7 +241,7 @@ def _update_sightings(
 
 def _touch(connection: Connection, ids: Sequence[str], at: float) -> None:
     """Mark articles that one more feed shows: their document names its feeds, so it is to be indexed anew."""
-    for portion in _portions(ids):
+    for portion in portions(ids):
         connection.execute(_touching(), {"ids": portion, "at": at})
 
 
@@ -253,7 +250,7 @@ def _standing(connection: Connection, feed_id: int, url_keys: Sequence[str]) -> 
         row.url_key: _Standing(
             article_id=row.article_id, is_removed=row.reason == Reason.REMOVED, shown=_shown(row)
         )
-        for portion in _portions(url_keys)
+        for portion in portions(url_keys)
         for row in connection.execute(_with_sightings(), {"keys": portion, "feed_id": feed_id})
     }
 
@@ -312,10 +309,6 @@ def bare_entry(entry: Entry) -> Entry:
         published_at=None,
         language=None,
     )
-
-
-def _portions(keys: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (keys[start : start + MANY] for start in range(0, len(keys), MANY))
 
 
 def _found_events(

@@ -10,11 +10,8 @@ from pipeline.model import Stage, State
 from pipeline.outcomes import Cause, Reason
 from pipeline.store.codec import unpack_entry
 from pipeline.store.events import Happening, record
-from pipeline.store.store import Store
+from pipeline.store.store import Store, portions
 from pipeline.store.tables import articles, documents, events, pages, sightings
-
-MANY = 500
-"""Ids named in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +119,7 @@ def _among(connection: Connection, ids: Sequence[str]) -> Iterator[Chosen]:
         articles.c.state == State.QUARANTINED,
         and_(articles.c.state == State.DROPPED, articles.c.reason.in_(REPLAYABLE)),
     )
-    for start in range(0, len(ids), MANY):
-        some = ids[start : start + MANY]
+    for some in portions(ids):
         found = {row.id: row for row in connection.execute(_query(may).where(articles.c.id.in_(some)))}
         yield from (found[id] for id in dict.fromkeys(some) if id in found)
 

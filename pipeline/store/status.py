@@ -325,7 +325,7 @@ def _lag(connection: Connection, now: ColumnElement[float]) -> float | None:
 
 def _due(connection: Connection, store: Store) -> Due:
     at = store.read_clock(connection)
-    now = literal(at)
+    now = literal(at)  # one for all statements: what they count must add up
     pauses = read_pauses(connection, store)
     work = _work(connection, now, pauses)
     oldest = {stage: since for stage, (_, since) in work.items() if since is not None}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
     Column,
@@ -22,7 +22,6 @@ from sqlalchemy import (
     event,
     extract,
     func,
-    literal,
     make_url,
     select,
 )
@@ -48,6 +47,11 @@ SILENCE: Mapping[str, str] = {
 before a lease ends. By default it asks after two hours whether the other side is there, and what was sent is
 sent again for a quarter of one. While a query takes its time the server's kernel answers. (PostgreSQL's
 manual, libpq, parameter key words.)"""
+
+MANY = 500
+"""Keys in one IN list; SQLite allows 32,766 parameters in all, and plans are made anew for each length."""
+
+Key = TypeVar("Key", str, int)
 
 READING = "wireroom_reading"
 TOLD = "wireroom_told"
@@ -122,10 +126,6 @@ class Store:
         """
         return _present(self.engine.dialect.name, self.clock)
 
-    def this_moment(self, connection: Connection) -> ColumnElement[float]:
-        """Give the store's clock as it is now, for several statements that must add up."""
-        return literal(self.read_clock(connection))
-
     def read_clock(self, connection: Connection) -> float:
         """Read the store's clock, for values that several rows of a transaction share."""
         if self.engine.dialect.name == "sqlite":
@@ -167,6 +167,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get(READING)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def portions(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """Cut keys into what one statement may hold."""
+    return (keys[start : start + MANY] for start in range(0, len(keys), MANY))
 
 
 def claimable(query: Select[Any]) -> Select[Any]:

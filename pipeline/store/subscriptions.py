@@ -17,9 +17,9 @@ from pipeline.store.children import forget_children
 from pipeline.store.events import Happening, record
 from pipeline.store.frame import Change, log_changes, next_feed_id
 from pipeline.store.pauses import Pause, read_pauses
-from pipeline.store.store import Store, insert_new
+from pipeline.store.store import Store, insert_new, portions
 from pipeline.store.tables import feeds, hosts, sightings
-from pipeline.store.watched import key_of, portions, require_feeds, rows_by_key
+from pipeline.store.watched import key_of, require_feeds, rows_by_key
 
 AT_ONCE = 1_000
 """Feeds of one list whose first poll is due at once: a thousand answers are a few minutes' work."""

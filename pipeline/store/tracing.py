@@ -22,6 +22,7 @@ from pipeline.store.tables import (
     sightings,
     urls,
 )
+from pipeline.store.watched import rows_by_key
 
 NEAR_OF = 5_000
 """Newest articles of a site among which the nearest are sought."""
@@ -206,11 +207,11 @@ def feeds_near(store: Store, url: str) -> tuple[str, ...]:
 
 
 def is_feed(store: Store, url: str) -> bool:
-    """Tell whether a URL, by http or https, is a feed's, which a person may have taken for an article's."""
-    rest = url.partition("://")[2]
+    """Tell whether a URL, however spelled, is a feed's, which a person may have taken for an article's."""
+    if url_key(url) is None:
+        return False
     with store.read() as connection:
-        query = select(feeds.c.id).where(feeds.c.url.in_((url, f"http://{rest}", f"https://{rest}")))
-        return connection.execute(query).first() is not None
+        return bool(rows_by_key(connection, [url]))
 
 
 def _pages(connection: Connection, id: str) -> tuple[KeptPage, ...]:

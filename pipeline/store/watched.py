@@ -1,18 +1,14 @@
 """Find feeds by their addresses, however these are spelled."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from pipeline.errors import WireroomError
 from pipeline.identity import url_key
+from pipeline.store.store import portions
 from pipeline.store.tables import feeds
-
-MANY = 500
-"""Keys in one IN list."""
-
-Key = TypeVar("Key", str, int)
 
 
 def key_of(url: str) -> str:
@@ -48,8 +44,3 @@ def require_feeds(connection: Connection, urls: Sequence[str]) -> list[Row[Any]]
 def _spellings(url: str) -> set[str]:
     key = key_of(url)
     return {url, key, "http" + key.removeprefix("https")}
-
-
-def portions(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
-    """Cut keys into what one statement may hold."""
-    return (keys[start : start + MANY] for start in range(0, len(keys), MANY))

@@ -191,3 +191,15 @@ def test_a_backup_replaces_an_earlier_one_and_nothing_else(
     ran = wireroom("backup", str(letter))
     assert (ran.code, letter.read_text()) == (1, "Dear editor")
     assert ran.err.startswith(f"wireroom: {letter} is no copy that `wireroom backup` wrote")
+
+
+def test_a_backup_replaces_an_earlier_one_that_is_damaged(wireroom: Wireroom, saved: Path) -> None:
+    with closing(sqlite3.connect(saved)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'pages'").fetchone()
+    with saved.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    assert "is damaged" in wireroom("restore", str(saved), "--replace").err
+    assert wireroom("backup", str(saved)).code == 0
+    assert wireroom("restore", str(saved), "--replace").code == 0

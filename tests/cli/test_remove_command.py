@@ -8,8 +8,6 @@ from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, publish
 
-SECRET = b"bridge"
-
 
 @pytest.fixture
 def archive(store: Store, home: Path) -> Path:
