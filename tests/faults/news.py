@@ -167,6 +167,8 @@ def open_news(articles: int) -> Iterator[NewsWeb]:
         loop.call_soon_threadsafe(serving.cancel)
         thread.join()
         loop.close()
+        for each in sockets:  # a server that was cancelled before it began has not closed its own
+            each.close()
 
 
 async def _until_cancelled(serving: "asyncio.Task[None]") -> None:

@@ -1,13 +1,16 @@
 """A short slice of each kill, on embedded parts. `make faults` gives whole doses."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
+from pipeline.model import Stage
+from pipeline.points import Point
 from tests.faults.every_fault import CATALOGUE
+from tests.faults.kills import die_at
 from tests.faults.topology import EMBEDDED
-from tests.faults.trial import Outcome, run
+from tests.faults.trial import Trial, run
 
 ARTICLES = 24
 ROUNDS: Mapping[str, int] = {"F1": 2, "F2": 2, "F3": 4, "F5": 1}
@@ -16,21 +19,9 @@ ROUNDS: Mapping[str, int] = {"F1": 2, "F2": 2, "F3": 4, "F5": 1}
 WRONG = ("partial", "dropped", "quarantined", "lost", "doubled", "stale", "leases", "waiting", "differing")
 
 
-def give(fault: str, *, keep_leases: bool = False, stalled_s: float = 300.0) -> Outcome:
-    return run(
-        CATALOGUE[fault],
-        EMBEDDED,
-        seed=1,
-        rounds=ROUNDS[fault],
-        articles=ARTICLES,
-        keep_leases=keep_leases,
-        stalled_s=stalled_s,
-    )
-
-
 @pytest.mark.parametrize("fault", ROUNDS)
 def test_nothing_is_lost_doubled_or_stale(fault: str) -> None:
-    outcome = give(fault)
+    outcome = run(CATALOGUE[fault], EMBEDDED, seed=1, rounds=ROUNDS[fault], articles=ARTICLES)
     counts = asdict(outcome.verdict)
     assert {name: counts[name] for name in WRONG} == dict.fromkeys(WRONG, 0)
     assert (outcome.verdict.served, outcome.verdict.indexed) == (ARTICLES, ARTICLES)
@@ -39,7 +30,13 @@ def test_nothing_is_lost_doubled_or_stale(fault: str) -> None:
 
 
 def test_loss_is_seen_when_no_lease_of_the_dead_ends() -> None:
-    outcome = give("F2", keep_leases=True, stalled_s=5.0)
+    fault = replace(CATALOGUE["F1"], inflict=kill_with_pages_in_hand)
+    outcome = run(fault, EMBEDDED, seed=1, rounds=1, articles=ARTICLES, keep_leases=True, stalled_s=5.0)
+    assert outcome.given == 1
     assert outcome.verdict.lost > 0
     assert outcome.recovery_s is None
     assert not outcome.ok
+
+
+def kill_with_pages_in_hand(trial: Trial) -> int:
+    return die_at(trial, Stage.FETCH, Point.CLAIMED)
