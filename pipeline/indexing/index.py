@@ -3,7 +3,8 @@
 `tests/contracts/test_index.py` holds every back-end to these promises."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,6 +55,11 @@ class Held:
     mark: str
 
 
+def held_twice(held: Iterable[Held]) -> frozenset[str]:
+    """Find the ids that come more than once."""
+    return frozenset(id for id, times in Counter(each.id for each in held).items() if times > 1)
+
+
 class Index(Protocol):
     """Write one generation's documents by (id, version), so that any call may be repeated."""
 
@@ -99,7 +105,7 @@ class Generations(Protocol):
 
     def held(self, name: str, *, ids: Sequence[str] | None = None, hashed: bool = True) -> Iterator[Held]:
         """Read a generation back as it is at this moment, tombstones left out, in any order: all of it, or
-        some ids. Without `hashed`, `sha256` may be None, which is faster."""
+        some ids. Without `hashed`, `sha256` may be None, which is faster. What is held twice comes twice."""
 
     def differing(self, name: str, document: Document) -> Sequence[str]:
         """Name the fields in which a generation's form of a document differs from its due form; none when it

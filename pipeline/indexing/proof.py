@@ -56,13 +56,15 @@ class Proof:
         return self.differences.count == 0
 
 
-def compare(due: Mapping[str, int], kept: Mapping[str, Kept], wrong: Collection[str]) -> Differences:
-    """Compare what an index should hold (id → version) with what it holds; `wrong` are the ids whose content
-    was read back and is not as it should be."""
+def compare(
+    due: Mapping[str, int], kept: Mapping[str, Kept], *, doubled: Collection[str], wrong: Collection[str]
+) -> Differences:
+    """Compare what an index should hold (id → version) with what it holds; `doubled` are the ids that it
+    holds more than once, `wrong` those whose content was read back and is not as it should be."""
     both = sorted(due.keys() & kept.keys())
     return Differences(
         missing=tuple(sorted(due.keys() - kept.keys())),
-        extra=tuple(sorted(kept.keys() - due.keys())),
+        extra=tuple(sorted((kept.keys() - due.keys()) | set(doubled))),
         versions=tuple((id, kept[id].version, due[id]) for id in both if kept[id].version != due[id]),
         contents=tuple(sorted(wrong)),
     )

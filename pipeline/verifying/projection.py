@@ -7,6 +7,7 @@ to is no fault.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.indexing.index import held_twice
 from pipeline.model import State
 from pipeline.services import Services
 from pipeline.store.generations import live_generation
@@ -20,7 +21,7 @@ READ_BACK = 500
 REINDEX = "`wireroom reindex` makes a new generation from the store"
 
 MISSING, OLDER, NEWER, OTHER = "index-missing", "index-older", "index-newer", "index-content"
-HAUNTED, UNKNOWN = "index-removed", "index-unknown"
+HAUNTED, UNKNOWN, DOUBLED = "index-removed", "index-unknown", "index-doubled"
 
 TEXTS = {
     MISSING: ("documents that the index should hold and does not", SEND_UP),
@@ -29,6 +30,7 @@ TEXTS = {
     OTHER: ("documents that the index holds with another content", SEND_UP),
     HAUNTED: ("articles that were dropped and that the index still holds", SEND_UP),
     UNKNOWN: ("documents in the index of which the store knows nothing", REINDEX),
+    DOUBLED: ("documents that the index holds more than once", REINDEX),
 }
 """By slug: what is wrong, and what to do."""
 
@@ -52,7 +54,8 @@ def compare_index(services: Services, *, sample: int | None, damaged: Collection
     store, name = services.store, live_generation(services.store)
     if name is None or name not in services.generations.names():
         return _without_index(services, name)
-    held = {each.id: each.version for each in services.generations.held(name, hashed=False)}
+    listed = list(services.generations.held(name, hashed=False))
+    held, doubled = {each.id: each.version for each in listed}, held_twice(listed)
     due = read_due(store, name)
     ids = (held.keys() | due.keys()) - set(damaged)
     suspects = [id for id in ids if _kind(due.get(id), held.get(id, 0))]
@@ -60,8 +63,12 @@ def compare_index(services: Services, *, sample: int | None, damaged: Collection
     for batch in _batches(sorted(suspects)):
         for kind, id, version in _still(services, name, batch):
             found.setdefault(kind, {})[id] = version
+    if doubled:
+        found[DOUBLED] = {id: held[id] for id in sorted(doubled)}
     sound = sorted(ids & held.keys() & due.keys() - set(suspects))
-    chosen = sound if sample is None else sound[:: max(1, len(sound) // max(1, sample))][:sample]
+    # What the listing got wrong and the index, asked by the id, has right: its content may name another id.
+    cleared = due.keys() & set(suspects) - {id for each in found.values() for id in each}
+    chosen = [*cleared, *(sound if sample is None else _every_so_many(sound, sample))]
     if other := dict(_other_contents(services, name, chosen)):
         found[OTHER] = other
     return Compared(generation=name, documents=len(held), contents=len(chosen), differing=found)
@@ -71,7 +78,8 @@ def index_faults(compared: Compared) -> Iterator[Fault]:
     """Put into words what differs."""
     for slug, (text, do) in TEXTS.items():
         if ids := compared.differing.get(slug):
-            yield Fault(slug=slug, text=text, do=do, ids=tuple(ids), is_mendable=slug != UNKNOWN)
+            is_mendable = slug not in (UNKNOWN, DOUBLED)
+            yield Fault(slug=slug, text=text, do=do, ids=tuple(ids), is_mendable=is_mendable)
 
 
 def mend_index(services: Services, compared: Compared) -> None:
@@ -129,6 +137,10 @@ def _other_contents(services: Services, name: str, ids: Sequence[str]) -> Iterat
             is_same = due is not None and due.version == held.version
             if due is not None and is_same and services.generations.digest(due) != held.sha256:
                 yield held.id, held.version
+
+
+def _every_so_many(ids: Sequence[str], wanted: int) -> Sequence[str]:
+    return ids[:: max(1, len(ids) // max(1, wanted))][:wanted]
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -9,6 +9,8 @@ from threading import Event
 import pytest
 from sqlalchemy import delete, update
 
+from pipeline.indexing.tantivy import tantivy_document
+from pipeline.indexing.tantivy_folder import open_for_writing
 from pipeline.model import Stage, State
 from pipeline.services import Services, open_services
 from pipeline.settings import read_settings
@@ -200,6 +202,23 @@ def test_a_document_that_the_store_does_not_know_needs_a_rebuild(
     assert ran.code == 1
     assert ran.out.startswith("index-unknown: 1 × documents in the index of which the store knows nothing")
     assert "wireroom reindex" in ran.out
+    assert wireroom("reindex", "--keep", "0").code == 0
+    assert slugs(wireroom) == []
+
+
+def test_a_document_that_the_index_holds_twice_needs_a_rebuild(
+    wireroom: Wireroom, services: Services
+) -> None:
+    document = read_document(services.store, id_of(BRIDGE))
+    assert document is not None
+    generation = live_generation(services.store) or ""
+    _index, writer = open_for_writing(services.settings.index_folder, generation)
+    writer.add_document(tantivy_document(document))
+    writer.commit()
+    writer.wait_merging_threads()
+    ran = wireroom("verify", "--repair")
+    assert ran.code == 1
+    assert ran.out.startswith("index-doubled: 1 × documents that the index holds more than once")
     assert wireroom("reindex", "--keep", "0").code == 0
     assert slugs(wireroom) == []
 

@@ -218,6 +218,16 @@ def test_a_single_field_that_was_changed_in_the_index_is_named(
     assert generations.differing("one", replace(vote, id="nothing")) == ()
 
 
+def test_a_listing_shows_what_each_document_calls_itself_and_the_id_of_one_that_does_not(
+    index: ElasticsearchIndex, generations: ElasticsearchGenerations, client: Elasticsearch
+) -> None:
+    client.index(index=MARCH.index, id="masked", document={"event": {"id": "first"}})
+    client.index(index=MARCH.index, id="nameless", document={"title": "By hand"})
+    listed = generations.held("one", hashed=False)
+    assert sorted((each.id, each.version) for each in listed) == [("first", 1), ("first", 1), ("nameless", 1)]
+    assert sorted(each.id for each in generations.held("one", hashed=True)) == ["first", "masked", "nameless"]
+
+
 def test_a_name_that_is_taken_by_an_index_is_an_error(
     generations: ElasticsearchGenerations, client: Elasticsearch
 ) -> None:

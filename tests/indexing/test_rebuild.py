@@ -41,6 +41,7 @@ from tests.indexing.desk import (
     write,
 )
 
+A_MONTH_S = 31 * 86_400.0
 IDS = tuple(f"a{number:03}" for number in range(40))
 
 
@@ -236,6 +237,21 @@ def add_one(services: Services, generation: str) -> None:
         index.commit()
 
 
+def double_one(services: Services, generation: str) -> None:
+    """Put a document a second time, into the index of another month or past the key of the embedded one."""
+    document = read_document(services.store, "a007")
+    assert document is not None
+    if isinstance(services.generations, ElasticsearchGenerations):
+        with closing(services.generations.open(generation)) as index:
+            index.put([replace(document, first_seen_at=document.first_seen_at - A_MONTH_S)])
+            index.commit()
+        return
+    _index, writer = open_for_writing(services.settings.index_folder, generation)
+    writer.add_document(tantivy_document(document))
+    writer.commit()
+    writer.wait_merging_threads()
+
+
 def fail(services: Services, phase: str, damage: Callable[[Services, str], None]) -> Proof:
     """Damage the generation that is being built at a phase; give the proof."""
     publish(services, IDS)
@@ -251,8 +267,13 @@ def fail(services: Services, phase: str, damage: Callable[[Services, str], None]
 @pytest.mark.parametrize("phase", ["last lap"])
 @pytest.mark.parametrize(
     ("damage", "difference", "name"),
-    [(corrupt_one, "contents", "a007"), (lose_one, "missing", "a007"), (add_one, "extra", "stranger")],
-    ids=["corrupt", "missing", "extra"],
+    [
+        (corrupt_one, "contents", "a007"),
+        (lose_one, "missing", "a007"),
+        (add_one, "extra", "stranger"),
+        (double_one, "extra", "a007"),
+    ],
+    ids=["corrupt", "missing", "extra", "doubled"],
 )
 def test_one_wrong_document_fails_the_proof_and_is_named(
     services: Services, phase: str, damage: Callable[[Services, str], None], difference: str, name: str
