@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, exists, func, literal, or_, select
+from sqlalchemy import Connection, Select, exists, func, literal, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage, State
@@ -27,25 +29,34 @@ class Waiting:
 
 def due_stages(store: Store, *, ships_events: bool = False) -> tuple[Stage, ...]:
     """Name the stages that have work which somebody could begin now; index ships events where it can."""
+    now = store.now()
     with store.read() as connection:
-        now = store.now()
-        host_of_feed = exists().where(hosts.c.host == feeds.c.host, free_host(now))
-        page_of_host = exists().where(articles.c.host == hosts.c.host, due_article(Stage.FETCH, now))
-        # Asked once: with no page due, which is most of the time, none of ten thousand hosts is looked at.
-        any_page = select(articles.c.id).where(due_article(Stage.FETCH, now)).limit(1).exists()
-        begun = {
-            Stage.POLL: select(feeds.c.id).where(due_feed(now), host_of_feed),
-            Stage.FETCH: select(hosts.c.host).where(any_page, free_host(now), page_of_host),
-            Stage.ENRICH: select(articles.c.id).where(due_article(Stage.ENRICH, now)),
-            Stage.INDEX: select(articles.c.id).where(due_article(Stage.INDEX, now)),
-        }
-        open_now = {stage: query.where(may_claim(stage, now)).limit(1) for stage, query in begun.items()}
-        due = {stage for stage, query in open_now.items() if connection.execute(query).first()}
-        if connection.execute(select(due_rerun(now))).scalar_one():
+        due = {stage for stage in Stage if connection.execute(_open(stage, now)).first()}
+        if connection.execute(_any_rerun(now)).scalar_one():
             due.add(Stage.ENRICH)
         if ships_events and has_unshipped(connection):
             due.add(Stage.INDEX)
-    return tuple(stage for stage in begun if stage in due)
+    return tuple(stage for stage in Stage if stage in due)
+
+
+@cache
+def _open(stage: Stage, now: ColumnElement[float]) -> Select[Any]:
+    host_of_feed = exists().where(hosts.c.host == feeds.c.host, free_host(now))
+    page_of_host = exists().where(articles.c.host == hosts.c.host, due_article(Stage.FETCH, now))
+    # Asked once: with no page due, which is most of the time, none of ten thousand hosts is looked at.
+    any_page = select(articles.c.id).where(due_article(Stage.FETCH, now)).limit(1).exists()
+    begun = {
+        Stage.POLL: select(feeds.c.id).where(due_feed(now), host_of_feed),
+        Stage.FETCH: select(hosts.c.host).where(any_page, free_host(now), page_of_host),
+        Stage.ENRICH: select(articles.c.id).where(due_article(Stage.ENRICH, now)),
+        Stage.INDEX: select(articles.c.id).where(due_article(Stage.INDEX, now)),
+    }
+    return begun[stage].where(may_claim(stage, now)).limit(1)
+
+
+@cache
+def _any_rerun(now: ColumnElement[float]) -> Select[Any]:
+    return select(due_rerun(now))
 
 
 def waiting(store: Store) -> Waiting:

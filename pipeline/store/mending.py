@@ -4,7 +4,7 @@ After a restore the index may be ahead of the store. Then a document's version w
 the store's version jumps over the index's, and index rests until somebody has looked (`hold_back`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
@@ -12,11 +12,8 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 from pipeline.model import Stage, State
 from pipeline.store.codec import pack_document, unpack_document
 from pipeline.store.generations import make_due
-from pipeline.store.store import Store, insert_new
+from pipeline.store.store import Store, insert_new, portions
 from pipeline.store.tables import KEPT, articles, documents, generations, projections
-
-AT_ONCE = 500
-"""Ids named in one statement, as in projections.py."""
 
 RESTORED = "restored"
 """Names the row that holds index back: a generation that nobody holds, paused until somebody has looked."""
@@ -48,7 +45,7 @@ def read_due(store: Store, generation: str, ids: Sequence[str] | None = None) ->
     query = query.select_from(joined)
     concerned = or_(articles.c.state == State.INDEXED, projections.c.version.is_not(None))
     found: dict[str, Due] = {}
-    for batch in [None] if ids is None else list(_batches(ids)):
+    for batch in [None] if ids is None else list(portions(ids)):
         wanted = concerned if batch is None else articles.c.id.in_(batch)
         with store.read() as connection:
             for row in connection.execute(query.where(wanted)):
@@ -65,7 +62,7 @@ def read_due(store: Store, generation: str, ids: Sequence[str] | None = None) ->
 
 def put_again(store: Store, generation: str, ids: Sequence[str]) -> None:
     """Make documents due for a generation that does not hold them as it should."""
-    for batch in _batches(ids):
+    for batch in portions(ids):
         mine = (projections.c.generation == generation, projections.c.article_id.in_(batch))
         with store.write() as connection:
             connection.execute(delete(projections).where(*mine))
@@ -133,7 +130,3 @@ def let_index_go(store: Store) -> None:
     """End what `hold_back` began."""
     with store.write() as connection:
         connection.execute(delete(generations).where(generations.c.name == RESTORED))
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))

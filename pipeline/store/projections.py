@@ -14,11 +14,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from pipeline.model import Document, State
 from pipeline.store.codec import unpack_document
 from pipeline.store.generations import check_hold
-from pipeline.store.store import Store, insert_new
+from pipeline.store.store import Store, insert_new, portions
 from pipeline.store.tables import articles, documents, projections
-
-AT_ONCE = 500
-"""Ids named in one statement (SQLite takes 32,766 parameters, PostgreSQL 65,535)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +66,7 @@ def list_gone(store: Store, generation: str) -> tuple[Gone, ...]:
 
 def read_current(store: Store, ids: Sequence[str]) -> Iterator[Document]:
     """Read the documents of some ids that an index should hold."""
-    for batch in _batches(ids):
+    for batch in portions(ids):
         with store.read() as connection:
             query = _expected(documents.c.document).where(documents.c.article_id.in_(batch))
             rows = connection.execute(query).scalars().all()
@@ -100,7 +97,7 @@ def record_put(store: Store, generation: str, owner: str, versions: Mapping[str,
 
 def record_gone(store: Store, generation: str, owner: str, ids: Sequence[str]) -> None:
     """Write that a generation holds articles no more."""
-    for batch in _batches(ids):
+    for batch in portions(ids):
         with store.write() as connection:
             check_hold(connection, generation, owner)
             mine = (projections.c.generation == generation, projections.c.article_id.in_(batch))
@@ -110,7 +107,7 @@ def record_gone(store: Store, generation: str, owner: str, ids: Sequence[str]) -
 def note_held(store: Store, generation: str, owner: str, ids: Sequence[str]) -> None:
     """Note that a generation may hold articles that the store knows: a worker that was frozen may have
     written them after the generation was live."""
-    for batch in _batches(ids):
+    for batch in portions(ids):
         with store.write() as connection:
             check_hold(connection, generation, owner)
             known = connection.execute(select(articles.c.id).where(articles.c.id.in_(batch))).scalars().all()
@@ -153,7 +150,3 @@ def _gone(generation: str) -> Select:  # type: ignore[type-arg]  # three columns
     return query.join(projections, projections.c.article_id == articles.c.id).where(
         projections.c.generation == generation, articles.c.state != State.INDEXED
     )
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))

@@ -28,15 +28,15 @@ class ReadBack:
 
 def read_back(store: Store, folder: Path, *, sample: int | None) -> ReadBack:
     """Read pages from the archive and hash them: `sample` of them by chance, None: all."""
-    count, broken = 0, []
+    whole, broken = 0, []
     for article_id, position in _positions(store, sample):
-        count += 1
         try:
             read(folder, position)
+            whole += 1
         except ArchiveError as error:
             if is_a_page(store, position):  # a removal may have come in between
                 broken.append((article_id, str(error)))
-    return ReadBack(pages=count, broken=tuple(broken))
+    return ReadBack(pages=whole, broken=tuple(broken))
 
 
 def page_faults(found: ReadBack) -> Iterator[Fault]:

@@ -206,6 +206,14 @@ def test_a_document_that_the_store_does_not_know_needs_a_rebuild(
     assert slugs(wireroom) == []
 
 
+def test_a_page_that_cannot_be_read_does_not_count_as_read_back(
+    wireroom: Wireroom, services: Services
+) -> None:
+    with services.store.write() as connection:
+        connection.execute(update(pages).values(digest="sha1:OTHER"))
+    assert wireroom("verify", "--json").json["checked"]["pages_hashed"] == 0
+
+
 def test_a_document_that_the_index_holds_twice_needs_a_rebuild(
     wireroom: Wireroom, services: Services
 ) -> None:
