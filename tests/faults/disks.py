@@ -1,7 +1,6 @@
 """F18: the disk is full under the store, the archive, the index and the temporary folder, then it is not."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -66,7 +65,7 @@ def _mount(trial: Trial, folder: Path) -> None:
         raise ServerMissing("only root may mount the small disks of F18")
     folder.mkdir(parents=True, exist_ok=True)
     before = folder.with_name(f"{folder.name}-before")
-    shutil.copytree(folder, before, symlinks=True)
+    subprocess.run(["cp", "-a", folder, before], check=True)  # owners too: PostgreSQL is not root
     owner = folder.stat()
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "faults", folder], capture_output=True, check=False
