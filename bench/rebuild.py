@@ -196,7 +196,7 @@ def count_differences(settings: Settings) -> tuple[int, int, int, int]:
     name = services.generations.exposed()
     assert name is not None
     assert name == live_generation(services.store)
-    held = {each.id: each.version for each in services.generations.held(name, hashed=False)}
+    held = {each.id: each.version for each in services.generations.listed(name)}
     with services.store.read() as connection:
         columns = (articles.c.id, articles.c.version)
         query = select(*columns).where(articles.c.state == State.INDEXED)

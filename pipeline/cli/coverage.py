@@ -61,7 +61,11 @@ def _asked(since: str, until: str, today: int, *, tags: Sequence[str], outlets: 
     first_day = day_of(_moment("--since", since, now))
     end_day = -day_of(-_moment("--until", until, now)) if until else max(today, int(now // DAY_S)) + 1
     if end_day <= first_day:
-        raise UsageError("--until must be after --since; it is the first day left out")
+        raise UsageError(
+            "--until must be after --since; it is the first day left out"
+            if until
+            else "--since is yet to come"
+        )
     domains = tuple(each.lower() for each in outlets)
     return Asked(first_day=first_day, end_day=end_day, tags=tuple(tags), outlets=domains)
 

@@ -55,7 +55,15 @@ def evidence(
         of = f"{had} of {counted(len(kept), 'answer')}" if had < len(kept) else counted(had, "answer")
         said = f"{of}, {counted(len(history.revisions), 'revision')}"
         show(f"{output}: {said}", f"sha256 {digest}")
-    for fault in history.unread:
+    _warn(found, kept, history)
+
+
+def _warn(found: "Trace", kept: "Sequence[Kept]", history: "History") -> None:
+    from pipeline.outcomes import Reason
+
+    if found.reason == Reason.REMOVED:
+        note("removed: its pages and texts are gone, its address and its steps are left")
+    for fault in (*history.unread, *(each.fault for each in kept if each.fault is not None)):
         note(f"not to be had: {fault}")
 
 

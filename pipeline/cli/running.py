@@ -80,8 +80,21 @@ def _run(arguments: Sequence[str]) -> int:
         return _unforeseen(error)
 
 
+REWORDED = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "it is no whole number",
+    "Input should be a valid number, unable to parse string as a number": "it is no number",
+    "Input should be greater than or equal to ": "it must be at least ",
+    "Input should be less than or equal to ": "it must be at most ",
+    "Input should be greater than ": "it must be more than ",
+}
+"""What pydantic says where typer lets it through, and what a person is told."""
+
+
 def _misused(error: typer.TyperException) -> int:
-    said = error.format_message().replace("Value error, ", "")  # pydantic's word, where typer lets it through
+    said = error.format_message()
+    for theirs, ours in REWORDED.items():
+        said = said.replace(theirs, ours)
     if "\n" in said:  # the help of a group that was called without a command
         sys.stderr.write(said + "\n")
         return USAGE

@@ -105,7 +105,7 @@ def _facts(found: "Trace", answers: "Sequence[Answer]") -> Iterator[tuple[str, s
         yield "shown by", f"{shown.feed} since {rfc3339(shown.seen_at)}: {said}{published}"
     for each in found.addresses:
         if each.how != "link":
-            yield "also", f"{each.key} ({each.how})"
+            yield "also", f"{each.key.partition('://')[2]} ({each.how})"  # a key has one scheme for both
     for url in found.duplicates:
         yield "duplicate", f"{url} is another address of it"
     for answer in answers:

@@ -68,9 +68,12 @@ def verdict_json(verdict: "Verdict", *, repaired: bool) -> dict[str, Any]:
 def _tell(verdict: "Verdict", *, repaired: bool) -> None:
     show(*(_line(fault, is_mended=repaired and fault.is_mendable) for fault in verdict.faults))
     checked = verdict.checked
+    lacking = checked["documents"] - checked["indexed"]
+    waiting = f", {lacking:,} to be indexed" if lacking > 0 else ""
+    pages = counted(checked["pages_hashed"], "page")
     said = (
         f"{counted(checked['articles'], 'article')}, {counted(checked['indexed'], 'document')} in the index "
-        f"({checked['contents_hashed']:,} hashed), {counted(checked['pages_hashed'], 'page')} read back"
+        f"({checked['contents_hashed']:,} hashed{waiting}), {pages} read back"
     )
     if not verdict.faults:
         show(f"all is well: {said}")

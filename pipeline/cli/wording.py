@@ -92,7 +92,7 @@ _STEPS = {
     ("poll", "dropped"): "found, and not wanted",
     ("fetch", "fetched"): "page fetched",
     ("fetch", "no-page"): "page not to be had",
-    ("fetch", "moved"): "page moved to another host",
+    ("fetch", "moved"): "page moved: asked in its host's turn",
     ("fetch", "dropped"): "dropped",
     ("enrich", "enriched"): "read",
     ("enrich", "unchanged"): "read again, nothing new",

@@ -1,7 +1,7 @@
 """The index in Elasticsearch: a physical index for each generation and month, behind aliases."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import time
@@ -34,6 +34,7 @@ from pipeline.model import Document
 
 Lock = Callable[[], AbstractContextManager[object]]
 
+MOST_HITS: Final = 10_000  # of one answer (index.max_result_window)
 PAGE: Final = 1_000  # documents read back at a time: some 5 MB
 SNAPSHOT_KEPT: Final = "2m"  # between two pages
 
@@ -75,7 +76,8 @@ class ElasticsearchIndex:
             Operation(each.id, self._month(each.first_seen_at).alias, each.version, None)
             for each in tombstones
         ]
-        for told in self._write(operations, [each.first_seen_at for each in tombstones]):
+        written = self._write(operations, [each.first_seen_at for each in tombstones])
+        for told in (*written, *self._writer.write(self._elsewhere(operations))):
             if told.verdict not in (Verdict.DONE, Verdict.CONFLICT):  # a conflict: a newer version is there
                 raise IndexUnavailableError(f"removed articles are still in the index: {told.detail}")
 
@@ -129,6 +131,26 @@ class ElasticsearchIndex:
         for month in sorted(asked, key=lambda each: each.month):
             ensure_month(self._connection, month, self._lock)
             self._known.add(month)
+
+    def _elsewhere(self, removed: Sequence[Operation]) -> list[Operation]:
+        """Find what else goes by the ids in other months, where a document may be left since a restore."""
+        aliases = {month.index: month.alias for month in _of(self._connection, self._generation)}
+        if not removed or len(aliases) == 1:
+            return []
+        due = {(each.id, each.alias) for each in removed}
+        with self._connection.asking():
+            answer = self._connection.client.search(
+                index=list(aliases),
+                query={"ids": {"values": [each.id for each in removed]}},
+                size=min(MOST_HITS, len(removed) * len(aliases)),
+                version=True,
+                source=False,
+            )
+        return [
+            Operation(hit["_id"], aliases[hit["_index"]], hit["_version"] + 1, None)
+            for hit in answer["hits"]["hits"]
+            if (hit["_id"], aliases[hit["_index"]]) not in due
+        ]
 
     def _held_versions(self, operations: Sequence[Operation], told: Sequence[Told]) -> dict[str, int]:
         """Ask which version is there of what met the same one or a newer; what is removed has none."""
@@ -190,26 +212,21 @@ class ElasticsearchGenerations:
         return digest(source(document))
 
     def held(self, name: str, *, ids: Sequence[str] | None = None, hashed: bool = True) -> Iterator[Held]:
-        mine = _of(self.connection, name)
-        if not mine:
-            return
-        _refresh(self.connection, mine)
-        client = self.connection.client
-        with self.connection.asking():
-            snapshot = client.open_point_in_time(
-                index=[month.index for month in mine], keep_alive=SNAPSHOT_KEPT
-            )["id"]
-        try:
-            if ids is None and not hashed:
-                yield from _list_all(self.connection, snapshot)
-                return
+        with _snapshot(self.connection, name) as snapshot:
             for some in _slices(ids):
                 query = {"match_all": {}} if some is None else {"ids": {"values": list(some)}}
                 for hit in _scan(self.connection, snapshot, query, source=hashed):
                     yield _held(hit, hit["_id"], digest(hit["_source"]) if hashed else None)
-        finally:
-            with self.connection.asking():
-                client.close_point_in_time(id=snapshot)
+
+    def listed(self, name: str) -> Iterator[Held]:
+        """List by the column what has it, and by `_id` what has not, which somebody else wrote."""
+        is_named: dict[str, Any] = {"exists": {"field": NAMED}}
+        columns = {"stored_fields": "_none_", "docvalue_fields": [NAMED]}
+        with _snapshot(self.connection, name) as snapshot:
+            for hit in _scan(self.connection, snapshot, is_named, source=False, **columns):
+                yield _held(hit, hit["fields"][NAMED][0], None)
+            for hit in _scan(self.connection, snapshot, {"bool": {"must_not": is_named}}, source=False):
+                yield _held(hit, hit["_id"], None)
 
     def differing(self, name: str, document: Document) -> Sequence[str]:
         """Name the fields in which a generation's form of a document differs from its due form; none when it
@@ -276,24 +293,40 @@ def _slices(ids: Sequence[str] | None) -> Iterator[Sequence[str] | None]:
         yield ids[start : start + PAGE]
 
 
-def _list_all(connection: Connection, snapshot: str) -> Iterator[Held]:
-    """List what names itself by its column, and by `_id` what does not, which somebody else wrote."""
-    is_named: dict[str, Any] = {"exists": {"field": NAMED}}
-    columns = {"stored_fields": "_none_", "docvalue_fields": [NAMED]}
-    for hit in _scan(connection, snapshot, is_named, source=False, **columns):
-        yield _held(hit, hit["fields"][NAMED][0], None)
-    for hit in _scan(connection, snapshot, {"bool": {"must_not": is_named}}, source=False):
-        yield _held(hit, hit["_id"], None)
+@dataclass(slots=True)
+class _Snapshot:
+    """Hold what a point in time is called now: any answer may give it another name."""
+
+    id: str
+
+
+@contextmanager
+def _snapshot(connection: Connection, generation: str) -> Iterator[_Snapshot | None]:
+    """Hold on to what a generation holds now; None when it has no index."""
+    mine = _of(connection, generation)
+    if not mine:
+        yield None
+        return
+    _refresh(connection, mine)
+    indices = [month.index for month in mine]
+    with connection.asking():
+        opened = connection.client.open_point_in_time(index=indices, keep_alive=SNAPSHOT_KEPT)
+    snapshot = _Snapshot(opened["id"])
+    try:
+        yield snapshot
+    finally:
+        with connection.asking():
+            connection.client.close_point_in_time(id=snapshot.id)
 
 
 def _scan(
-    connection: Connection, snapshot: str, query: Mapping[str, Any], **wanted: Any
+    connection: Connection, snapshot: _Snapshot | None, query: Mapping[str, Any], **wanted: Any
 ) -> Iterator[Mapping[str, Any]]:
     after: list[Any] | None = None
-    while True:
+    while snapshot is not None:
         with connection.asking():
             answer = connection.client.search(
-                pit={"id": snapshot, "keep_alive": SNAPSHOT_KEPT},
+                pit={"id": snapshot.id, "keep_alive": SNAPSHOT_KEPT},
                 query=query,
                 sort=[{"_shard_doc": "asc"}],
                 size=PAGE,
@@ -304,7 +337,7 @@ def _scan(
                 allow_partial_search_results=False,
                 **wanted,
             )
-        hits = answer["hits"]["hits"]
+        snapshot.id, hits = answer["pit_id"], answer["hits"]["hits"]
         yield from hits
         if len(hits) < PAGE:
             return

@@ -88,7 +88,9 @@ def source(document: Document) -> Source:
 
 def digest(source: Source) -> str:
     """Compute the SHA-256, in hex, of a `_source` with sorted keys, the time of the write left out."""
-    event = {name: value for name, value in (source.get("event") or {}).items() if name != "ingested"}
+    event = source.get("event")
+    if isinstance(event, dict):  # what somebody else wrote may have anything there
+        event = {name: value for name, value in event.items() if name != "ingested"}
     written = orjson.dumps({**source, "event": event}, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(written).hexdigest()
 

@@ -107,6 +107,10 @@ class Generations(Protocol):
         """Read a generation back as it is at this moment, tombstones left out, in any order: all of it, or
         some ids. Without `hashed`, `sha256` may be None, which is faster. What is held twice comes twice."""
 
+    def listed(self, name: str) -> Iterator[Held]:
+        """List all that a generation holds, as fast as it can be listed, without `sha256`; each document
+        under the id that it gives itself, which `held` by that id confirms."""
+
     def differing(self, name: str, document: Document) -> Sequence[str]:
         """Name the fields in which a generation's form of a document differs from its due form; none when it
         does not hold it."""

@@ -49,7 +49,7 @@ def rebuild(
     Raises RebuildBusyError while another builder lives, RebuildFailedError when the proof fails (the live
     generation stays), IndexUnavailableError when the index stays away.
     """
-    expose_live(services.generations, services.store)
+    _expose_what_is_live(services)
     owner = new_owner("reindex")
     name = _begin(services, owner)
     with _job(services, name, owner, processes, rate, report) as job:
@@ -65,7 +65,7 @@ def rebuild(
 def roll_back(services: Services, *, processes: int, keep: int, report: Callable[[Progress], None]) -> Proof:
     """Bring the newest kept generation up to date and expose it when it is proved equal; raises as `rebuild`
     does."""
-    expose_live(services.generations, services.store)
+    _expose_what_is_live(services)
     name = next((each for each in names_kept(services.store) if services.generations.exists(each)), None)
     if name is None:
         raise RebuildFailedError(
@@ -79,6 +79,13 @@ def roll_back(services: Services, *, processes: int, keep: int, report: Callable
     if proof.ok:
         prune(services, keep=keep)
     return proof
+
+
+def _expose_what_is_live(services: Services) -> None:
+    """Let searches see the live generation, unless it is not there, as after a restore in another place."""
+    live = live_generation(services.store)
+    if live is not None and services.generations.exists(live):
+        expose_live(services.generations, services.store)
 
 
 def prune(services: Services, *, keep: int) -> None:

@@ -66,6 +66,9 @@ class TantivyGenerations:
             both = [(tantivy.Occur.Must, sought), (tantivy.Occur.Must, _documents())]
             yield from _read_back(searcher, tantivy.Query.boolean_query(both))
 
+    def listed(self, name: str) -> Iterator[Held]:
+        return self.held(name)
+
     def differing(self, name: str, document: Document) -> Sequence[str]:
         wanted = orjson.loads(stored_form(cleaned(document)))
         searcher = open_for_reading(self._root, name).searcher()

@@ -7,7 +7,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from elastic_transport import TransportError
-from elasticsearch import ApiError, BadRequestError, NotFoundError
+from elasticsearch import ApiError, AuthorizationException, BadRequestError, NotFoundError
 
 from pipeline.errors import IndexAbsentError, IndexUnavailableError, QueryError, WireroomError
 from pipeline.indexing.elasticsearch_client import Connection, reason
@@ -95,6 +95,8 @@ class ElasticsearchSearcher:
         with self._connection.asking(), _refusing():
             edition = exposed_edition(self._client.indices.get(index=ALIAS).body)
             indices = f"{ALIAS}-{edition.generation}-*"  # by name: the alias may move on in between
+            with suppress(AuthorizationException):  # who may only read sees what came half a minute ago
+                self._client.indices.refresh(index=indices)
             point = self._client.open_point_in_time(index=indices, keep_alive=KEPT).body["id"]
         opened = ElasticsearchSnapshot(self._ask, point, edition)
         try:

@@ -18,7 +18,7 @@ from pipeline.enrichment.article import Enriched, enrich_text
 from pipeline.enrichment.fingerprints import similarity
 from pipeline.enrichment.models import Models
 from pipeline.extraction.article import Effort, extract
-from pipeline.identity import outlet_of, url_key
+from pipeline.identity import article_id, outlet_of, url_key
 from pipeline.log_context import bound
 from pipeline.model import Document, Extraction, Page, Stage
 from pipeline.outcomes import Cause, Partial
@@ -188,7 +188,8 @@ def _settled_without_page(
         record_page_missing(services.store, claim, detail=str(error), delay_s=PAGE_MISSING_S)
         return True
     if material.previous is not None:
-        record_unchanged(services.store, claim, detail=f"{KEPT}: {error}")
+        detail, partial = f"{KEPT}: {error}", material.previous.partial
+        record_unchanged(services.store, claim, detail=detail, partial=partial)
         return True
     return False
 
@@ -206,16 +207,17 @@ def _record(
     if claim.rerun and material.previous is not None:
         _record_rerun(services, claim, material.previous, document, extraction, aliases)
         return
+    again = None
+    if extraction.partial and not claim.partial:  # the page was had, and gave no text
+        again = retry_in(claim.refetches, first_delay_s=services.settings.retry_delay)
     if is_unchanged(material.previous, document):
-        record_unchanged(services.store, claim, detail="the same text as before")
+        detail = "the same text as before"
+        record_unchanged(services.store, claim, detail=detail, partial=document.partial, retry_in_s=again)
         return
     if why and material.previous is not None and material.previous.partial is None:
         # An edit that cannot be read takes no text away.
         record_unchanged(services.store, claim, detail=f"{why}: {KEPT}")
         return
-    again = None
-    if extraction.partial and not claim.partial:  # the page was had, and gave no text
-        again = retry_in(claim.refetches, first_delay_s=services.settings.retry_delay)
     detail = told(extraction, document, models=services.models)
     record_document(services.store, claim, document, aliases=aliases, detail=detail, retry_in_s=again)
 
@@ -253,7 +255,7 @@ def _settled_by_twin(
     services: Services, claim: ArticleClaim, material: Material, enriched: Enriched, aliases: Sequence[Alias]
 ) -> bool:
     twins = find_twins(services.store, claim, aliases, material.seen)
-    if any(each.is_removed for each in twins):
+    if any(_is_removed(each, enriched, aliases) for each in twins):
         erase_article(services.store, services.settings.archive_folder, claim.id, reason=REMOVED_TWIN)
         return True
     twin = next((each for each in twins if _is_same(each, enriched)), None)
@@ -267,9 +269,15 @@ def _settled_by_twin(
 
 
 def _is_same(twin: Twin, enriched: Enriched) -> bool:
-    return (
-        twin.document is not None and similarity(twin.document.fingerprint, enriched.fingerprint) >= SAME_TEXT
-    )
+    return similarity(twin.fingerprint, enriched.fingerprint) >= SAME_TEXT
+
+
+def _is_removed(twin: Twin, enriched: Enriched, aliases: Sequence[Alias]) -> bool:
+    """Tell whether this is a removed article under another address: by the words, and where there are none to
+    compare, if it leads or points to that article's own address. Some sites call all their pages one."""
+    if twin.is_removed and twin.fingerprint and enriched.fingerprint:
+        return _is_same(twin, enriched)
+    return twin.is_removed and twin.id in {article_id(each.url_key) for each in aliases}
 
 
 def _aliases(claim: ArticleClaim, page: Page | None, extraction: Extraction) -> tuple[Alias, ...]:

@@ -51,17 +51,54 @@ class Restored:
 
 
 def back_up(path: Path, to: Path) -> Contents:
-    """Copy the store's file, while it is written, and look the copy over; an earlier copy of that name goes.
+    """Copy the store's file, while it is written, and look the copy over; an earlier copy of that name goes
+    when the new one is whole.
 
-    Raises WireroomError, also when the file is there and no store."""
-    if to.exists():
-        with _opened(to):  # it is not read whole: where it is damaged a new copy is wanted all the more
-            pass
+    Raises WireroomError, also when the file is there and is no earlier copy of this store."""
+    first = _first_article(to) if to.exists() else None
+    draft = to.with_name(f"{to.name}.draft")
     try:
-        copy_file(path, to)
+        copy_file(path, draft)
+        contents = _look_over_copy(draft, path, to, first)
+        for suffix in LOGS:
+            to.with_name(to.name + suffix).unlink(missing_ok=True)
+        os.replace(draft, to)
     except (OSError, sqlite3.Error) as error:
         raise WireroomError(f"{to} cannot be written: {_cause(error)}") from None
-    return look_over(to)
+    finally:
+        for left in to.parent.glob(f"{draft.name}*"):
+            left.unlink()
+    return contents
+
+
+def _first_article(copy: Path) -> str | None:
+    """Read which article an earlier copy has had longest; None: none, or it is damaged, so that a new copy is
+    wanted all the more. Raises WireroomError when the file is no store."""
+    with _opened(copy) as store:
+        try:
+            with store.read() as connection:
+                oldest = select(articles.c.id).order_by(articles.c.first_seen_at, articles.c.id).limit(1)
+                return connection.execute(oldest).scalar_one_or_none()
+        except SQLAlchemyError:
+            return None
+
+
+def _look_over_copy(draft: Path, path: Path, to: Path, first: str | None) -> Contents:
+    """Check that a copy is whole, and has the first article of the earlier one: both are of one store."""
+    try:
+        contents = look_over(draft)
+    except WireroomError:
+        raise WireroomError(
+            f"the store {path} is damaged, so that no whole copy can be made; nothing was written. "
+            "Put an earlier copy back: `wireroom restore FILE --replace`"
+        ) from None
+    with _opened(draft) as store, store.read() as connection:
+        known = select(articles.c.id).where(articles.c.id == first)
+        if first is not None and connection.execute(known).first() is None:
+            raise WireroomError(
+                f"{to} is a copy of another store, or another store itself: name another file"
+            )
+    return contents
 
 
 def look_over(path: Path) -> Contents:

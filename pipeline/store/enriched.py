@@ -52,6 +52,7 @@ class Twin:
     document: Document | None
     is_coming: bool  # it has no document yet, and will have one before the article that asks
     is_removed: bool  # by a person: it must not come back under another URL
+    fingerprint: tuple[int, ...] = ()  # of its text, or of what it was before it was removed
 
 
 def read_material(store: Store, claim: ArticleClaim) -> Material:
@@ -167,11 +168,24 @@ def _insert_aliases(connection: Connection, document: Document, aliases: Sequenc
     insert_new(connection, urls, [{**same, "url_key": each.url_key, "how": each.how} for each in aliases])
 
 
-def record_unchanged(store: Store, claim: ArticleClaim, *, detail: str) -> bool:
-    """End a re-run that made the same document again; index sees to it that the index has it."""
+def record_unchanged(
+    store: Store,
+    claim: ArticleClaim,
+    *,
+    detail: str,
+    partial: str | None = None,
+    retry_in_s: float | None = None,
+) -> bool:
+    """End the reading of an article whose document stands, and say in what that is partial; index sees to it
+    that the index has it. With `retry_in_s` the page is asked for again.
+
+    False when the lease was no longer ours."""
     with store.write() as connection:
         now = store.now()
-        if not finish(connection, claim, {"stage": Stage.INDEX, "due_at": now}):
+        values: dict[str, Any] = {"stage": Stage.INDEX, "due_at": now, "partial": partial}
+        if retry_in_s is not None:
+            values |= {"refetch_at": now + retry_in_s, "refetches": claim.refetches + 1}
+        if not finish(connection, claim, values):
             return False
         happening = Happening(stage=Stage.ENRICH, outcome="unchanged", detail=detail, article_id=claim.id)
         record(connection, store, [happening])
@@ -290,6 +304,7 @@ def _twin(connection: Connection, claim: ArticleClaim, row: Row[Any, Any]) -> Tw
         document=document,
         is_coming=on_its_way and goes_first,
         is_removed=row.reason == Reason.REMOVED,
+        fingerprint=document.fingerprint if document else tuple(row.removed_fingerprint or ()),
     )
 
 

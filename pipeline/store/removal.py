@@ -14,7 +14,7 @@ from sqlalchemy import Connection, case, delete, func, select, update
 
 from pipeline.model import ArchivePosition, Stage, State
 from pipeline.outcomes import Reason
-from pipeline.store.codec import pack_entry, unpack_entry
+from pipeline.store.codec import pack_entry, unpack_document, unpack_entry
 from pipeline.store.events import Happening, record
 from pipeline.store.found import bare_entry
 from pipeline.store.leases import lock_articles
@@ -80,8 +80,9 @@ def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePositi
         family = _family(connection, id)
         removal = _count(connection, family)
         lock_articles(connection, family)
+        values = _removed(store, reason) | _known_by(connection, family)
         _forget_text(connection, family)
-        connection.execute(update(articles).where(articles.c.id.in_(family)).values(_removed(store, reason)))
+        connection.execute(update(articles).where(articles.c.id.in_(family)).values(values))
         told = [
             Happening(stage=REMOVE, outcome="removed", slug=Reason.REMOVED, detail=reason, article_id=each)
             for each in family
@@ -118,6 +119,13 @@ def _count(connection: Connection, family: Sequence[str]) -> Removal:
         entries=count(sightings.c.article_id),
         pages=count(pages.c.article_id),
     )
+
+
+def _known_by(connection: Connection, family: Sequence[str]) -> dict[str, Any]:
+    """Give the fingerprint of what is removed, to be kept; a feed's words alone tell too little."""
+    packed = connection.execute(select(documents.c.document).where(documents.c.article_id.in_(family)))
+    whole = (each for each in map(unpack_document, packed.scalars()) if each.partial is None)
+    return next(({"removed_fingerprint": each.fingerprint} for each in whole if each.fingerprint), {})
 
 
 def _forget_text(connection: Connection, family: Sequence[str]) -> None:

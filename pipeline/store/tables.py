@@ -175,6 +175,9 @@ articles = Table(
     Column("fair_at", Double),
     # When WIREROOM_KEEP_TEXT took its words; NULL: they are there.
     Column("text_dropped_at", Double),
+    # MinHash of the text of a removed article, from which no word can be read: its other addresses, which
+    # come later, are known by it. NULL: not removed, or without a text.
+    Column("removed_fingerprint", JSON(none_as_null=True)),
     Column("first_seen_at", Double, nullable=False),
     Column("month", Text, nullable=False),
     Column("indexed_at", Double),

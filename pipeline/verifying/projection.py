@@ -44,6 +44,7 @@ class Compared:
     documents: int
     contents: int
     differing: Mapping[str, Mapping[str, int]]
+    is_hidden: bool = False  # searches do not see it
 
 
 def compare_index(services: Services, *, sample: int | None, damaged: Collection[str]) -> Compared:
@@ -57,7 +58,7 @@ def compare_index(services: Services, *, sample: int | None, damaged: Collection
     listed = list(services.generations.held(name, hashed=False))
     held, doubled = {each.id: each.version for each in listed}, held_twice(listed)
     due = read_due(store, name)
-    ids = (held.keys() | due.keys()) - set(damaged)
+    ids = (held.keys() | due.keys()) - set(damaged) - doubled  # of which two versions may be there
     suspects = [id for id in ids if _kind(due.get(id), held.get(id, 0))]
     found: dict[str, dict[str, int]] = {}
     for batch in _batches(sorted(suspects)):
@@ -66,12 +67,13 @@ def compare_index(services: Services, *, sample: int | None, damaged: Collection
     if doubled:
         found[DOUBLED] = {id: held[id] for id in sorted(doubled)}
     sound = sorted(ids & held.keys() & due.keys() - set(suspects))
-    # What the listing got wrong and the index, asked by the id, has right: its content may name another id.
-    cleared = due.keys() & set(suspects) - {id for each in found.values() for id in each}
-    chosen = [*cleared, *(sound if sample is None else _every_so_many(sound, sample))]
+    chosen = sound if sample is None else sound[:: max(1, len(sound) // max(1, sample))][:sample]
     if other := dict(_other_contents(services, name, chosen)):
         found[OTHER] = other
-    return Compared(generation=name, documents=len(held), contents=len(chosen), differing=found)
+    is_hidden = services.generations.exposed() != name == live_generation(store)
+    return Compared(
+        generation=name, documents=len(held), contents=len(chosen), differing=found, is_hidden=is_hidden
+    )
 
 
 def index_faults(compared: Compared) -> Iterator[Fault]:
@@ -137,10 +139,6 @@ def _other_contents(services: Services, name: str, ids: Sequence[str]) -> Iterat
             is_same = due is not None and due.version == held.version
             if due is not None and is_same and services.generations.digest(due) != held.sha256:
                 yield held.id, held.version
-
-
-def _every_so_many(ids: Sequence[str], wanted: int) -> Sequence[str]:
-    return ids[:: max(1, len(ids) // max(1, wanted))][:wanted]
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:

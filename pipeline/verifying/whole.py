@@ -94,6 +94,9 @@ def _compared(
         )
         return None
     faults += index_faults(compared)
+    if compared.is_hidden:
+        do = "`wireroom up` exposes the live one"
+        faults.append(Fault(slug="index-hidden", text="searches see another generation", do=do, ids=()))
     return compared
 
 

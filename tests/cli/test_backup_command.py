@@ -203,3 +203,45 @@ def test_a_backup_replaces_an_earlier_one_that_is_damaged(wireroom: Wireroom, sa
     assert "is damaged" in wireroom("restore", str(saved), "--replace").err
     assert wireroom("backup", str(saved)).code == 0
     assert wireroom("restore", str(saved), "--replace").code == 0
+
+
+def test_a_damaged_store_takes_no_earlier_copy_away(
+    wireroom: Wireroom, saved: Path, store: Store, home: Path
+) -> None:
+    before = saved.read_bytes()
+    store.close()
+    with closing(sqlite3.connect(home / "wireroom.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'pages'").fetchone()
+    with (home / "wireroom.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    ran = wireroom("backup", str(saved))
+    assert (ran.code, f"the store {home / 'wireroom.db'} is damaged" in ran.err) == (1, True)
+    assert saved.read_bytes() == before
+    assert [each.name for each in saved.parent.glob("saved*")] == ["saved.db"]
+
+
+def test_another_store_is_not_written_over(
+    wireroom: Wireroom, saved: Path, store: Store, tmp_path: Path
+) -> None:
+    other = tmp_path / "other" / "wireroom.db"
+    with closing(new_store(tmp_path / "other")) as another:
+        poll(another, "https://gazette.example/feed", entry("https://gazette.example/story"))
+    ran = wireroom("backup", str(other))
+    assert (ran.code, "another store" in ran.err) == (1, True)
+    with closing(sqlite3.connect(other)) as connection:
+        assert connection.execute("SELECT url FROM articles").fetchall() == [
+            ("https://gazette.example/story",)
+        ]
+
+
+def test_a_store_that_was_restored_elsewhere_can_be_reindexed_at_once(
+    wireroom: Wireroom, saved: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIREROOM_HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("WIREROOM_ARCHIVE_URL", f"file://{home / 'archive'}")
+    assert wireroom("restore", str(saved)).code == 0
+    assert wireroom("reindex").code == 0
+    assert wireroom("search", "bridge", "--json").json["total"] == 2

@@ -231,6 +231,13 @@ def test_a_document_that_the_index_holds_twice_needs_a_rebuild(
     assert slugs(wireroom) == []
 
 
+def test_a_live_generation_that_searches_do_not_see_is_found(wireroom: Wireroom, services: Services) -> None:
+    (services.settings.index_folder / "exposed").write_text("nonsense")
+    assert slugs(wireroom) == ["index-hidden"]
+    let_index_work(services)
+    assert slugs(wireroom) == []
+
+
 def test_an_index_that_is_held_back_is_let_go_by_a_repair(wireroom: Wireroom, services: Services) -> None:
     hold_back(services.store)
     assert slugs(wireroom) == ["index-held-back"]

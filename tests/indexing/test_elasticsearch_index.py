@@ -223,9 +223,21 @@ def test_a_listing_shows_what_each_document_calls_itself_and_the_id_of_one_that_
 ) -> None:
     client.index(index=MARCH.index, id="masked", document={"event": {"id": "first"}})
     client.index(index=MARCH.index, id="nameless", document={"title": "By hand"})
-    listed = generations.held("one", hashed=False)
+    listed = generations.listed("one")
     assert sorted((each.id, each.version) for each in listed) == [("first", 1), ("first", 1), ("nameless", 1)]
-    assert sorted(each.id for each in generations.held("one", hashed=True)) == ["first", "masked", "nameless"]
+    assert sorted(each.id for each in generations.held("one")) == ["first", "masked", "nameless"]
+
+
+def test_a_document_is_removed_from_every_month_that_holds_it(
+    index: ElasticsearchIndex, generations: ElasticsearchGenerations
+) -> None:
+    march = article("first", "Title", "Text")
+    index.put([replace(march, first_seen_at=march.first_seen_at + 31 * 86_400, version=7)])
+    index.commit()
+    assert [each.id for each in generations.held("one")] == ["first", "first"]
+    index.remove([Tombstone("first", 2, march.first_seen_at)])
+    index.commit()
+    assert list(generations.held("one")) == []
 
 
 def test_a_name_that_is_taken_by_an_index_is_an_error(

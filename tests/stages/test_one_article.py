@@ -12,6 +12,7 @@ from sqlalchemy import Table, delete, select, update
 from pipeline.flow import run_stage
 from pipeline.identity import article_id, url_key
 from pipeline.model import Stage
+from pipeline.removing import erase_article
 from pipeline.services import Services, open_services, set_up
 from pipeline.settings import read_settings
 from pipeline.stages.enrich import enrich
@@ -64,13 +65,24 @@ class Desk:
     def id_of(self, path: str) -> str:
         return article_id(url_key(self.site.url(path)) or "")
 
+    def remove(self, path: str) -> None:
+        erase_article(
+            self.services.store, self.services.settings.archive_folder, self.id_of(path), reason="a wish"
+        )
+
+    def reason(self, path: str) -> str | None:
+        with self.services.store.read() as connection:
+            query = select(articles.c.reason).where(articles.c.id == self.id_of(path))
+            return connection.execute(query).scalar_one()
+
     def count(self, table: Table) -> int:
         with self.services.store.read() as connection:
             return len(connection.execute(select(table)).all())
 
 
-def page(text: str) -> bytes:
-    return f"<!doctype html><title>News</title><article><h1>News</h1><p>{text}</p></article>".encode()
+def page(text: str, *, canonical: str | None = None) -> bytes:
+    link = f'<link rel="canonical" href="{canonical}">' if canonical else ""
+    return f"<!doctype html><title>News</title>{link}<article><h1>News</h1><p>{text}</p></article>".encode()
 
 
 @pytest.fixture
@@ -142,3 +154,42 @@ def test_a_document_stands_when_its_page_is_no_longer_kept_and_it_is_read_again(
     run = read_reprocessing(desk.services.store)
     assert run is not None
     assert run.failed == {"page-missing": 1}
+
+
+def test_a_removed_article_does_not_come_back_under_another_address(desk: Desk) -> None:
+    desk.site.answers["/a"] = whole(page(FERRIES))
+    desk.show("/feed", ("1", "/a"))
+    desk.remove("/a")
+    desk.site.answers["/print"] = whole(page(FERRIES, canonical="/a"))
+    desk.show("/feed", ("2", "/print"))
+    assert desk.reason("/print") == "removed"
+
+
+def test_what_a_removed_article_called_itself_takes_no_other_article_away(desk: Desk) -> None:
+    desk.site.answers["/a"] = whole(page(FERRIES, canonical="/"))
+    desk.show("/feed", ("1", "/a"))
+    desk.remove("/a")
+    desk.site.answers["/b"] = whole(page(BAKERS, canonical="/"))
+    desk.show("/feed", ("1", "/a"), ("2", "/b"))
+    assert desk.article("/b") == ("enriched", None)
+
+
+def test_a_page_that_points_to_what_was_removed_unread_is_removed(desk: Desk) -> None:
+    desk.show("/feed", ("1", "/a"))  # its page is not there yet
+    desk.remove("/a")
+    desk.site.answers["/b"] = whole(page(BAKERS, canonical="/a"))
+    desk.show("/feed", ("1", "/a"), ("2", "/b"))
+    assert desk.reason("/b") == "removed"
+
+
+def test_a_page_without_text_that_is_read_again_stays_partial_and_is_asked_for_again(desk: Desk) -> None:
+    desk.site.answers["/a"] = whole(b"<!doctype html><title>News</title><nav>Menu</nav>")
+    desk.show("/feed", ("1", "/a"))
+    for _ in range(2):
+        with desk.services.store.write() as connection:
+            connection.execute(update(articles).values(stage=Stage.FETCH, due_at=0, refetch_at=None))
+        desk.show("/feed", ("1", "/a"))
+        with desk.services.store.read() as connection:
+            row = connection.execute(select(articles.c.partial, articles.c.refetch_at)).one()
+        assert row.partial == "extraction-empty"
+        assert row.refetch_at is not None
