@@ -66,8 +66,9 @@ def back_up(path: Path, to: Path) -> Contents:
     except (OSError, sqlite3.Error) as error:
         raise WireroomError(f"{to} cannot be written: {_cause(error)}") from None
     finally:
-        for left in to.parent.glob(f"{draft.name}*"):
-            left.unlink()
+        for suffix in ("", *LOGS):
+            with suppress(OSError):  # it may never have been there, nor its folder
+                draft.with_name(draft.name + suffix).unlink()
     return contents
 
 
@@ -114,7 +115,8 @@ def look_over(path: Path) -> Contents:
 @contextmanager
 def _opened(path: Path) -> Iterator[Store]:
     if not path.is_file():
-        raise WireroomError(f"{path} is a folder" if path.is_dir() else f"there is no file {path}")
+        what = "is a folder" if path.is_dir() else "is no file" if path.exists() else "is not there"
+        raise WireroomError(f"{path} {what}")
     with closing(open_store(f"sqlite:///{path.resolve()}")) as store:
         try:
             if read_version(store) is None:
