@@ -233,7 +233,7 @@ def part_problems(parts: Parts) -> Iterator[Problem]:
 
 
 def _index_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
-    if parts.index is PartState.ABSENT and counts.projected:
+    if parts.index is PartState.ABSENT and counts.projected and not counts.is_held_back:
         text = f"the index is gone; the store can fill a new one with {counts.projected:,} documents"
         yield Problem("index-absent", text, "wireroom up")
     if parts.documents is not None and not counts.due.index and parts.documents != counts.projected:

@@ -111,6 +111,16 @@ def test_a_snapshot_stays_in_its_generation_while_the_alias_moves(
     assert scanned(searcher) == ["new"]
 
 
+def test_a_snapshot_holds_what_was_written_and_not_refreshed(
+    connection: Connection, client: Elasticsearch
+) -> None:
+    index = f"{ALIAS}-{NEW}-2026-03"
+    fill(client, index, ["one"])
+    client.indices.put_settings(index=index, settings={"refresh_interval": "-1"})
+    client.index(index=index, id="two", document=source("two"), refresh=False)
+    assert scanned(open_searcher(connection)) == ["one", "two"]
+
+
 def test_a_point_in_time_is_closed_however_the_reading_ends(
     connection: Connection, client: Elasticsearch
 ) -> None:
