@@ -145,6 +145,7 @@ class ElasticsearchIndex:
                 size=min(MOST_HITS, len(removed) * len(aliases)),
                 version=True,
                 source=False,
+                allow_partial_search_results=False,
             )
         return [
             Operation(hit["_id"], aliases[hit["_index"]], hit["_version"] + 1, None)

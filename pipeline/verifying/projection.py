@@ -14,9 +14,7 @@ from pipeline.store.generations import live_generation
 from pipeline.store.mending import Due, overtake, put_again, read_due, take_out
 from pipeline.store.projections import read_current
 from pipeline.store.soundness import SEND_UP, Fault
-
-READ_BACK = 500
-"""Documents read back at a time."""
+from pipeline.store.store import portions
 
 REINDEX = "`wireroom reindex` makes a new generation from the store"
 
@@ -61,7 +59,7 @@ def compare_index(services: Services, *, sample: int | None, damaged: Collection
     ids = (held.keys() | due.keys()) - set(damaged) - doubled  # of which two versions may be there
     suspects = [id for id in ids if _kind(due.get(id), held.get(id, 0))]
     found: dict[str, dict[str, int]] = {}
-    for batch in _batches(sorted(suspects)):
+    for batch in portions(sorted(suspects)):
         for kind, id, version in _still(services, name, batch):
             found.setdefault(kind, {})[id] = version
     if doubled:
@@ -80,8 +78,7 @@ def index_faults(compared: Compared) -> Iterator[Fault]:
     """Put into words what differs."""
     for slug, (text, do) in TEXTS.items():
         if ids := compared.differing.get(slug):
-            is_mendable = slug not in (UNKNOWN, DOUBLED)
-            yield Fault(slug=slug, text=text, do=do, ids=tuple(ids), is_mendable=is_mendable)
+            yield Fault(slug=slug, text=text, do=do, ids=tuple(ids), is_mendable=do == SEND_UP)
 
 
 def mend_index(services: Services, compared: Compared) -> None:
@@ -132,14 +129,10 @@ def _kind(due: Due | None, held: int) -> str | None:
 
 
 def _other_contents(services: Services, name: str, ids: Sequence[str]) -> Iterator[tuple[str, int]]:
-    for batch in _batches(ids):
+    for batch in portions(ids):
         wanted = {each.id: each for each in read_current(services.store, batch)}
         for held in services.generations.held(name, ids=batch):
             due = wanted.get(held.id)
             is_same = due is not None and due.version == held.version
             if due is not None and is_same and services.generations.digest(due) != held.sha256:
                 yield held.id, held.version
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + READ_BACK] for start in range(0, len(ids), READ_BACK))
