@@ -1,4 +1,6 @@
 PYTHON ?= python3
+# Some environments forbid byte code; then each of the many processes of a demo or a test compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 # The locks are complete, so nothing is resolved; byte code comes with first use, which saves a third of the wait.
 PIP := $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-compile

@@ -94,6 +94,7 @@ class Home:
     def environ(self) -> dict[str, str]:
         """Return the environment in which the home's commands run."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # no installation compiles everything at each start
         return {**inherited, **SETTINGS, **self.settings, "WIREROOM_HOME": str(self.folder)}
 
 

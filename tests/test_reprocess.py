@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -34,22 +35,25 @@ OLD = "old-1"
 KILLED_AFTER = 3  # articles: in the middle of a batch of four
 
 DYING_WORKER = f"""
-import os, signal, threading
+import os, signal, sys, threading
 from pipeline.flow import run_stage
 from pipeline.model import Stage
+from pipeline.points import REACHED, Point
 from pipeline.services import open_services
 from pipeline.settings import read_settings
 from pipeline.stages.shift import begin_shift
 
 done = []
 
-def ring(stage):
-    done.extend([stage] if stage is Stage.INDEX else [])
-    if len(done) == {KILLED_AFTER}:
-        os.kill(os.getpid(), signal.SIGKILL)
+def hear(event, arguments):
+    if event == REACHED and Point.COMMITTED in arguments:
+        done.append(arguments)
+        if len(done) == {KILLED_AFTER}:
+            os.kill(os.getpid(), signal.SIGKILL)
 
+sys.addaudithook(hear)
 services = open_services(read_settings(os.environ))
-run_stage(Stage.ENRICH, services, begin_shift(ring, threading.Event(), budget_s=60.0))
+run_stage(Stage.ENRICH, services, begin_shift(lambda stage: None, threading.Event(), budget_s=60.0))
 """
 
 
@@ -188,14 +192,14 @@ def test_a_second_run_finds_all_unchanged(desk: Desk) -> None:
 
 def test_news_that_come_meanwhile_are_read_next(desk: Desk) -> None:
     chosen = desk.queue("extractor!=current")
-    rung: list[Stage] = []
+    looks = count(1)
 
-    def ring(stage: Stage) -> None:
-        rung.extend([stage] if stage is Stage.INDEX else [])
-        if len(rung) == 2:  # in the middle of the first batch
+    def get_on() -> None:
+        if next(looks) == 3:  # after its claim and the first article: in the middle of the first batch
             insert_news(desk)
 
-    run_stage(Stage.ENRICH, desk.services, begin_shift(ring, threading.Event(), budget_s=60.0))
+    shift = begin_shift(lambda stage: None, threading.Event(), budget_s=60.0, get_on=get_on)
+    run_stage(Stage.ENRICH, desk.services, shift)
     with desk.services.store.read() as connection:
         query = select(events.c.article_id).where(events.c.stage == "enrich").order_by(events.c.id.desc())
         order = list(connection.execute(query.limit(chosen + 1)).scalars())[::-1]

@@ -102,8 +102,10 @@ def enrich(services: Services, shift: Shift) -> bool:
         if len(claims) == BATCH:
             shift.ring(Stage.ENRICH)  # more than this process can take at once
         _enrich_batch(services, shift, claims)
+        shift.ring(Stage.INDEX)  # once a batch: each ring asks the broker, which costs a millisecond
     # News first; yet what failed before must have its turn while there is always news.
     _enrich_batch(services, shift, claim_suspects(services.store, Stage.ENRICH, owner=owner))
+    shift.ring(Stage.INDEX)
     return True
 
 
@@ -124,7 +126,6 @@ def _enrich_batch(services: Services, shift: Shift, claims: Sequence[ArticleClai
         except Exception as error:
             log.warning("article failed", extra={"article": claim.id, "url": claim.url}, exc_info=error)
             blame(services.store, claim, Stage.ENRICH, detail=f"{type(error).__name__}: {error}")
-        shift.ring(Stage.INDEX)
 
 
 def _enrich_article(services: Services, claim: ArticleClaim) -> None:
