@@ -256,7 +256,8 @@ def _disk_problems(parts: Parts) -> Iterator[Problem]:
     free = f"{disk.free_bytes / GIB:,.1f} GiB are free at {disk.place}"
     if disk.room is not Room.AMPLE:
         rests = "nothing is fetched" if disk.room is Room.LOW else "everything rests"
-        yield Problem("disk-low", f"{free}: {rests} until there is more room", "wireroom doctor")
+        text = f"{free}, less than WIREROOM_DISK_RESERVE: {rests} until there is more room"
+        yield Problem("disk-low", text, "wireroom doctor")
     elif disk.forecast.days is not None and disk.forecast.days < SOON_DAYS:
         text = f"{free}, and none in about {disk.forecast.days:.0f} days"
         yield Problem("disk-filling", text, "wireroom config show")

@@ -51,10 +51,10 @@ def test_a_disk_that_is_low_or_will_soon_be_full_is_a_problem() -> None:
     assert problems(disk(forecast=Forecast(8.0))) == {}
     assert problems(disk(forecast=Forecast(3.2))) == {"disk-filling": f"{free}, and none in about 3 days"}
     assert problems(disk(room=Room.LOW, forecast=Forecast(3.2))) == {
-        "disk-low": f"{free}: nothing is fetched until there is more room"
+        "disk-low": f"{free}, less than WIREROOM_DISK_RESERVE: nothing is fetched until there is more room"
     }
     assert problems(disk(room=Room.NONE, forecast=Forecast(None))) == {
-        "disk-low": f"{free}: everything rests until there is more room"
+        "disk-low": f"{free}, less than WIREROOM_DISK_RESERVE: everything rests until there is more room"
     }
 
 
