@@ -122,33 +122,11 @@ def record_document(
     `changes` tells what is new in the document of a re-run.
 
     False when the lease was no longer ours."""
-    packed, digest = pack_document(document)
-    row = {
-        "article_id": claim.id,
-        "version": document.version,
-        "revision": document.revision,
-        "sha256": digest,
-        "document": packed,
-        "text_length": len(document.text),
-        "extractor": document.stamps.extractor,
-        "model": document.stamps.model,
-        "rules": document.stamps.rules,
-    }
+    row = _document_row(document)
     with store.write() as connection:
-        values: dict[str, Any] = {
-            "state": State.INDEXED if claim.state is State.INDEXED else State.ENRICHED,
-            "stage": Stage.INDEX,
-            "due_at": store.now(),
-            "partial": document.partial,
-            "revision": document.revision,
-            "version": document.version,
-            "text_dropped_at": None,
-        }
-        if retry_in_s is not None:
-            values |= {"refetch_at": store.now() + retry_in_s, "refetches": claim.refetches + 1}
         if claim.rerun and gives_way(connection, store, claim):
             return True
-        if not finish(connection, claim, values):
+        if not finish(connection, claim, _next_state(store, claim, document, retry_in_s)):
             return False
         if claim.rerun:
             note_outcome(connection, store, claim, Rerun.CHANGED, changes=changes)
@@ -161,6 +139,40 @@ def record_document(
         )
         record(connection, store, [done])
     return True
+
+
+def _document_row(document: Document) -> dict[str, Any]:
+    packed, digest = pack_document(document)
+    return {
+        "article_id": document.id,
+        "version": document.version,
+        "revision": document.revision,
+        "sha256": digest,
+        "document": packed,
+        "text_length": len(document.text),
+        "extractor": document.stamps.extractor,
+        "model": document.stamps.model,
+        "rules": document.stamps.rules,
+    }
+
+
+def _next_state(
+    store: Store, claim: ArticleClaim, document: Document, retry_in_s: float | None
+) -> dict[str, Any]:
+    """Tell how an article goes on: to index, and where so asked for its page once more."""
+    now = store.now()
+    values: dict[str, Any] = {
+        "state": State.INDEXED if claim.state is State.INDEXED else State.ENRICHED,
+        "stage": Stage.INDEX,
+        "due_at": now,
+        "partial": document.partial,
+        "revision": document.revision,
+        "version": document.version,
+        "text_dropped_at": None,
+    }
+    if retry_in_s is not None:
+        values |= {"refetch_at": now + retry_in_s, "refetches": claim.refetches + 1}
+    return values
 
 
 def _insert_aliases(connection: Connection, document: Document, aliases: Sequence[Alias]) -> None:
