@@ -123,13 +123,30 @@ async def _settle_turn(services: Services, shift: Shift, http: Http, turn: HostT
         await asyncio.to_thread(_blame, services, turn.claims[0], error)
     finally:
         # Cancelled, or a fault of ours: what is archived stays so, and the rows are done again.
+        services.meters.count_pauses(http.asked)
+        left = turn.claims[len(fetched) if recorded else 0 :]
         if not recorded:
             http.hang_up()
-            release_host(services.store, turn.host, turn.owner, delay_s=services.settings.host_delay)
-            count_requests(services.store, http.asked)
-        services.meters.count_pauses(http.asked)
-        release(services.store, turn.claims[len(fetched) if recorded else 0 :], delay_s=put_off_s)
-    shift.ring(Stage.ENRICH)
+        if left or not recorded:
+            asked = None if recorded else http.asked
+            await to_the_end(partial(_give_back, services, turn, left, asked, delay_s=put_off_s))
+    # A broker that does not answer would hold up every page under way, and their servers would be blamed.
+    await asyncio.to_thread(shift.ring, Stage.ENRICH)
+
+
+def _give_back(
+    services: Services,
+    turn: HostTurn,
+    left: Sequence[ArticleClaim],
+    asked: Sequence[Request] | None,
+    *,
+    delay_s: float,
+) -> None:
+    """Give back what a turn did not come to; with what it `asked`, a turn whose results are not recorded."""
+    if asked is not None:
+        release_host(services.store, turn.host, turn.owner, delay_s=services.settings.host_delay)
+        count_requests(services.store, asked)
+    release(services.store, left, delay_s=delay_s)
 
 
 async def _fetch_pages(

@@ -1,5 +1,6 @@
 """poll: ask due feeds whether they have news, conditionally, one request a host at a time."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -124,13 +125,13 @@ async def _ask(
     if target is None or claim.hops >= HOPS:
         counts = await to_the_end(partial(_settle, services, claim, exchange, target, http.asked))
         if counts is not None and counts != PollCounts():
-            shift.ring(Stage.FETCH)
+            await asyncio.to_thread(shift.ring, Stage.FETCH)  # a silent broker must hold up no other feed
     elif not isinstance(exchange, FetchFailure):
         temporary = exchange.status not in PERMANENT
         delay_s = _host_delay(services, claim, exchange)
         hop = partial(record_hop, to=target, temporary=temporary, host_delay_s=delay_s, asked=http.asked)
         await to_the_end(partial(hop, services.store, claim))
-        shift.ring(Stage.POLL)
+        await asyncio.to_thread(shift.ring, Stage.POLL)
 
 
 def _request_headers(claim: FeedClaim) -> tuple[tuple[str, str], ...]:

@@ -130,7 +130,7 @@ async def keep_busy(
                 break
             some_ended = await running.some_ended()
         if running.pieces and not shift.stopping.is_set():
-            shift.hand_over()
+            await asyncio.to_thread(shift.hand_over)
         while running.pieces and not shift.stopping.is_set():
             await running.some_ended()
     finally:

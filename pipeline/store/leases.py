@@ -147,8 +147,9 @@ def lock_articles(connection: Connection, ids: Collection[str]) -> frozenset[str
 
 def release(store: Store, claims: Sequence[ArticleClaim], *, delay_s: float = 0.0) -> None:
     """Give articles back untried, due after a delay; what is no longer owned is left alone."""
-    with store.write() as connection:
-        give_back(connection, store, claims, delay_s=delay_s)
+    if claims:
+        with store.write() as connection:
+            give_back(connection, store, claims, delay_s=delay_s)
 
 
 def give_back(

@@ -176,17 +176,22 @@ async def test_slow_work_gives_its_slot_to_others_but_not_without_end() -> None:
     assert (due, max(most)) == ([], 1 + ASIDE)
 
 
-async def test_a_shift_that_only_waits_lets_the_next_one_begin() -> None:
-    next_one = asyncio.Event()
-    short = begin_shift(lambda stage: None, threading.Event(), budget_s=0.2, hand_over=next_one.set)
+async def test_a_shift_that_only_waits_lets_the_next_one_begin_and_goes_on_meanwhile() -> None:
+    handed_over, went_on, waited = threading.Event(), threading.Event(), []
+
+    def hand_over() -> None:  # as over a broker that is slow to answer
+        handed_over.set()
+        waited.append(went_on.wait(10))
+
+    short = begin_shift(lambda stage: None, threading.Event(), budget_s=0.2, hand_over=hand_over)
     due = ["slow"]
 
     async def do(_: str, answered: Callable[[], None]) -> None:
-        await next_one.wait()
+        await asyncio.to_thread(handed_over.wait, 10)
+        went_on.set()
 
-    async with asyncio.timeout(10):
-        await keep_busy(short, slots=2, claim=lambda free: [due.pop()] if due else [], do=do, overtime_s=0.0)
-    assert next_one.is_set()
+    await keep_busy(short, slots=2, claim=lambda free: [due.pop()] if due else [], do=do, overtime_s=0.0)
+    assert waited == [True]
 
 
 async def test_what_is_being_recorded_when_work_is_cancelled_is_recorded() -> None:

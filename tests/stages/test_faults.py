@@ -22,7 +22,7 @@ from pipeline.store.subscriptions import NewFeed, add_feeds, list_feeds
 from pipeline.store.tables import articles, feeds, hosts
 from tests.indexing.desk import new_document, write
 from tests.servers import free_port
-from tests.stages.loopback import Site, open_site, redirect, rss, whole
+from tests.stages.loopback import Answer, Site, open_site, redirect, rss, whole
 
 PAGE = b"<!doctype html><title>Harbour</title><article><p>The ferries have returned.</p></article>"
 RSS = "application/rss+xml"
@@ -162,6 +162,33 @@ def test_a_page_that_fails_as_nobody_foresaw_is_blamed_alone(desk: Desk) -> None
     assert desk.article(bad)[:2] == ("found", "fetch")
     assert desk.article(bad)[2] >= 1
     assert [desk.article(each)[:3] for each in (good, later)] == [("fetched", "enrich", 0)] * 2
+
+
+@pytest.mark.parametrize("stage", [Stage.POLL, Stage.FETCH])
+def test_a_broker_that_does_not_answer_holds_up_no_request_to_another_host(desk: Desk, stage: Stage) -> None:
+    first_rang, others_rang, went_on = threading.Event(), threading.Event(), []
+
+    def ring(_: Stage) -> None:
+        if first_rang.is_set():
+            others_rang.set()
+        else:
+            first_rang.set()
+            went_on.append(others_rang.wait(10))
+
+    def later(answer: Answer) -> Answer:
+        return lambda handler: answer(handler) if first_rang.wait(10) else None
+
+    desk.watch(desk.site.url("/a"), desk.other.url("/b"))
+    desk.other.answers["/feed"] = whole(rss(desk.other.url("/c")), kind=RSS)
+    desk.site.answers["/a"] = desk.other.answers["/b"] = whole(PAGE)
+    add_feeds(desk.services.store, [NewFeed(url=desk.other.url("/feed"))], interval_s=900)
+    if stage is Stage.FETCH:
+        desk.run(Stage.POLL)
+        desk.wake_hosts()
+    slow = "/feed" if stage is Stage.POLL else "/b"
+    desk.other.answers[slow] = later(desk.other.answers[slow])
+    run_stage(stage, desk.services, begin_shift(ring, threading.Event(), budget_s=30.0))
+    assert went_on == [True]
 
 
 def test_a_long_crawl_delay_does_not_hold_up_the_worker(desk: Desk) -> None:
