@@ -1,5 +1,6 @@
 """`wireroom quarantine …`: what should not have happened, and another try."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -14,6 +15,7 @@ from pipeline.cli.options import Json, Targets
 from pipeline.cli.printing import (
     as_json,
     counted,
+    is_terminal,
     json_line,
     lasting,
     listing,
@@ -25,12 +27,13 @@ from pipeline.cli.printing import (
 from pipeline.cli.trace import find_requests, find_trace, trace_json, trace_screen
 from pipeline.errors import UsageError, WireroomError
 from pipeline.outcomes import Cause, Reason
+from pipeline.quoting import harmless
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.model import ArchivePosition, Page
-    from pipeline.store.quarantine import Quarantined
+    from pipeline.store.quarantine import Choice, Quarantined
     from pipeline.store.store import Store
 
 HEADS = ("host", "articles", "last", "detail", "newest")
@@ -96,7 +99,7 @@ def show_quarantine(
     with existing_store(chosen) as store:
         for place, each in enumerate(_named(store, targets)):
             if page:
-                typer.echo(_body(_served(store, chosen.archive_folder, each.id)), nl=False)
+                _print_page(*_served(store, chosen.archive_folder, each.id))
             elif json:
                 json_line(_shown_json(store, chosen.archive_folder, each))
             else:
@@ -115,12 +118,12 @@ def replay_quarantine(
     dry_run: DryRun = False,
 ) -> None:
     """Try articles again from the last step that was done."""
-    from pipeline.store.quarantine import REPLAYABLE, Choice, replay
+    from pipeline.store.quarantine import REPLAYABLE, replay
 
     if dropped is not None and dropped not in REPLAYABLE:
         raise UsageError(f"--dropped {dropped}: what can be tried again is {', '.join(REPLAYABLE)}")
     with existing_store(settings()) as store:
-        choice = Choice(cause=cause, dropped=dropped, host=host, words=tuple((query or "").split()))
+        choice = _choice(cause, host, query, dropped)
         chosen = _chosen(store, targets, choice, every=every, also=REPLAYABLE)
         if dry_run:
             _would("would be due again", chosen)
@@ -143,11 +146,10 @@ def drop_quarantine(
 ) -> None:
     """Give articles up: they are erased as `wireroom remove` does it."""
     from pipeline.removing import erase_article
-    from pipeline.store.quarantine import Choice
 
     settled, reason = settings(), given_reason(reason)
     with existing_store(settled) as store:
-        choice = Choice(cause=cause, host=host, words=tuple((query or "").split()))
+        choice = _choice(cause, host, query)
         articles = _chosen(store, targets, choice, every=every)
         if dry_run:
             _would("would be dropped", articles)
@@ -173,6 +175,21 @@ def _would(what: str, articles: "Sequence[Quarantined]") -> None:
     show(f"{counted(len(articles), 'article')} {what}")
     rows = [(each.cause, each.url, each.detail or "") for each in articles]
     show(listing(rows, ("cause", "article", "detail"), name="article"))
+
+
+def _choice(
+    cause: Cause | None, host: str | None, query: str | None, dropped: Reason | None = None
+) -> "Choice":
+    """Say which articles the options mean. Raises UsageError for one that is there and empty, as from a
+    variable that is not set: it would mean all of them."""
+    from pipeline.store.quarantine import Choice
+
+    for name, value in (("--host", host), ("--query", query)):
+        if value is not None and not value.strip():
+            raise UsageError(f"{name} is empty: leave it out, or say what it is")
+    if cause and dropped:
+        raise UsageError("--cause is why something is in quarantine, --dropped why it is not: give one")
+    return Choice(cause=cause, dropped=dropped, host=host, words=tuple((query or "").split()))
 
 
 def _chosen(
@@ -243,6 +260,14 @@ def _served(store: "Store", folder: "Path", id: str) -> "tuple[Page, ArchivePosi
     if not pages:
         raise WireroomError("no page of it was ever had")
     return read(folder, pages[-1].position), pages[-1].position
+
+
+def _print_page(page: "Page", position: "ArchivePosition") -> None:
+    """Print a page: the bytes that were served, or on a terminal its text without what it would obey."""
+    if is_terminal():
+        show(*map(harmless, _body((page, position)).splitlines()))
+    else:
+        sys.stdout.buffer.write(page.body)
 
 
 def _body(served: "tuple[Page, ArchivePosition]") -> str:

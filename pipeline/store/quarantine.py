@@ -10,6 +10,7 @@ from pipeline.model import Stage, State
 from pipeline.outcomes import Cause, Reason
 from pipeline.store.codec import unpack_entry
 from pipeline.store.events import Happening, record
+from pipeline.store.leases import lock_articles
 from pipeline.store.store import Store, portions
 from pipeline.store.tables import articles, documents, events, pages, sightings
 
@@ -91,6 +92,8 @@ def replay(store: Store, ids: Sequence[str], *, rate: float | None = None) -> tu
     that were in quarantine, or dropped for a reason that may be turned round."""
     with store.write() as connection:
         now = store.now()
+        for some in portions(sorted(ids)):
+            lock_articles(connection, some)  # what is removed meanwhile is read as removed
         rows = [*_among(connection, ids)]
         for place, row in enumerate(rows):
             state, stage = _resume_at(connection, row)
@@ -128,7 +131,7 @@ def _chosen(choice: Choice) -> Select[tuple[str, str, str, str, str | None, str 
     query = _query(articles.c.state == (State.DROPPED if choice.dropped else State.QUARANTINED))
     if slug := choice.dropped or choice.cause:
         query = query.where(articles.c.reason == slug)
-    if choice.host:
+    if choice.host is not None:
         named = choice.host.lower()
         query = query.where(
             or_(articles.c.host == named, articles.c.host.startswith(f"{named}:", autoescape=True))

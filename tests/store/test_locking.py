@@ -16,6 +16,7 @@ from pipeline.store.fetched import record_turn
 from pipeline.store.leases import release, sweep
 from pipeline.store.migrations import migrate
 from pipeline.store.polled import record_poll
+from pipeline.store.quarantine import replay
 from pipeline.store.removal import remove
 from pipeline.store.store import Store, open_store
 from pipeline.store.tables import articles, feeds, hosts, sightings
@@ -87,12 +88,19 @@ def take_out(store: Store) -> Callable[[], object]:
     return lambda: remove(store, id_of(HIGH), reason="", erase=lambda position: None)
 
 
+def replay_both(store: Store) -> Callable[[], object]:
+    with store.write() as connection:
+        connection.execute(update(articles).values(state="quarantined", reason="stage-crashed", stage=None))
+    return lambda: replay(store, [id_of(HIGH), id_of(LOW)])
+
+
 STEPS: Mapping[str, Callable[[Store], Callable[[], object]]] = {
     "release": give_back,
     "turn": end_turn,
     "duplicate": end_as_duplicate,
     "poll": see_elsewhere,
     "remove": take_out,
+    "replay": replay_both,
 }
 
 
@@ -159,3 +167,17 @@ def test_of_what_a_person_removes_while_a_poll_waits_no_word_is_written(store: S
         query = select(sightings.c.entry).where(sightings.c.article_id == id_of(HIGH))
         shown = [unpack_entry(packed) for packed in connection.execute(query).scalars()]
     assert [(entry.title, entry.summary, entry.guid) for entry in shown] == [("", "", None)] * 2
+
+
+def test_what_a_person_removes_while_a_replay_waits_stays_removed(store: Store) -> None:
+    step = replay_both(store)
+    with ThreadPoolExecutor(1) as pool:
+        with store.write() as blocker:
+            blocker.execute(select(articles.c.id).where(articles.c.id == id_of(LOW)).with_for_update())
+            waiting = pool.submit(step)
+            await_waiter(store, waiting)
+            remove(store, id_of(HIGH), reason="asked for", erase=lambda position: None)
+        assert waiting.result() == (id_of(LOW),)
+    with store.read() as connection:
+        removed = select(articles.c.state, articles.c.reason).where(articles.c.id == id_of(HIGH))
+        assert connection.execute(removed).one() == ("dropped", "removed")
