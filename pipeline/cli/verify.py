@@ -32,7 +32,7 @@ def verify(
     with existing_services(settings()) as services:
         verdict = check(services, sample=None if every else SAMPLE, report=_report)
         if repair:
-            mend(services, verdict)
+            verdict = mend(services, verdict)
     if json:
         json_line(verdict_json(verdict, repaired=repair))
     else:

@@ -1,7 +1,7 @@
 """index: batches of documents into the live generation of the index."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from pipeline.store.indexed import (
     record_removed,
 )
 from pipeline.store.leases import new_owner, release
+from pipeline.store.mending import jump_over
 
 BATCH = 500
 
@@ -178,6 +179,7 @@ def _record(
 ) -> None:
     for outcome in outcomes.values():
         services.meters.bulk_documents.labels(outcome.outcome).inc()
+    _overtake(services, generation, claims, documents, outcomes)
     off = [each for each in claims if _is_deferred(outcomes.get(each.id))]
     ids = {claim.id for claim in off}
     results = [
@@ -191,6 +193,24 @@ def _record(
         detail = outcomes[off[0].id].detail or "the index takes nothing just now"
         log.warning("%d articles wait for the index", len(off), extra={"error": detail})
         put_off(services.store, off, delay_s=DEFERRED_S, detail=detail)
+
+
+def _overtake(
+    services: Services,
+    generation: str,
+    claims: Sequence[ArticleClaim],
+    documents: Mapping[str, Document],
+    outcomes: Mapping[str, PutResult],
+) -> None:
+    """Let articles jump over newer versions that the index holds: as after a restore, it knows of a future
+    that the store does not. A removal's version is not told: step by step. Then they wait for their turn."""
+    ahead = {id for id, each in outcomes.items() if each.outcome is PutOutcome.SUPERSEDED}
+    if ahead:
+        held = {each.id: each.version for each in services.generations.held(generation, ids=sorted(ahead))}
+        for claim in claims:
+            if claim.id in ahead:
+                version = max(held.get(claim.id, 0), documents[claim.id].version)
+                jump_over(services.store, claim.id, version, owner=claim.owner)
 
 
 def _time_news(services: Services, results: Sequence[Indexed], documents: dict[str, Document]) -> None:
@@ -222,7 +242,7 @@ def _tombstone(claim: ArticleClaim) -> Tombstone:
 
 
 def _is_deferred(outcome: PutResult | None) -> bool:
-    return outcome is not None and outcome.outcome is PutOutcome.DEFERRED
+    return outcome is not None and outcome.outcome in (PutOutcome.DEFERRED, PutOutcome.SUPERSEDED)
 
 
 def _result(claim: ArticleClaim, document: Document | None, outcome: PutResult | None) -> Indexed:

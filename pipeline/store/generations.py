@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, delete, exists, func, insert, or_, select, true, update
+from sqlalchemy import Connection, and_, case, delete, exists, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import GenerationMovedError, RebuildBusyError, RebuildFailedError
@@ -20,6 +20,9 @@ from pipeline.store.tables import BUILDING, KEPT, LIVE, articles, generations, p
 
 LOCK = 0x77697265
 """Names the lock of the generations among PostgreSQL's advisory locks; any number that is always the same."""
+
+RESTORED = "restored"
+"""Names the row that holds index back: no generation, paused until somebody has looked (`mending`)."""
 
 HOLD_S = 60.0
 """How long a builder without a sign of life keeps others off; on its machine its death is seen at once."""
@@ -73,7 +76,8 @@ def read_generations(store: Store) -> tuple[Generation, ...]:
         now = store.read_clock(connection)
         counted = select(projections.c.generation, func.count()).group_by(projections.c.generation)
         documents: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
-        rows = connection.execute(select(generations).order_by(generations.c.created_at.desc())).all()
+        named = select(generations).where(generations.c.name != RESTORED)
+        rows = connection.execute(named.order_by(generations.c.created_at.desc())).all()
     same = ("name", "state", "created_at", "mapping", "progress", "proof")
     return tuple(
         Generation(
@@ -191,6 +195,7 @@ def swap(store: Store, name: str, owner: str, *, proof: dict[str, Any]) -> None:
         free = {"owner": None, "owned_until": None, "paused_until": None, "progress": None}
         live = {"state": LIVE, "proof": proof, **free}
         connection.execute(update(generations).where(generations.c.name == name).values(live))
+        connection.execute(delete(generations).where(generations.c.name == RESTORED))
         make_due(connection, store, name)
 
 
@@ -243,7 +248,7 @@ def clear(store: Store, name: str) -> None:
 def names_kept(store: Store) -> Sequence[str]:
     """Name the kept generations, newest first."""
     with store.read() as connection:
-        kept = select(generations.c.name).where(generations.c.state == KEPT)
+        kept = select(generations.c.name).where(generations.c.state == KEPT, generations.c.name != RESTORED)
         return connection.execute(kept.order_by(generations.c.created_at.desc())).scalars().all()
 
 
@@ -265,6 +270,6 @@ def _is_held(row: Any, now: float) -> bool:
 def _hold(connection: Connection, store: Store, name: str, owner: str) -> None:
     # One builder at a time: a dead one's hold on another generation ends, too.
     ended = {"owner": None, "owned_until": None, "paused_until": None}
-    connection.execute(update(generations).where(true()).values(ended))
+    connection.execute(update(generations).where(generations.c.name != RESTORED).values(ended))
     mine = {"owner": owner, "owned_until": store.now() + HOLD_S}
     connection.execute(update(generations).where(generations.c.name == name).values(mine))

@@ -11,12 +11,9 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from pipeline.model import Stage, State
 from pipeline.store.codec import pack_document, unpack_document
-from pipeline.store.generations import make_due
+from pipeline.store.generations import RESTORED, make_due
 from pipeline.store.store import Store, insert_new, portions
 from pipeline.store.tables import KEPT, articles, documents, generations, projections
-
-RESTORED = "restored"
-"""Names the row that holds index back: a generation that nobody holds, paused until somebody has looked."""
 
 FOR_EVER = 1e12
 """Seconds since the epoch; some 30,000 years on."""
@@ -80,17 +77,18 @@ def take_out(store: Store, generation: str, versions: Mapping[str, int]) -> None
     _make_due(store, generation)
 
 
-def overtake(store: Store, generation: str, versions: Mapping[str, int]) -> int:
-    """Let articles jump over the versions in which a generation holds them, and make them due; return how
-    many did. One that a worker holds just now is left for the next time."""
-    with_lease = sum(not _overtake(store, id, version) for id, version in versions.items())
+def overtake(store: Store, generation: str, versions: Mapping[str, int]) -> frozenset[str]:
+    """Let articles jump over the versions in which a generation holds them, and make them due. Return those
+    that did not, since a worker holds them just now."""
+    left = frozenset(id for id, version in versions.items() if not jump_over(store, id, version, owner=None))
     _make_due(store, generation)
-    return len(versions) - with_lease
+    return left
 
 
-def _overtake(store: Store, id: str, version: int) -> bool:
+def jump_over(store: Store, id: str, version: int, *, owner: str | None) -> bool:
+    """Let an article that this owner holds (None: nobody) jump over a version; False when it is not so."""
     with store.write() as connection:
-        mine = (articles.c.id == id, articles.c.lease_owner.is_(None), articles.c.version <= version)
+        mine = (articles.c.id == id, articles.c.lease_owner == owner, articles.c.version <= version)
         if connection.execute(update(articles).where(*mine).values(version=version + 1)).rowcount != 1:
             return False
         stands = select(documents.c.document).where(documents.c.article_id == id)
@@ -107,7 +105,7 @@ def _make_due(store: Store, generation: str) -> None:
 
 
 def hold_back(store: Store) -> None:
-    """Let index claim nothing until `let_index_go`, or until a rebuild begins."""
+    """Let index claim nothing until `let_index_go`, or until a proved generation is live."""
     with store.write() as connection:
         row = {"state": KEPT, "created_at": store.now(), "paused_until": FOR_EVER}
         connection.execute(delete(generations).where(generations.c.name == RESTORED))

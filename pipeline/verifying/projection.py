@@ -81,17 +81,17 @@ def index_faults(compared: Compared) -> Iterator[Fault]:
             yield Fault(slug=slug, text=text, do=do, ids=tuple(ids), is_mendable=do == SEND_UP)
 
 
-def mend_index(services: Services, compared: Compared) -> None:
-    """Make due what differs, as far as that is safe: the index stage does the rest."""
+def mend_index(services: Services, compared: Compared) -> frozenset[str]:
+    """Make due what differs, as far as that is safe: the index stage does the rest. Return what is left,
+    since a worker holds it just now."""
     store, name, found = services.store, compared.generation, compared.differing
     if name is None:
-        return
+        return frozenset()
     if lacking := [*found.get(MISSING, ()), *found.get(OLDER, ())]:
         put_again(store, name, lacking)
     if haunted := found.get(HAUNTED):
         take_out(store, name, haunted)
-    if ahead := {**found.get(NEWER, {}), **found.get(OTHER, {})}:
-        overtake(store, name, ahead)
+    return overtake(store, name, {**found.get(NEWER, {}), **found.get(OTHER, {})})
 
 
 def _still(services: Services, name: str, ids: Sequence[str]) -> Iterator[tuple[str, str, int]]:

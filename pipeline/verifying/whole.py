@@ -1,7 +1,7 @@
 """The whole, verified: every check in its order, and what of it may be mended without asking a person."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select
 
@@ -20,7 +20,7 @@ from pipeline.store.soundness import (
     send_on,
 )
 from pipeline.store.tables import articles
-from pipeline.verifying.projection import Compared, compare_index, index_faults, mend_index
+from pipeline.verifying.projection import TEXTS, Compared, compare_index, index_faults, mend_index
 from pipeline.verifying.records import page_faults, read_back
 
 HELD_BACK = "index-held-back"
@@ -67,8 +67,9 @@ def verify(services: Services, *, sample: int | None, report: Callable[[str], No
     return Verdict(checked=checked, faults=tuple(faults), compared=compared)
 
 
-def repair(services: Services, verdict: Verdict) -> None:
+def repair(services: Services, verdict: Verdict) -> Verdict:
     """Mend what is safe to mend: free leases, send on what is stuck, make due what the index holds wrongly.
+    Return what was found; what is left, since a worker holds it just now, is not mendable in it.
 
     Index is let go after a restore only when nothing else in the index needs a person."""
     slugs = {fault.slug: fault for fault in verdict.faults}
@@ -76,10 +77,18 @@ def repair(services: Services, verdict: Verdict) -> None:
         sweep(services.store)
     if stuck := slugs.get("stuck"):
         send_on(services.store, stuck.ids)
-    if verdict.compared is not None:
-        mend_index(services, verdict.compared)
-        if all(fault.is_mendable for fault in index_faults(verdict.compared)):
-            let_index_go(services.store)
+    left = mend_index(services, verdict.compared) if verdict.compared else frozenset()
+    faults = [_left(fault) if left & set(fault.ids) else fault for fault in verdict.faults]
+    is_sound = all(fault.is_mendable for fault in faults if fault.slug in TEXTS)
+    if verdict.compared and is_sound:
+        let_index_go(services.store)
+    else:
+        faults = [replace(each, is_mendable=False) if each.slug == HELD_BACK else each for each in faults]
+    return replace(verdict, faults=tuple(faults))
+
+
+def _left(fault: Fault) -> Fault:
+    return replace(fault, do="a worker has it just now: look again in a minute", is_mendable=False)
 
 
 def _compared(

@@ -246,6 +246,19 @@ def test_an_index_that_is_held_back_is_let_go_by_a_repair(wireroom: Wireroom, se
     assert not is_held_back(services.store)
 
 
+def test_what_a_worker_holds_is_not_called_mended_and_holds_index_back(
+    wireroom: Wireroom, services: Services
+) -> None:
+    rewrite(services, version=5, title="From another future")
+    hold_back(services.store)
+    held = {"lease_owner": "elsewhere:1:enrich:0", "lease_until": services.store.now() + 60.0}
+    with services.store.write() as connection:
+        connection.execute(update(articles).where(articles.c.id == id_of(BRIDGE)).values(**held))
+    ran = wireroom("verify", "--repair")
+    assert (ran.code, "mended" in ran.out, is_held_back(services.store)) == (1, False, True)
+    assert "a worker has it just now: look again in a minute" in ran.out
+
+
 def test_it_works_beside_what_is_under_way(wireroom: Wireroom, services: Services) -> None:
     poll(
         services.store,

@@ -19,11 +19,13 @@ from pipeline.store.tables import articles, documents
 SEEN_AT = 1_772_600_000.0
 
 
-def new_document(id: str, *, title: str = "A bridge", text: str = "The bridge is open.") -> Document:
-    """Write a first version."""
+def new_document(
+    id: str, *, version: int = 1, title: str = "A bridge", text: str = "The bridge is open."
+) -> Document:
+    """Write a version, by default the first one."""
     return Document(
         id=id,
-        version=1,
+        version=version,
         revision=1,
         url=f"https://news.example/{id}",
         title=title,

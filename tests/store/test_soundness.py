@@ -10,7 +10,7 @@ from pipeline.model import Stage, State
 from pipeline.store.claims import claim_articles
 from pipeline.store.enriched import Twin, read_document, record_duplicate
 from pipeline.store.found import known_articles
-from pipeline.store.generations import live_generation
+from pipeline.store.generations import hold_building, live_generation, read_generations, swap
 from pipeline.store.mending import (
     hold_back,
     is_held_back,
@@ -109,7 +109,7 @@ def test_a_document_is_put_again(store: Store, tmp_path: Path) -> None:
 
 def test_a_version_is_overtaken_in_article_and_document(store: Store, tmp_path: Path) -> None:
     publish(store, tmp_path)
-    assert overtake(store, live_generation(store) or "", {id_of(BRIDGE): 7}) == 1
+    assert overtake(store, live_generation(store) or "", {id_of(BRIDGE): 7}) == frozenset()
     found = read_document(store, id_of(BRIDGE))
     assert found is not None
     assert found.version == 8
@@ -124,7 +124,7 @@ def test_what_a_worker_holds_is_not_overtaken(store: Store, tmp_path: Path) -> N
     with store.write() as connection:
         held = {"lease_owner": OWNER, "lease_until": store.now() + 60.0}
         connection.execute(update(articles).values(**held))
-    assert overtake(store, live_generation(store) or "", {id_of(BRIDGE): 7}) == 0
+    assert overtake(store, live_generation(store) or "", {id_of(BRIDGE): 7}) == {id_of(BRIDGE)}
 
 
 def test_a_tombstone_is_due_in_the_version_that_is_held(store: Store, tmp_path: Path) -> None:
@@ -144,6 +144,16 @@ def test_while_it_is_held_back_index_claims_nothing(store: Store, tmp_path: Path
     assert claim_articles(store, Stage.INDEX, owner=OWNER, limit=5) == ()
     let_index_go(store)
     assert len(claim_articles(store, Stage.INDEX, owner=OWNER, limit=5)) == 1
+
+
+def test_only_a_rebuild_that_ends_lets_index_go(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path)
+    hold_back(store)
+    name = hold_building(store, "second", owner=OWNER, mapping=1)
+    assert is_held_back(store)
+    assert {each.name for each in read_generations(store)} == {live_generation(store), name}
+    swap(store, name, OWNER, proof={})
+    assert not is_held_back(store)
 
 
 def test_where_a_removed_article_stood_is_still_known(store: Store, tmp_path: Path) -> None:
