@@ -270,6 +270,13 @@ def test_no_command_steers_a_terminal(newsroom: Newsroom) -> None:
         assert not STEERING.findall(sent), command
 
 
+def test_a_page_as_it_was_served_steers_no_terminal(newsroom: Newsroom) -> None:
+    jailed = [line["url"] for line in newsroom.run("quarantine", "list", "--json").lines]
+    sent = newsroom.on_a_terminal("quarantine", "show", "--page", *jailed)
+    assert "<p>" in sent
+    assert not STEERING.findall(sent)
+
+
 def test_the_choice_of_feeds_steers_no_terminal(newsroom: Newsroom) -> None:
     links = "".join(
         f"<link rel=alternate type={JSON_FEED} title='{html.escape(ALL_AT_ONCE)}' href='/feed.json?{number}'>"
