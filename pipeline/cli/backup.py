@@ -74,7 +74,7 @@ def _tell(restored: "Restored") -> None:
     if restored.replaced:
         note(f"the store that was there is kept as {restored.replaced}")
     if not restored.is_past_known:
-        note("that store cannot be read, so nobody knows what was removed from it since the backup")
+        note("a store from before cannot be read, so nobody knows what was removed from it since the backup")
     note(
         "nothing is indexed yet: remove again what was removed since the backup, then"
         " `wireroom verify --repair` or `wireroom reindex`"

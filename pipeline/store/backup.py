@@ -5,26 +5,29 @@ what a person removed since, and with index at rest; then it takes the store's p
 """
 
 import os
+import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from glob import escape
+from itertools import chain, count
 from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import UsageError, WireroomError
-from pipeline.model import State
-from pipeline.outcomes import Reason
 from pipeline.store.leases import free_all
 from pipeline.store.mending import hold_back
 from pipeline.store.migrations import copy_file, migrate, read_version
-from pipeline.store.store import Store, open_store, portions
+from pipeline.store.removal import truncate_log
+from pipeline.store.store import Store, open_store
 from pipeline.store.tables import articles, documents, events, feeds
+from pipeline.store.tombstones import Tombstones, carry, read_tombstones
 
 REPLACED = "replaced"
-"""Ends the name of the store that was there before."""
+"""Ends the name of the store that was there before; from the second one on a number follows."""
 
 LOGS = ("-wal", "-shm")
 """End the names of the files that SQLite keeps beside a store."""
@@ -42,12 +45,12 @@ class Contents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """Say what was put back, what was removed from it again, and where the store before is kept."""
+    """Say what was put back, what is removed from it too, and where the store before is kept."""
 
     contents: Contents
     removed: tuple[str, ...]
     replaced: Path | None
-    is_past_known: bool  # else the store before could not be read, nor what was removed from it
+    is_past_known: bool  # else a store from before could not be read, nor what was removed from it
 
 
 def back_up(path: Path, to: Path) -> Contents:
@@ -139,59 +142,80 @@ def restore(
         raise UsageError(f"there is a store, {path}: give --replace, and it is kept beside the new one")
     draft = path.with_name(f"{path.name}.restoring")
     try:
+        _delete_all(draft)  # the log of one that was killed would be taken for this one's
         copy_file(backup, draft)
-        with closing(open_store(f"sqlite:///{draft}")) as store:
-            migrate(store)
-            free_all(store)
-            hold_back(store)
-            past = _removals(path) if path.exists() else {}
-            removed = _remove_again(store, past or {}, remove)
-        replaced = _set_aside(path) if path.exists() else None
-        os.replace(draft, path)
+        kept = _kept_stores(path)
+        pasts = [_past(each) for each in ([path] if path.exists() else []) + kept]
+        removed = _make_ready(draft, pasts, remove)
+        replaced = _swap(draft, path, kept)
     except (OSError, sqlite3.Error) as error:
         raise WireroomError(f"{path} cannot be written: {_cause(error)}") from None
     finally:
-        for left in path.parent.glob(f"{draft.name}*"):
-            left.unlink()
-    return Restored(contents=contents, removed=removed, replaced=replaced, is_past_known=past is not None)
+        _delete_all(draft)
+    return Restored(contents=contents, removed=removed, replaced=replaced, is_past_known=None not in pasts)
 
 
-def _set_aside(path: Path) -> Path:
-    """Rename the store's files, whole or damaged; a log that stayed would be taken for the new file's."""
-    replaced = path.with_name(f"{path.name}.{REPLACED}")
-    for suffix in LOGS:
-        replaced.with_name(replaced.name + suffix).unlink(missing_ok=True)
-    for suffix in ("", *LOGS):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(replaced.with_name(replaced.name + suffix))
+def _delete_all(draft: Path) -> None:
+    for left in draft.parent.glob(f"{escape(draft.name)}*"):
+        left.unlink()
+
+
+def _kept_stores(path: Path) -> list[Path]:
+    """List the stores that were replaced: what was removed from them may be known to no other."""
+    named = re.compile(rf"{re.escape(path.name)}\.{REPLACED}(\.\d+)?")
+    return sorted(each for each in path.parent.iterdir() if named.fullmatch(each.name))
+
+
+def _past(path: Path) -> Tombstones | None:
+    """Read what was removed from a store; None when it cannot be read."""
+    with closing(open_store(f"sqlite:///{path}")) as store:
+        tombstones = read_tombstones(store)
+        if tombstones is not None:
+            with suppress(sqlite3.Error):  # it may be read, and not written
+                truncate_log(store)  # else what stands in its log alone is missing when that is moved
+        return tombstones
+
+
+def _make_ready(
+    draft: Path, pasts: Iterable[Tombstones | None], remove: Callable[[Store, str, str], object]
+) -> tuple[str, ...]:
+    """Bring a copy to this version and free it of what was removed; give the addresses of that."""
+    with closing(open_store(f"sqlite:///{draft}")) as store:
+        migrate(store)
+        free_all(store)
+        hold_back(store)
+        return tuple(url for past in pasts if past for url in carry(past, store, remove))
+
+
+def _swap(draft: Path, path: Path, kept: Sequence[Path]) -> Path | None:
+    """Put a draft in the store's place, so that at every moment there is a store; give the name that the
+    one before has now."""
+    replaced = _keep(path, kept) if path.exists() else None
+    for suffix in LOGS:  # one that stayed would be taken for the new file's
+        log = path.with_name(path.name + suffix)
+        if replaced is None:
+            log.unlink(missing_ok=True)
+        elif log.exists():
+            log.rename(replaced.with_name(replaced.name + suffix))
+    os.replace(draft, path)
     return replaced
 
 
-def _remove_again(
-    store: Store, reasons: dict[str, str], remove: Callable[[Store, str, str], object]
-) -> tuple[str, ...]:
-    """Remove what was removed from the store that is replaced, and is back in this one."""
-    back: list[tuple[str, str]] = []
-    alive = (articles.c.state != State.DROPPED) | (articles.c.reason != Reason.REMOVED)
-    with store.read() as connection:
-        for portion in portions(list(reasons)):
-            some = articles.c.id.in_(portion)
-            rows = connection.execute(select(articles.c.id, articles.c.url).where(some, alive))
-            back += [(row.id, row.url) for row in rows]
-    for id, _ in back:
-        remove(store, id, reasons[id])
-    return tuple(url for _, url in back)
-
-
-def _removals(path: Path) -> dict[str, str] | None:
-    """Read what was removed from a store, and why; None when it cannot be read."""
-    with closing(open_store(f"sqlite:///{path}")) as store:
-        try:
-            with store.read() as connection:
-                gone = select(articles.c.id, articles.c.detail).where(articles.c.reason == Reason.REMOVED)
-                return {row.id: row.detail or "" for row in connection.execute(gone)}
-        except SQLAlchemyError:
-            return None
+def _keep(path: Path, kept: Sequence[Path]) -> Path:
+    """Give the store a second name that none has, or the one that a restore gave it which was killed."""
+    if same := next((each for each in kept if each.samefile(path)), None):
+        return same
+    names = (
+        path.with_name(f"{path.name}.{REPLACED}{end}") for end in chain([""], map(".{}".format, count(2)))
+    )
+    replaced = next(name for name in names if name not in kept)
+    for suffix in LOGS:
+        replaced.with_name(replaced.name + suffix).unlink(missing_ok=True)
+    try:
+        os.link(path, replaced)
+    except OSError:  # a file system without links: there is no store for a moment
+        path.rename(replaced)
+    return replaced
 
 
 def _contents(store: Store) -> Contents:
