@@ -7,20 +7,23 @@ what a person removed since, and with index at rest; then it takes the store's p
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from glob import escape
 from itertools import chain, count
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from pipeline.errors import UsageError, WireroomError
 from pipeline.store.leases import free_all
+from pipeline.store.ledger_tables import feed_changes
 from pipeline.store.mending import hold_back
-from pipeline.store.migrations import copy_file, migrate, read_version
+from pipeline.store.migrations import check_version, copy_file, migrate, read_version
 from pipeline.store.removal import truncate_log
 from pipeline.store.store import Store, open_store
 from pipeline.store.tables import articles, documents, events, feeds
@@ -28,6 +31,12 @@ from pipeline.store.tombstones import Tombstones, carry, read_tombstones
 
 REPLACED = "replaced"
 """Ends the name of the store that was there before; from the second one on a number follows."""
+
+COPY = int.from_bytes(b"WRbk")
+"""Marks a copy, as SQLite's application id: what has another may be a store that somebody uses."""
+
+OLD_DRAFT_S = 12 * 3600.0
+"""How long a draft has not been written to that nobody works on any more."""
 
 LOGS = ("-wal", "-shm")
 """End the names of the files that SQLite keeps beside a store."""
@@ -58,51 +67,95 @@ def back_up(path: Path, to: Path) -> Contents:
     when the new one is whole.
 
     Raises WireroomError, also when the file is there and is no earlier copy of this store."""
-    first = _first_article(to) if to.exists() else None
-    draft = to.with_name(f"{to.name}.draft")
+    _refuse_unreadable(path)
+    draft = to.with_name(f"{to.name}.{os.getpid()}.draft")
     try:
+        if to.exists() and not _is_copy(to):
+            raise WireroomError(f"{to} is no copy that `wireroom backup` wrote: name another file")
+        _delete_old_drafts(to)
         copy_file(path, draft)
-        contents = _look_over_copy(draft, path, to, first)
+        _mark(draft, COPY)
+        contents = _look_over_copy(draft, path)
+        _refuse_copy_of_another(to, draft)
         for suffix in LOGS:
             to.with_name(to.name + suffix).unlink(missing_ok=True)
         os.replace(draft, to)
     except (OSError, sqlite3.Error) as error:
-        raise WireroomError(f"{to} cannot be written: {_cause(error)}") from None
+        raise WireroomError(f"{path} cannot be copied to {to}: {_cause(error)}") from None
     finally:
-        for suffix in ("", *LOGS):
-            with suppress(OSError):  # it may never have been there, nor its folder
-                draft.with_name(draft.name + suffix).unlink()
+        with suppress(OSError):  # its folder may not be there
+            _delete_all(draft)
     return contents
 
 
-def _first_article(copy: Path) -> str | None:
-    """Read which article an earlier copy has had longest; None: none, or it is damaged, so that a new copy is
-    wanted all the more. Raises WireroomError when the file is no store."""
-    with _opened(copy) as store:
+def _refuse_unreadable(path: Path) -> None:
+    """Raise WireroomError for a store that cannot be read, StoreVersionError for one without tables."""
+    with closing(open_store(f"sqlite:///{path}")) as store:
+        try:
+            if read_version(store) is None:
+                check_version(store)
+        except OperationalError as error:
+            raise WireroomError(
+                f"the store {path} cannot be read: {_cause(error)}; look at its owner and rights"
+            ) from None
+        except SQLAlchemyError:
+            raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> WireroomError:
+    return WireroomError(
+        f"the store {path} is damaged, so that no whole copy can be made; nothing was written. "
+        "Put an earlier copy back: `wireroom restore FILE --replace`"
+    )
+
+
+def _mark(file: Path, mark: int) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA application_id = {mark}")
+
+
+def _is_copy(file: Path) -> bool:
+    """Tell whether a file has the mark of a copy; read as it stands, so that a damaged one has it too."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        header = opened.read(72)
+    return header.startswith(b"SQLite format 3\0") and int.from_bytes(header[68:]) == COPY
+
+
+def _delete_old_drafts(to: Path) -> None:
+    """Delete what backups left behind that were killed; those under way write to theirs."""
+    for draft in to.parent.glob(f"{escape(to.name)}.*.draft*"):
+        with suppress(FileNotFoundError):  # another backup does the same
+            if time.time() - draft.stat().st_mtime > OLD_DRAFT_S:
+                draft.unlink()
+
+
+def _look_over_copy(draft: Path, path: Path) -> Contents:
+    try:
+        return look_over(draft)
+    except WireroomError:
+        raise _damaged(path) from None
+
+
+def _refuse_copy_of_another(to: Path, draft: Path) -> None:
+    """Raise WireroomError when an earlier copy is of another store than the new one."""
+    before = _first_change(to) if to.exists() else None
+    if before not in (None, _first_change(draft)):
+        raise WireroomError(f"{to} is a copy of another store: name another file")
+
+
+def _first_change(copy: Path) -> tuple[Any, ...] | None:
+    """Read what was first written down of a store's feeds, and when: it stays for ever, and no two stores
+    share it. None: nothing yet, or the copy is damaged, so that a new one is wanted all the more."""
+    first = select(feed_changes.c.at, feed_changes.c.url).order_by(feed_changes.c.id).limit(1)
+    with closing(open_store(f"sqlite:///{copy}")) as store:
         try:
             with store.read() as connection:
-                oldest = select(articles.c.id).order_by(articles.c.first_seen_at, articles.c.id).limit(1)
-                return connection.execute(oldest).scalar_one_or_none()
+                row = connection.execute(first).first()
         except SQLAlchemyError:
             return None
-
-
-def _look_over_copy(draft: Path, path: Path, to: Path, first: str | None) -> Contents:
-    """Check that a copy is whole, and has the first article of the earlier one: both are of one store."""
-    try:
-        contents = look_over(draft)
-    except WireroomError:
-        raise WireroomError(
-            f"the store {path} is damaged, so that no whole copy can be made; nothing was written. "
-            "Put an earlier copy back: `wireroom restore FILE --replace`"
-        ) from None
-    with _opened(draft) as store, store.read() as connection:
-        known = select(articles.c.id).where(articles.c.id == first)
-        if first is not None and connection.execute(known).first() is None:
-            raise WireroomError(
-                f"{to} is a copy of another store, or another store itself: name another file"
-            )
-    return contents
+    return tuple(row) if row else None
 
 
 def look_over(path: Path) -> Contents:
@@ -125,6 +178,8 @@ def _opened(path: Path) -> Iterator[Store]:
             if read_version(store) is None:
                 raise WireroomError(f"{path} is no copy that `wireroom backup` wrote")
             yield store
+        except OperationalError as error:
+            raise WireroomError(f"{path} cannot be read: {_cause(error)}") from None
         except SQLAlchemyError as error:
             raise WireroomError(f"{path} is no copy that `wireroom backup` wrote: {_cause(error)}") from None
 
@@ -144,6 +199,7 @@ def restore(
     try:
         _delete_all(draft)  # the log of one that was killed would be taken for this one's
         copy_file(backup, draft)
+        _mark(draft, 0)
         kept = _kept_stores(path)
         pasts = [_past(each) for each in ([path] if path.exists() else []) + kept]
         removed = _make_ready(draft, pasts, remove)

@@ -231,7 +231,7 @@ def test_another_store_is_not_written_over(
     with closing(new_store(tmp_path / "other")) as another:
         poll(another, "https://gazette.example/feed", entry("https://gazette.example/story"))
     ran = wireroom("backup", str(other))
-    assert (ran.code, "another store" in ran.err) == (1, True)
+    assert (ran.code, "name another file" in ran.err) == (1, True)
     with closing(sqlite3.connect(other)) as connection:
         assert connection.execute("SELECT url FROM articles").fetchall() == [
             ("https://gazette.example/story",)
