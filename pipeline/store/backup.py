@@ -68,7 +68,7 @@ def back_up(path: Path, to: Path) -> Contents:
 
     Raises WireroomError, also when the file is there and is no earlier copy of this store."""
     _refuse_unreadable(path)
-    draft = to.with_name(f"{to.name}.{os.getpid()}.draft")
+    draft = Path(f"{to}.{os.getpid()}.draft")
     try:
         if to.exists() and not _is_copy(to):
             raise WireroomError(f"{to} is no copy that `wireroom backup` wrote: name another file")
@@ -125,7 +125,7 @@ def _is_copy(file: Path) -> bool:
 
 def _delete_old_drafts(to: Path) -> None:
     """Delete what backups left behind that were killed; those under way write to theirs."""
-    for draft in to.parent.glob(f"{escape(to.name)}.*.draft*"):
+    for draft in to.parent.glob(f"{escape(to.name)}.[0-9]*.draft*"):
         with suppress(FileNotFoundError):  # another backup does the same
             if time.time() - draft.stat().st_mtime > OLD_DRAFT_S:
                 draft.unlink()

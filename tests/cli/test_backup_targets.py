@@ -78,6 +78,12 @@ def test_a_store_that_was_restored_from_a_copy_is_not_written_over(
     assert (ran.code, "name another file" in ran.err) == (1, True)
 
 
+def test_no_backup_takes_the_place_of_a_folder(wireroom: Wireroom, store: Store, tmp_path: Path) -> None:
+    for folder in ("/", str(tmp_path)):
+        ran = wireroom("backup", folder)
+        assert (ran.code, "name another file" in ran.err) == (1, True)
+
+
 def test_a_copy_of_the_time_before_the_first_feed_is_written_over(
     wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
 ) -> None:
