@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.articles import PUT_BACK
 from pipeline.cli.opening import is_store_absent, make_home, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, counted, json_line, note, one_line, rfc3339, show
@@ -49,6 +50,7 @@ def restore(
     json: Json = False,
 ) -> None:
     """Put a backup in the embedded store's place; index rests until you have looked."""
+    from pipeline.archive.errors import ArchiveError
     from pipeline.removing import erase_article
     from pipeline.store.backup import restore as put_back
     from workers.home_lock import hold_home
@@ -57,7 +59,10 @@ def restore(
     path = _store_file(chosen, "pg_restore")
 
     def remove(store: "Store", id: str, reason: str) -> None:
-        erase_article(store, chosen.archive_folder, id, reason=reason)
+        try:
+            erase_article(store, chosen.archive_folder, id, reason=reason)
+        except ArchiveError as error:  # of the store it is removed; an archive that is lost must not bar that
+            note(f"{id} is removed, but not from the archive: {error}; {PUT_BACK}")
 
     make_home(chosen)
     with hold_home(chosen.home):

@@ -122,6 +122,19 @@ def test_what_a_removed_article_is_known_by_comes_along(
             assert connection.execute(known_by).scalar_one() == [7, 8, 9]
 
 
+def test_an_archive_that_is_lost_bars_no_restore(
+    wireroom: Wireroom, saved: Path, store: Store, home: Path
+) -> None:
+    wireroom("remove", BRIDGE, "--reason", "court order")
+    store.close()
+    (file,) = (home / "archive").glob("*.warc.gz*")
+    file.unlink()
+    ran = wireroom("restore", str(saved), "--replace")
+    assert (ran.code, "is removed, but not from the archive" in ran.err) == (0, True)
+    assert wireroom("trace", BRIDGE, "--json").json["detail"] == "court order"
+    assert "text-left" in wireroom("verify").out
+
+
 def test_removals_of_an_older_version_s_store_are_known(
     wireroom: Wireroom, younger: Path, home: Path
 ) -> None:
