@@ -143,7 +143,7 @@ class Funnel:
 
     entries: int
     without_link: int
-    repeated: int  # the same link again in the same feed
+    repeated: int  # the same article again in the same feed
     sightings: int
     articles: int
     whole: int

@@ -1,13 +1,15 @@
 """What rows can never say is found, in both kinds of store; what is sound is left in peace."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
+from pipeline.feeds.children import Round, unpacked
 from pipeline.identity import url_key
 from pipeline.model import Stage, State
-from pipeline.store.claims import claim_articles
+from pipeline.store.claims import claim_articles, claim_feeds
 from pipeline.store.enriched import Twin, read_document, record_duplicate
 from pipeline.store.found import known_articles
 from pipeline.store.generations import hold_building, live_generation, read_generations, swap
@@ -20,12 +22,17 @@ from pipeline.store.mending import (
     read_due,
     take_out,
 )
+from pipeline.store.polled import record_part
 from pipeline.store.removal import read_places, remove
 from pipeline.store.soundness import check_documents, check_file, check_leases, check_rows, send_on
+from pipeline.store.status import read_funnel
 from pipeline.store.store import Store
+from pipeline.store.subscriptions import NewFeed, add_feeds, poll_feeds
 from pipeline.store.tables import articles, documents, feeds, sightings
 from pipeline.verifying.records import read_back
-from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, OWNER, entry, fetch, id_of, index, poll, publish
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, OWNER, entry, fetch, id_of, index, poll, polled, publish
+
+OTHER_FEED = "https://ledger.example/rss"
 
 
 def slugs(store: Store) -> list[str]:
@@ -40,13 +47,51 @@ def test_a_sound_store_has_no_faults(store: Store, tmp_path: Path) -> None:
     assert read_back(store, tmp_path / "archive", sample=5).broken == ()
 
 
-def test_a_duplicate_and_its_twin_are_sound(store: Store, tmp_path: Path) -> None:
+def poll_both_addresses_of_one(store: Store, home: Path) -> None:
+    """Poll a feed that shows an article and its duplicate, and find out that they are one."""
     poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
-    fetch(store, tmp_path)
+    fetch(store, home)
     claims = {claim.url: claim for claim in claim_articles(store, Stage.ENRICH, owner=OWNER, limit=2)}
     twin = Twin(id=id_of(BRIDGE), document=None, is_coming=True, is_removed=False)
     record_duplicate(store, claims[HARBOUR], twin, detail="same guid")
+
+
+def test_a_duplicate_and_its_twin_are_sound(store: Store, tmp_path: Path) -> None:
+    poll_both_addresses_of_one(store, tmp_path)
     assert slugs(store) == []
+
+
+def test_two_known_addresses_of_one_article_in_one_feed_are_sound_and_add_up(
+    store: Store, tmp_path: Path
+) -> None:
+    poll_both_addresses_of_one(store, tmp_path)
+    poll(store, OTHER_FEED, entry(BRIDGE), entry(HARBOUR))
+    assert slugs(store) == []
+    funnel = read_funnel(store)
+    assert (funnel.entries, funnel.repeated, funnel.sightings) == (4, 1, 3)
+
+
+def test_a_feed_that_showed_both_before_they_were_one_adds_up_when_it_shows_them_again(
+    store: Store, tmp_path: Path
+) -> None:
+    poll_both_addresses_of_one(store, tmp_path)
+    poll_feeds(store, [FEED])
+    poll(store, FEED, entry(BRIDGE), entry(HARBOUR, title="The harbour is open"))
+    funnel = read_funnel(store)
+    assert (funnel.entries, funnel.repeated, funnel.sightings) == (2, 0, 2)
+
+
+def test_the_next_sitemap_of_an_index_counts_on_from_what_was_folded_into_one(
+    store: Store, tmp_path: Path
+) -> None:
+    poll_both_addresses_of_one(store, tmp_path)
+    add_feeds(store, [NewFeed(url=OTHER_FEED)], interval_s=900.0)
+    [claim] = claim_feeds(store, owner=OWNER, limit=1)
+    part, so_far = polled(entry(BRIDGE), entry(HARBOUR)), Round(child=2, entries=2, new=1)
+    assert record_part(store, claim, part, onward=(f"{OTHER_FEED}/2", so_far), host_delay_s=0.0)
+    with store.read() as connection:
+        row = connection.execute(select(feeds).where(feeds.c.id == claim.id)).one()
+    assert (row.entries_repeated, unpacked(row.round)) == (1, replace(so_far, entries_repeated=1))
 
 
 @pytest.mark.parametrize(
