@@ -5,6 +5,7 @@ WireroomError                one line for a person; exit 1
 │   ├── SettingsError        a setting is unknown, malformed or contradicts another
 │   └── QueryError           a search query that does not parse; names the place and the fix
 ├── StoreVersionError        the store was written by another version
+├── StoreFailedError         the store cannot be opened, or fails; says what helps
 ├── AlreadyRunningError      another `up` holds this home
 ├── IndexBusyError           another process is writing the embedded index
 ├── IndexAbsentError         there is no index to search yet
@@ -33,6 +34,15 @@ class QueryError(UsageError):
 
 class StoreVersionError(WireroomError):
     """Say that the store was written by another version of Wireroom."""
+
+
+class StoreFailedError(WireroomError):
+    """Say what is wrong with the store, and apart in `do` what helps."""
+
+    def __init__(self, what: str, do: str) -> None:
+        """Put both into one line."""
+        super().__init__(f"{what}: {do}")
+        self.do = do
 
 
 class AlreadyRunningError(WireroomError):

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.disk import DiskWatch
-from pipeline.errors import WireroomError
-from pipeline.masking import mask_url
 from pipeline.metrics.meters import Meters
 from pipeline.outlets import Outlet, read_outlets
 from pipeline.settings import EMBEDDED, Settings
 from pipeline.stages.steps import log_steps
 from pipeline.store.generations import lock
 from pipeline.store.migrations import check_version, migrate
+from pipeline.store.refusals import failure
 from pipeline.store.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def http_options(settings: Settings) -> "HttpOptions":
 def open_services(settings: Settings) -> Services:
     """Open the parts on a store that has this version's tables.
 
-    Raises WireroomError when the store cannot be reached, StoreVersionError when it is another version's.
+    Raises StoreFailedError when the store cannot be reached, StoreVersionError when it is another version's.
     """
     meters = Meters()
 
@@ -150,7 +149,7 @@ def open_services(settings: Settings) -> Services:
     try:
         check_version(store)
     except SQLAlchemyError as error:
-        raise _unreachable(settings, error) from None
+        raise failure(error, settings) from None
     return Services(settings, store, meters)
 
 
@@ -167,7 +166,7 @@ def set_up(settings: Settings) -> bool:
     try:
         return migrate(store)
     except SQLAlchemyError as error:
-        raise _unreachable(settings, error) from None
+        raise failure(error, settings) from None
     finally:
         store.close()
 
@@ -252,9 +251,3 @@ def as_kql(request: "SearchRequest") -> str:
     from pipeline.search.kql import request_kql
 
     return request_kql(request)
-
-
-def _unreachable(settings: Settings, error: SQLAlchemyError) -> WireroomError:
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    named = settings.sql_url if settings.store_url == EMBEDDED else settings.store_url
-    return WireroomError(f"the store {mask_url(named)} cannot be opened: {cause}")

@@ -17,7 +17,13 @@ import typer
 from pipeline.cli.opening import existing_store, is_store_absent, settings
 from pipeline.cli.options import Json
 from pipeline.cli.printing import as_json, columns, json_line, one_line, show
-from pipeline.errors import IndexAbsentError, SettingsError, StoreVersionError, WireroomError
+from pipeline.errors import (
+    IndexAbsentError,
+    SettingsError,
+    StoreFailedError,
+    StoreVersionError,
+    WireroomError,
+)
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -194,14 +200,8 @@ def _store(settings: "Settings") -> Finding:
             return Finding("store", True, f"{shown} answers")
     except StoreVersionError as error:
         return Finding("store", False, str(error), str(error).rpartition(": ")[2])
-    except WireroomError as error:
-        is_file = settings.sql_url.startswith("sqlite:")
-        do = (
-            "put a backup back: wireroom restore FILE --replace"
-            if is_file
-            else "check WIREROOM_STORE_URL and its server"
-        )
-        return Finding("store", False, str(error), do)
+    except StoreFailedError as error:
+        return Finding("store", False, str(error), error.do)
 
 
 def _broker(settings: "Settings") -> Finding:

@@ -74,6 +74,7 @@ def existing_services(settings: "Settings") -> "Iterator[Services]":
     from sqlalchemy.exc import SQLAlchemyError
 
     from pipeline.services import open_services
+    from pipeline.store.refusals import failure
 
     if is_store_absent(settings):
         raise WireroomError(NOTHING_YET)
@@ -81,8 +82,7 @@ def existing_services(settings: "Settings") -> "Iterator[Services]":
     try:
         yield services
     except SQLAlchemyError as error:
-        cause = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise WireroomError(f"the store failed: {cause}") from error
+        raise failure(error, settings) from error
     finally:
         services.close()
 

@@ -127,7 +127,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Say what is wrong and which command helps."""
+    """Say what is wrong and what helps."""
 
     slug: str
     text: str
@@ -215,7 +215,7 @@ def read_funnel(store: Store) -> Funnel:
 
 
 def find_problems(counts: Counts, parts: Parts) -> tuple[Problem, ...]:
-    """Say what is wrong, worst first, and which command helps."""
+    """Say what is wrong, worst first, and what helps."""
     return (*part_problems(parts), *_index_problems(counts, parts), *_work_problems(counts))
 
 
@@ -260,7 +260,9 @@ def _disk_problems(parts: Parts) -> Iterator[Problem]:
         yield Problem("disk-low", text, "wireroom doctor")
     elif disk.forecast.days is not None and disk.forecast.days < SOON_DAYS:
         text = f"{free}, and none in about {disk.forecast.days:.0f} days"
-        yield Problem("disk-filling", text, "wireroom config show")
+        yield Problem(
+            "disk-filling", text, "a larger disk, or keep less: WIREROOM_KEEP_PAGES, WIREROOM_KEEP_TEXT"
+        )
 
 
 def _work_problems(counts: Counts) -> Iterator[Problem]:
@@ -280,7 +282,7 @@ def _work_problems(counts: Counts) -> Iterator[Problem]:
         text = (
             f"{outages:,} {'feed has' if outages == 1 else 'feeds have'} failed {FAILING_AFTER} times or more"
         )
-        yield Problem("feeds-failing", text, "wireroom feeds list --failing")
+        yield Problem("feeds-failing", text, "wireroom feeds health --failing")
 
 
 def _feeds(connection: Connection) -> FeedCounts:

@@ -280,6 +280,13 @@ def test_doctor_says_of_a_damaged_store_how_a_backup_is_put_back(wireroom: Wirer
     assert (told["store"]["ok"], "wireroom restore FILE --replace" in told["store"]["do"]) == (False, True)
 
 
+def test_doctor_asks_for_no_backup_where_the_store_is_not_damaged(wireroom: Wireroom, home: Path) -> None:
+    (home / "wireroom.db").mkdir(parents=True)
+    told = {line["name"]: line for line in wireroom("doctor", "--json").lines}
+    assert "cannot be written" in told["store"]["text"]
+    assert told["store"]["do"].startswith("look at its owner and rights")
+
+
 def test_doctor_tries_to_write(wireroom: Wireroom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "WIREROOM_HOME", "/proc/wireroom"

@@ -1,6 +1,7 @@
 """What `status` says of the disk: how much is free, when it is full, and what to do when it is low."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
 
 GIB = 1024**3
+PARTS = Parts(store=PartState.OK, broker=PartState.OK, index=PartState.OK, archive=PartState.OK, documents=0)
 
 
 def disk(free_gib: float = 10, *, room: Room = Room.AMPLE, forecast: Forecast) -> Outlook:
@@ -35,15 +37,8 @@ def test_the_line_says_what_is_known(forecast: Forecast, line: str) -> None:
 
 
 def problems(found: Outlook) -> Mapping[str, str]:
-    parts = Parts(
-        store=PartState.OK,
-        broker=PartState.OK,
-        index=PartState.OK,
-        archive=PartState.OK,
-        documents=0,
-        outlook=found,
-    )
-    return {each.slug: each.text for each in find_problems(NO_COUNTS, parts) if each.slug != "no-feeds"}
+    told = find_problems(NO_COUNTS, replace(PARTS, outlook=found))
+    return {each.slug: each.text for each in told if each.slug != "no-feeds"}
 
 
 def test_a_disk_that_is_low_or_will_soon_be_full_is_a_problem() -> None:
@@ -56,6 +51,12 @@ def test_a_disk_that_is_low_or_will_soon_be_full_is_a_problem() -> None:
     assert problems(disk(room=Room.NONE, forecast=Forecast(None))) == {
         "disk-low": f"{free}, less than WIREROOM_DISK_RESERVE: everything rests until there is more room"
     }
+
+
+def test_who_has_a_disk_that_fills_is_told_how_less_is_kept() -> None:
+    filling = replace(PARTS, outlook=disk(forecast=Forecast(3.2)))
+    [do] = [each.do for each in find_problems(NO_COUNTS, filling) if each.slug == "disk-filling"]
+    assert do == "a larger disk, or keep less: WIREROOM_KEEP_PAGES, WIREROOM_KEEP_TEXT"
 
 
 def test_of_several_disks_the_one_is_told_that_is_full_first() -> None:

@@ -111,7 +111,7 @@ def test_check_says_a_line_a_problem_and_nothing_when_all_is_well() -> None:
     assert check_lines(standing(TROUBLE)) == [
         "quarantined: 3 articles wait in quarantine -> wireroom quarantine",
         "late: something has been due for 2.0 hours -> wireroom doctor",
-        "feeds-failing: 2 feeds have failed 3 times or more -> wireroom feeds list --failing",
+        "feeds-failing: 2 feeds have failed 3 times or more -> wireroom feeds health --failing",
     ]
 
 

@@ -19,6 +19,7 @@ from pipeline.services import disk_folders, open_searcher, open_services
 from pipeline.settings import EMBEDDED, Settings
 from pipeline.store.days import day_of
 from pipeline.store.disk_days import read_free
+from pipeline.store.refusals import failure
 from pipeline.store.status import Counts, PartState, read_counts
 from pipeline.store.store import Store
 from workers.broker import socket_path
@@ -149,5 +150,4 @@ def _opened(settings: Settings) -> Iterator[Store]:
         with closing(open_services(settings)) as services:
             yield services.store
     except SQLAlchemyError as error:
-        cause = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise WireroomError(f"the store failed: {cause}") from error
+        raise failure(error, settings) from error
