@@ -42,15 +42,10 @@ LOOK = {True: "look at its file and its disk", False: "look at WIREROOM_STORE_UR
 
 def lasting_failure(error: Exception, settings: Settings) -> StoreFailedError | None:
     """Say why an error of the store will not pass by itself; None when trying again may help."""
-    if not isinstance(error, DBAPIError) or error.orig is None:
+    if not isinstance(error, DBAPIError):
         return None
-    said, state = str(error.orig), getattr(error.orig, "sqlstate", None)
-    if state:
-        found = POSTGRESQL.get(state)
-    elif any(words in said for words in FILES_THAT_GROW) and _is_full(settings):
-        found = FULL
-    else:
-        found = next((SQLITE[words] for words in SQLITE if words in said), None)
+    is_full = any(words in str(error.orig) for words in FILES_THAT_GROW) and _is_full(settings)
+    found = FULL if is_full else _known(error)
     return StoreFailedError(f"the store {_named(settings)} {found[0]}", found[1]) if found else None
 
 
@@ -61,10 +56,21 @@ def failure(error: Exception, settings: Settings) -> StoreFailedError:
     return lasting_failure(error, settings) or StoreFailedError(otherwise, LOOK[is_file])
 
 
+def is_damage(error: DBAPIError) -> bool:
+    """Tell whether an error says that the store is damaged."""
+    return _known(error) is DAMAGED
+
+
 def first_line(error: Exception) -> str:
     """Give what an error says, without what a library adds to it."""
     said = str(getattr(error, "orig", None) or error).strip().splitlines()
     return said[0] if said else type(error).__name__
+
+
+def _known(error: DBAPIError) -> tuple[str, str] | None:
+    if state := getattr(error.orig, "sqlstate", None):
+        return POSTGRESQL.get(state)
+    return next((SQLITE[words] for words in SQLITE if words in str(error.orig)), None)
 
 
 def _is_full(settings: Settings) -> bool:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, Connection, and_, exists, func, or_, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage, State
 from pipeline.outcomes import Reason
 from pipeline.store.leases import has_died
+from pipeline.store.refusals import PUT_BACK, first_line, is_damage
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, feeds, generations, hosts, pages, sightings, urls
 from pipeline.store.tables import projections as held
@@ -29,7 +31,8 @@ BATCH = 500
 
 REPORT = "please report it; `wireroom trace ID` tells what happened"
 REMOVE_AGAIN = "`wireroom remove ID --reason TEXT` erases it again"
-SEND_UP = "`wireroom verify --repair`, or `wireroom up`, which does so by itself"
+SEND_UP = "`wireroom verify --repair`"
+FREE = f"{SEND_UP}, or `wireroom up`, which does so by itself"
 RESTORE = "restore the store from a backup"
 
 
@@ -68,7 +71,7 @@ def check_leases(store: Store) -> Iterator[Fault]:
             ids += [row[0] for row in rows if has_died(row[1]) or (row[2] or now) < now - LATE_LEASE_S]
     if ids:
         text = "leases whose worker is gone, or that ended long ago"
-        yield Fault(slug="lease-ended", text=text, do=SEND_UP, ids=tuple(ids), is_mendable=True)
+        yield Fault(slug="lease-ended", text=text, do=FREE, ids=tuple(ids), is_mendable=True)
 
 
 def check_documents(store: Store) -> Iterator[str]:
@@ -89,10 +92,16 @@ def check_file(store: Store) -> Iterator[Fault]:
     """Let SQLite look at its file; PostgreSQL looks after its own."""
     if store.engine.dialect.name != "sqlite":
         return
-    with store.read() as connection:
-        told = tuple(connection.exec_driver_sql("PRAGMA quick_check(10)").scalars())
+    try:
+        with store.read() as connection:
+            told = tuple(connection.exec_driver_sql("PRAGMA quick_check(10)").scalars())
+    except DBAPIError as error:  # damaged so much that not even this can be asked
+        if not is_damage(error):
+            raise
+        told = (first_line(error),)
     if told != ("ok",):
-        yield Fault(slug="file-damaged", text="the store's file is damaged", do=RESTORE, ids=told)
+        text = "the store's file is damaged, and nothing else was looked at"
+        yield Fault(slug="file-damaged", text=text, do=PUT_BACK, ids=told)
 
 
 def send_on(store: Store, ids: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from pipeline.verifying.projection import TEXTS, Compared, compare_index, index_
 from pipeline.verifying.records import page_faults, read_back
 
 HELD_BACK = "index-held-back"
+NOTHING = {"articles": 0, "documents": 0, "indexed": 0, "contents_hashed": 0, "pages_hashed": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +38,17 @@ class Verdict:
 
 def verify(services: Services, *, sample: int | None, report: Callable[[str], None]) -> Verdict:
     """Check everything; `sample` contents and pages are read back and hashed, None: all of them. `report`
-    is told what is looked at."""
-    store = services.store
+    is told what is looked at. Of a damaged file nothing else is asked: it may raise, or say what is not so.
+    """
     report("the store")
-    faults = [*check_file(store), *check_rows(store), *check_leases(store)]
+    if damage := tuple(check_file(services.store)):
+        return Verdict(checked=NOTHING, faults=damage, compared=None)
+    return _verify_contents(services, sample=sample, report=report)
+
+
+def _verify_contents(services: Services, *, sample: int | None, report: Callable[[str], None]) -> Verdict:
+    store = services.store
+    faults = [*check_rows(store), *check_leases(store)]
     report("its documents")
     damaged = tuple(check_documents(store))
     if damaged:

@@ -19,6 +19,7 @@ from pipeline.stages.shift import begin_shift
 from pipeline.store.claims import claim_articles
 from pipeline.store.enriched import read_document
 from pipeline.store.generations import live_generation
+from pipeline.store.leases import sweep
 from pipeline.store.mending import hold_back, is_held_back
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, feeds, pages, sightings, urls
@@ -119,13 +120,25 @@ def test_rows_whose_article_is_gone_are_found(wireroom: Wireroom, services: Serv
         assert f"orphan-{table}" in found
 
 
-def test_repair_frees_leases_and_sends_on_what_is_stuck(wireroom: Wireroom, store: Store) -> None:
+def leave_one_stuck_and_one_held(store: Store) -> None:
     poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
     with store.write() as connection:
         stuck = {"stage": None, "due_at": None}
         connection.execute(update(articles).where(articles.c.id == id_of(BRIDGE)).values(**stuck))
         held = {"lease_owner": "elsewhere:1:fetch:0", "lease_until": 5.0, "attempts": 1}
         connection.execute(update(articles).where(articles.c.id == id_of(HARBOUR)).values(**held))
+
+
+def test_up_is_named_only_for_what_its_tick_mends(wireroom: Wireroom, store: Store) -> None:
+    leave_one_stuck_and_one_held(store)
+    told = {each["slug"]: each["do"] for each in wireroom("verify", "--json").json["problems"]}
+    sweep(store)
+    assert {slug for slug, do in told.items() if "`wireroom up`" not in do} == {"stuck"}
+    assert slugs(wireroom) == ["stuck"]
+
+
+def test_repair_frees_leases_and_sends_on_what_is_stuck(wireroom: Wireroom, store: Store) -> None:
+    leave_one_stuck_and_one_held(store)
     ran = wireroom("verify", "--repair")
     assert (ran.code, ran.out.count("; mended\n")) == (0, 2)
     assert slugs(wireroom) == []

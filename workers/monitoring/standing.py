@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from pipeline.errors import WireroomError
+from pipeline.errors import StoreFailedError, WireroomError
 from pipeline.forecast import Outlook
 from pipeline.masking import mask
 from pipeline.model import Stage
@@ -73,6 +73,8 @@ class Lookout:
         parts = replace(parts, outlook=self._answer_outlook(until))
         try:
             self._counts.answer(until)
+        except StoreFailedError as error:  # it can be opened, and not be read
+            parts, said = replace(parts, store=PartState.UNREACHABLE), {**said, "store": mask(str(error))}
         except WireroomError as error:
             said = {**said, "counts": mask(str(error))}
         counts, age_s = self._counts.last() or (None, 0.0)
