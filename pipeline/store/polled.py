@@ -233,12 +233,8 @@ def _record_found(
         return PollCounts()
     counts = record_entries(connection, store, claim, polled.found, at)
     if folded := _folded(connection, claim, polled.found):
-        mine = feeds.c.id == claim.id
-        round = connection.execute(select(feeds.c.round).where(mine)).scalar_one()
-        if round:  # the next sitemap's sums begin with these
-            round |= {"entries_repeated": round["entries_repeated"] + folded}
-        repeated = feeds.c.entries_repeated + folded
-        connection.execute(update(feeds).where(mine).values(entries_repeated=repeated, round=round))
+        counted = {"entries_repeated": feeds.c.entries_repeated + folded}
+        connection.execute(update(feeds).where(feeds.c.id == claim.id).values(counted))
     return counts
 
 

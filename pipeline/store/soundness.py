@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, and_, exists, func, or_, select, upda
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
-from pipeline.model import Stage, State
+from pipeline.model import FeedKind, Stage, State
 from pipeline.outcomes import Reason
 from pipeline.store.leases import has_died
 from pipeline.store.refusals import PUT_BACK, first_line, is_damage
@@ -188,8 +188,11 @@ def _has(column: Column[Any], key: ColumnElement[Any] = articles.c.id) -> Column
 
 
 def _short_feeds(connection: Connection) -> Iterator[str]:
-    """Yield the feeds with fewer sightings than usable entries in their newest document."""
+    """Yield the feeds with fewer sightings than usable entries in their newest document. An index of sitemaps
+    may be one: several of these list the same article, and nobody counts how often."""
     shown = select(sightings.c.feed_id, func.count().label("number")).group_by(sightings.c.feed_id).subquery()
     usable = feeds.c.entries - feeds.c.entries_repeated - feeds.c.entries_without_link
     query = select(feeds.c.url).outerjoin(shown, shown.c.feed_id == feeds.c.id)
-    yield from connection.execute(query.where(func.coalesce(shown.c.number, 0) < usable)).scalars()
+    is_short = func.coalesce(shown.c.number, 0) < usable
+    is_one_document = feeds.c.kind.is_distinct_from(FeedKind.INDEX)
+    yield from connection.execute(query.where(is_short, is_one_document)).scalars()

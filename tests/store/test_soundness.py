@@ -1,15 +1,13 @@
 """What rows can never say is found, in both kinds of store; what is sound is left in peace."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
-from pipeline.feeds.children import Round, unpacked
 from pipeline.identity import url_key
-from pipeline.model import Stage, State
-from pipeline.store.claims import claim_articles, claim_feeds
+from pipeline.model import FeedKind, Stage, State
+from pipeline.store.claims import claim_articles
 from pipeline.store.enriched import Twin, read_document, record_duplicate
 from pipeline.store.found import known_articles
 from pipeline.store.generations import hold_building, live_generation, read_generations, swap
@@ -22,15 +20,14 @@ from pipeline.store.mending import (
     read_due,
     take_out,
 )
-from pipeline.store.polled import record_part
 from pipeline.store.removal import read_places, remove
 from pipeline.store.soundness import check_documents, check_file, check_leases, check_rows, send_on
 from pipeline.store.status import read_funnel
 from pipeline.store.store import Store
-from pipeline.store.subscriptions import NewFeed, add_feeds, poll_feeds
+from pipeline.store.subscriptions import poll_feeds
 from pipeline.store.tables import articles, documents, feeds, sightings
 from pipeline.verifying.records import read_back
-from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, OWNER, entry, fetch, id_of, index, poll, polled, publish
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, OWNER, entry, fetch, id_of, index, poll, publish
 
 OTHER_FEED = "https://ledger.example/rss"
 
@@ -81,17 +78,11 @@ def test_a_feed_that_showed_both_before_they_were_one_adds_up_when_it_shows_them
     assert (funnel.entries, funnel.repeated, funnel.sightings) == (2, 0, 2)
 
 
-def test_the_next_sitemap_of_an_index_counts_on_from_what_was_folded_into_one(
-    store: Store, tmp_path: Path
-) -> None:
-    poll_both_addresses_of_one(store, tmp_path)
-    add_feeds(store, [NewFeed(url=OTHER_FEED)], interval_s=900.0)
-    [claim] = claim_feeds(store, owner=OWNER, limit=1)
-    part, so_far = polled(entry(BRIDGE), entry(HARBOUR)), Round(child=2, entries=2, new=1)
-    assert record_part(store, claim, part, onward=(f"{OTHER_FEED}/2", so_far), host_delay_s=0.0)
-    with store.read() as connection:
-        row = connection.execute(select(feeds).where(feeds.c.id == claim.id)).one()
-    assert (row.entries_repeated, unpacked(row.round)) == (1, replace(so_far, entries_repeated=1))
+def test_an_index_of_sitemaps_that_list_the_same_article_is_sound(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path)
+    with store.write() as connection:
+        connection.execute(update(feeds).values(entries=9, kind=FeedKind.INDEX))
+    assert slugs(store) == []
 
 
 @pytest.mark.parametrize(
