@@ -62,10 +62,19 @@ def searcher(settings: "Settings") -> "Searcher":
     from pipeline.settings import EMBEDDED
 
     if settings.index_url == EMBEDDED and not settings.index_folder.is_dir():
-        raise WireroomError(
-            NOTHING_YET if is_store_absent(settings) else "nothing is indexed yet: run `wireroom up`"
-        )
+        raise WireroomError(_why_no_index(settings))
     return open_searcher(settings)
+
+
+def _why_no_index(settings: "Settings") -> str:
+    if is_store_absent(settings):
+        return NOTHING_YET
+    from pipeline.store.mending import is_held_back
+
+    with existing_store(settings) as store:
+        if is_held_back(store):
+            return "the store was restored, and nothing is indexed yet: run `wireroom verify --repair`"
+    return "nothing is indexed yet: run `wireroom up`"
 
 
 @contextmanager

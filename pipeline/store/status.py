@@ -233,6 +233,9 @@ def part_problems(parts: Parts) -> Iterator[Problem]:
 
 
 def _index_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
+    if counts.is_held_back:
+        text = "the store was restored, and index rests until you have looked"
+        yield Problem("restored", text, "wireroom verify --repair")
     if parts.index is PartState.ABSENT and counts.projected and not counts.is_held_back:
         text = f"the index is gone; the store can fill a new one with {counts.projected:,} documents"
         yield Problem("index-absent", text, "wireroom up")
@@ -272,9 +275,6 @@ def _work_problems(counts: Counts) -> Iterator[Problem]:
     if (counts.due.oldest_s or 0) > LATE_S:
         text = f"something has been due for {(counts.due.oldest_s or 0) / 3600:.1f} hours"
         yield Problem("late", text, "wireroom doctor")
-    if counts.is_held_back:
-        text = "the store was restored, and index rests until you have looked"
-        yield Problem("restored", text, "wireroom verify --repair")
     if counts.rebuild_failed:
         text = "the last rebuild of the index failed its proof; the one before is searched"
         yield Problem("rebuild-failed", text, "wireroom reindex status --json")
