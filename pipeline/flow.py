@@ -53,14 +53,17 @@ def tick(services: Services, ring: Callable[[Stage], None]) -> None:
 
 
 def tidy(services: Services, *, is_over: Callable[[], bool] = lambda: False) -> None:
-    """Close the archive files of workers that are gone, write down how full the disks are, trim events, and
-    once a night remove what is kept no longer. May be killed, or stopped as soon as `is_over` says so."""
+    """Close the archive files of workers that are gone, write down how full the disks are, erase what came
+    into the archive after its article was removed, trim events, and once a night remove what is kept no
+    longer. May be killed, or stopped as soon as `is_over` says so."""
     from pipeline.archive.warc import heal  # not every process that ticks or works needs the archive
     from pipeline.keeping import keep_tonight
+    from pipeline.removing import erase_late
 
-    heal(services.settings.archive_folder)
+    folder, keep_s = services.settings.archive_folder, services.settings.keep_events
+    heal(folder)
     record_free(services.store, each_disk(disk_folders(services.settings)))
-    keep_s = services.settings.keep_events
+    erase_late(services.store, folder, is_over=is_over)  # events tell what was removed
     while keep_s is not None and not is_over() and trim(services.store, keep_s=keep_s):
         pass
     keep_tonight(services, is_over=is_over)

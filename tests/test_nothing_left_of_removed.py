@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,15 @@ from sqlalchemy import update
 
 from pipeline.archive.reading import read
 from pipeline.cli.running import run
-from pipeline.flow import run_stage
+from pipeline.flow import run_stage, tidy
 from pipeline.identity import article_id, url_key
-from pipeline.model import Stage
+from pipeline.model import Exchange, Stage
+from pipeline.removing import CHORE, erase_article
 from pipeline.search.request import read_request
 from pipeline.services import open_searcher, open_services, set_up
 from pipeline.settings import Settings, read_settings
 from pipeline.stages.shift import begin_shift
+from pipeline.store.chores import read_done
 from pipeline.store.due import waiting
 from pipeline.store.subscriptions import NewFeed, add_feeds
 from pipeline.store.tables import articles, feeds
@@ -204,3 +207,64 @@ def test_the_archive_stays_readable(ran: Run, capsys: pytest.CaptureFixture[str]
     run(["remove", ran.site.url("/story"), "--reason", "court order"])
     assert run(["verify", "--all"]) == 0
     assert "5 pages read back" in capsys.readouterr().out
+
+
+def remove_story(ran: Run) -> None:
+    with closing(open_services(settings_of(ran.home))) as services:
+        id = article_id(url_key(ran.site.url("/story")) or "")
+        erase_article(services.store, services.settings.archive_folder, id, reason="court order")
+
+
+def archived_words(ran: Run) -> set[str]:
+    return {word for word, places in left(ran.home).items() if "archive" in places}
+
+
+def let_tidy(ran: Run, *, is_over: bool = False) -> None:
+    with closing(open_services(settings_of(ran.home))) as services:
+        tidy(services, is_over=lambda: is_over)
+
+
+def test_a_page_that_was_on_its_way_at_the_removal_goes_with_the_next_tidying(ran: Run) -> None:
+    served = whole(page(BODY, EDITED, "once more"))
+
+    def remove_and_answer(handler: BaseHTTPRequestHandler) -> None:
+        remove_story(ran)
+        served(handler)
+
+    ran.site.answers["/story"] = remove_and_answer
+    ran.until_idle(shown=feed(ran.site, f"{SUMMARY}, corrected again"))
+    assert archived_words(ran) >= {BODY, EDITED}
+    let_tidy(ran)
+    assert archived_words(ran) == set()
+    assert run(["verify", "--all"]) == 0
+
+
+def archive_feed(ran: Run) -> None:
+    """Archive what the feed shows, as a poll does that asked what was removed just before it was."""
+    exchange = Exchange(
+        url=ran.site.url("/feed.xml"), method="GET", request_headers=(), status=200, reason="OK",
+        headers=(("Content-Type", "application/rss+xml"),), body=feed(ran.site, SUMMARY),
+        fetched_at=1_790_000_000.0, remote_address=None,
+    )  # fmt: skip
+    with closing(open_services(settings_of(ran.home))) as services:
+        services.archive.write(exchange)
+
+
+def test_a_feed_that_was_on_its_way_at_the_removal_goes_with_the_next_tidying(ran: Run) -> None:
+    remove_story(ran)
+    let_tidy(ran)
+    archive_feed(ran)
+    assert archived_words(ran) == {TITLE, SUMMARY, AUTHOR}
+    let_tidy(ran)  # an hour later; it looked a moment after the removal, too early
+    assert archived_words(ran) == set()
+
+
+def test_a_tidying_that_was_stopped_leaves_what_was_on_its_way_to_the_next(ran: Run) -> None:
+    remove_story(ran)
+    archive_feed(ran)
+    let_tidy(ran, is_over=True)
+    assert archived_words(ran) == {TITLE, SUMMARY, AUTHOR}
+    with closing(open_services(settings_of(ran.home))) as services:
+        assert read_done(services.store, CHORE)[0] is None
+    let_tidy(ran)
+    assert archived_words(ran) == set()

@@ -25,7 +25,8 @@ def read_done(store: Store, name: str) -> tuple[float | None, float]:
         return connection.execute(done).scalar_one_or_none(), store.read_clock(connection)
 
 
-def record_done(store: Store, name: str) -> None:
-    """Write down that a chore is done."""
+def record_done(store: Store, name: str, *, at: float | None = None) -> None:
+    """Write down that a chore is done: now, or as of when it was begun."""
     with store.write() as connection:
-        insert_over(connection, chores, [{"name": name, "done_at": store.read_clock(connection)}])
+        done_at = store.read_clock(connection) if at is None else at
+        insert_over(connection, chores, [{"name": name, "done_at": done_at}])

@@ -43,7 +43,15 @@ def plan_removal(store: Store, id: str) -> Removal:
         return _count(connection, _family(connection, id))
 
 
-@dataclass(frozen=True, slots=True)
+def read_removed(store: Store, *, since: float) -> tuple[str, ...]:
+    """Read the ids of what was removed since a time, as far as its steps are kept."""
+    removals = (events.c.stage == REMOVE, events.c.at >= since)
+    with store.read() as connection:
+        rows = connection.execute(select(events.c.article_id).where(*removals).distinct())
+        return tuple(rows.scalars())
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class Places:
     """Say where else an article's words may stand: answers of its addresses, bodies of its feeds."""
 
