@@ -205,20 +205,14 @@ def record_unchanged(
 
 
 def record_duplicate(store: Store, claim: ArticleClaim, twin: Twin, *, detail: str) -> bool:
-    """Drop an article that is another one under a second URL; its sightings and URLs move to the twin."""
+    """Drop an article that is another one under a second URL; its sightings and URLs move to the twin. When
+    that was removed meanwhile it is put back, to be read again and known for what was removed."""
     with store.write() as connection:
         now = store.now()
-        values = {
-            "state": State.DROPPED,
-            "stage": None,
-            "due_at": None,
-            "refetch_at": None,
-            "reason": Reason.DUPLICATE,
-            "duplicate_of": twin.id,
-            "detail": detail,
-        }
         lock_articles(connection, [claim.id, twin.id])
-        if not finish(connection, claim, values):
+        if _is_removed(connection, twin.id):
+            return finish(connection, claim, {"due_at": now})
+        if not finish(connection, claim, _dropped_for(twin, detail)):
             return False
         # A feed that shows both keeps its sighting of this one, so that every entry stays counted once.
         both = select(sightings.c.feed_id).where(sightings.c.article_id == twin.id)
@@ -235,6 +229,23 @@ def record_duplicate(store: Store, claim: ArticleClaim, twin: Twin, *, detail: s
         )
         record(connection, store, [happening])
     return True
+
+
+def _is_removed(connection: Connection, id: str) -> bool:
+    reason = connection.execute(select(articles.c.reason).where(articles.c.id == id)).scalar_one()
+    return bool(reason == Reason.REMOVED)
+
+
+def _dropped_for(twin: Twin, detail: str) -> dict[str, Any]:
+    return {
+        "state": State.DROPPED,
+        "stage": None,
+        "due_at": None,
+        "refetch_at": None,
+        "reason": Reason.DUPLICATE,
+        "duplicate_of": twin.id,
+        "detail": detail,
+    }
 
 
 def record_page_missing(store: Store, claim: ArticleClaim, *, detail: str, delay_s: float) -> bool:

@@ -83,11 +83,23 @@ def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePositi
 
     `erase` overwrites one record of the archive; when it raises, a further call goes on there.
     """
+    while (begun := _begin(store, id, reason)) is None:
+        pass
+    family, removal = begun
+    _erase_pages(store, family, erase)
+    truncate_log(store)
+    return removal
+
+
+def _begin(store: Store, id: str, reason: str) -> tuple[Sequence[str], Removal] | None:
+    """Let the store forget the text; None when a duplicate joined while the articles were being locked."""
     with store.write() as connection:
         overwrite_freed(connection)
         family = _family(connection, id)
-        removal = _count(connection, family)
         lock_articles(connection, family)
+        if _family(connection, id) != family:
+            return None
+        removal = _count(connection, family)
         values = _removed(store, reason) | _known_by(connection, family)
         _forget_text(connection, family)
         connection.execute(update(articles).where(articles.c.id.in_(family)).values(values))
@@ -96,9 +108,7 @@ def remove(store: Store, id: str, *, reason: str, erase: Callable[[ArchivePositi
             for each in family
         ]
         record(connection, store, told)
-    _erase_pages(store, family, erase)
-    truncate_log(store)
-    return removal
+    return family, removal
 
 
 def _family(connection: Connection, id: str) -> list[str]:

@@ -181,3 +181,14 @@ def test_what_a_person_removes_while_a_replay_waits_stays_removed(store: Store) 
     with store.read() as connection:
         removed = select(articles.c.state, articles.c.reason).where(articles.c.id == id_of(HIGH))
         assert connection.execute(removed).one() == ("dropped", "removed")
+
+
+def test_what_becomes_a_duplicate_while_a_removal_waits_goes_too(store: Store) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with store.write() as blocker:
+            blocker.execute(select(articles.c.id).where(articles.c.id == id_of(LOW)).with_for_update())
+            waiting = pool.submit(remove, store, id_of(LOW), reason="", erase=lambda position: None)
+            await_waiter(store, waiting)
+            joins = update(articles).where(articles.c.id == id_of(HIGH))
+            blocker.execute(joins.values(duplicate_of=id_of(LOW)))
+        assert waiting.result().articles == 2

@@ -113,6 +113,18 @@ def test_its_duplicates_go_with_it_whichever_is_named(store: Store, tmp_path: Pa
     assert read_counts(store).dropped == {"removed": 2}
 
 
+def test_an_article_whose_twin_was_removed_meanwhile_is_read_again(store: Store, tmp_path: Path) -> None:
+    poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
+    fetch(store, tmp_path)
+    claims = {claim.url: claim for claim in claim_articles(store, Stage.ENRICH, owner=OWNER, limit=2)}
+    remove(store, id_of(BRIDGE), reason="", erase=partial(erase, tmp_path / "archive"))
+    twin = Twin(id=id_of(BRIDGE), document=None, is_coming=True, is_removed=False)
+    assert record_duplicate(store, claims[HARBOUR], twin, detail="same guid")
+    [again] = claim_articles(store, Stage.ENRICH, owner=OWNER, limit=2)
+    assert (again.url, again.state) == (HARBOUR, State.FETCHED)
+    assert read_counts(store).dropped == {"removed": 1}
+
+
 def test_a_removal_that_the_archive_interrupted_is_taken_up_again(store: Store, tmp_path: Path) -> None:
     def fail(_position: ArchivePosition) -> None:
         raise ArchiveError("the disk is away")
