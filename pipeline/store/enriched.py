@@ -220,7 +220,8 @@ def record_duplicate(store: Store, claim: ArticleClaim, twin: Twin, *, detail: s
         connection.execute(update(sightings).where(*mine).values(article_id=twin.id))
         connection.execute(update(urls).where(urls.c.article_id == claim.id).values(article_id=twin.id))
         rests = and_(articles.c.state == State.INDEXED, articles.c.stage.is_(None))
-        connection.execute(update(articles).where(articles.c.id == twin.id).values(touched=True))
+        grown = {"touched": True, "text_dropped_at": None}  # what its feeds say goes again by night
+        connection.execute(update(articles).where(articles.c.id == twin.id).values(grown))
         connection.execute(
             update(articles).where(articles.c.id == twin.id, rests).values(stage=Stage.INDEX, due_at=now)
         )

@@ -93,6 +93,10 @@ def record_entries(
     _insert_sightings(connection, claim, first, at)
     _touch(connection, [article_id for article_id, _ in first if article_id not in fresh_ids], at)
     _update_sightings(connection, claim, edits, at)
+    said = [*first, *((article_id, each) for article_id, each, _ in edits)]
+    _note_words(
+        connection, [article_id for article_id, each in said if each.entry.summary or each.entry.content]
+    )
     told = [*_found_events(claim, first, fresh_ids), *_edit_events(claim, [id for id, *_ in edits])]
     record(connection, store, told)
     return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(edits))
@@ -234,7 +238,6 @@ def _update_sightings(
                 due_at=case((rests, at), else_=articles.c.due_at),
                 refetch_at=case((rests, None), else_=at),
                 refetches=0,
-                text_dropped_at=None,
             )
         )
 
@@ -243,6 +246,12 @@ def _touch(connection: Connection, ids: Sequence[str], at: float) -> None:
     """Mark articles that one more feed shows: their document names its feeds, so it is to be indexed anew."""
     for portion in portions(ids):
         connection.execute(_touching(), {"ids": portion, "at": at})
+
+
+def _note_words(connection: Connection, ids: Sequence[str]) -> None:
+    """Note that feeds' words are there again, whatever became of their articles: they go the next night."""
+    for portion in portions(ids):
+        connection.execute(_with_words(), {"ids": portion})
 
 
 def _standing(connection: Connection, feed_id: int, url_keys: Sequence[str]) -> dict[str, _Standing]:
@@ -288,11 +297,16 @@ def _touching() -> Update:
         )
         .values(
             touched=True,
-            text_dropped_at=None,
             stage=case((rests, Stage.INDEX), else_=articles.c.stage),
             due_at=case((rests, bindparam("at")), else_=articles.c.due_at),
         )
     )
+
+
+@cache
+def _with_words() -> Update:
+    mine = articles.c.id.in_(bindparam("ids", expanding=True))
+    return update(articles).where(mine, articles.c.text_dropped_at.is_not(None)).values(text_dropped_at=None)
 
 
 def bare_entry(entry: Entry) -> Entry:

@@ -10,22 +10,25 @@ from sqlalchemy import select, update
 
 from pipeline.archive.keeping import old_files, remove_file
 from pipeline.archive.warc import open_archive, sidecar_of
+from pipeline.feeds.edits import MAX_EDITS
 from pipeline.flow import tidy
 from pipeline.keeping import CHORE, keep_tonight
 from pipeline.model import Stage, State
+from pipeline.outcomes import Reason
 from pipeline.services import Services, open_services
 from pipeline.settings import read_settings
 from pipeline.stages.index import index
 from pipeline.stages.shift import begin_shift
 from pipeline.store.chores import is_nightly_due, read_done, record_done
+from pipeline.store.claims import claim_articles
 from pipeline.store.duty_tables import chores
-from pipeline.store.enriched import read_document, read_sightings
+from pipeline.store.enriched import Twin, read_document, read_sightings, record_duplicate
 from pipeline.store.keeping import forget_pages
 from pipeline.store.reruns import read_indexed
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, documents, feeds, hosts, pages, sightings
 from tests.cli.conftest import Wireroom
-from tests.cli.newsroom import BRIDGE, HARBOUR, TEXT, entry, fetch, id_of, poll, publish
+from tests.cli.newsroom import BRIDGE, HARBOUR, OWNER, TEXT, entry, fetch, id_of, poll, publish
 
 DAY = 86_400.0
 Open = Callable[..., Services]
@@ -204,6 +207,55 @@ def test_an_edit_brings_a_text_back_until_the_next_night(opened: Open) -> None:
     with services.store.read() as connection:
         mine = select(articles.c.text_dropped_at).where(articles.c.id == id_of(HARBOUR))
         assert connection.execute(mine).scalar_one() is None
+
+
+@pytest.mark.parametrize("state", [State.DROPPED, State.QUARANTINED])
+def test_what_a_second_feed_says_of_what_is_not_indexed_goes_too(opened: Open, state: State) -> None:
+    services = opened(WIREROOM_KEEP_TEXT="30d")
+    with services.store.write() as connection:
+        ended = {"state": state, "reason": Reason.TOO_OLD, "stage": None}
+        connection.execute(update(articles).where(articles.c.id == id_of(HARBOUR)).values(**ended))
+    age(services.store, days=31)
+    tonight(services)
+    poll(services.store, "https://other.example/feed.xml", entry(HARBOUR))
+    next_night(services)
+    seen = read_sightings(services.store, id_of(HARBOUR))
+    assert [each.entry.summary for each in seen] == ["", ""]
+
+
+def test_what_an_edit_too_many_says_goes_too(opened: Open) -> None:
+    services = opened(WIREROOM_KEEP_TEXT="30d")
+    with services.store.write() as connection:
+        connection.execute(update(articles).values(revision=MAX_EDITS))
+    age(services.store, days=31)
+    tonight(services)
+    let_index_work(services)
+    poll_again(services.store, entry(HARBOUR, title="The harbour is closed"))
+    next_night(services)
+    (seen,) = read_sightings(services.store, id_of(HARBOUR))
+    assert (seen.entry.title, seen.entry.summary) == ("The harbour is closed", "")
+
+
+def test_what_a_duplicate_brings_goes_too(opened: Open) -> None:
+    services = opened(WIREROOM_KEEP_TEXT="30d")
+    age(services.store, days=31)
+    tonight(services)
+    let_index_work(services)
+    poll(services.store, "https://other.example/feed.xml", entry("https://other.example/bridge"))
+    fetch(services.store, services.settings.home)
+    [claim] = claim_articles(services.store, Stage.ENRICH, owner=OWNER, limit=1)
+    twin = Twin(id=id_of(BRIDGE), document=None, is_coming=False, is_removed=False)
+    record_duplicate(services.store, claim, twin, detail="the same text")
+    let_index_work(services)
+    next_night(services)
+    seen = read_sightings(services.store, id_of(BRIDGE))
+    assert [each.entry.summary for each in seen] == ["", ""]
+
+
+def next_night(services: Services) -> None:
+    with services.store.write() as connection:
+        connection.execute(chores.delete())
+    tonight(services)
 
 
 def poll_again(store: Store, *entries: object) -> None:
