@@ -209,6 +209,13 @@ def test_the_archive_stays_readable(ran: Run, capsys: pytest.CaptureFixture[str]
     assert "5 pages read back" in capsys.readouterr().out
 
 
+def test_none_is_left_in_an_archive_that_lost_its_indexes(ran: Run) -> None:
+    for sidecar in (ran.home / "archive").glob("*.cdxj"):
+        sidecar.unlink()
+    assert run(["remove", ran.site.url("/story"), "--reason", "court order"]) == 0
+    assert archived_words(ran) == set()
+
+
 def remove_story(ran: Run) -> None:
     with closing(open_services(settings_of(ran.home))) as services:
         id = article_id(url_key(ran.site.url("/story")) or "")

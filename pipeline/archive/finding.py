@@ -1,4 +1,5 @@
-"""Find in the archive every answer that some addresses gave, by the CDXJ index beside each WARC file."""
+"""Find in the archive every answer that some addresses gave, by the CDXJ index beside each WARC file; a file
+that has lost its index is read whole."""
 
 import calendar
 import json
@@ -9,7 +10,9 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from pipeline.archive.errors import ArchiveError
-from pipeline.archive.reading import read
+from pipeline.archive.reading import find_file, read, scan
+from pipeline.archive.records import mime_of
+from pipeline.archive.warc import OPEN_SUFFIX, WARC_SUFFIX, sidecar_of
 from pipeline.fetching.classify import HOPS
 from pipeline.model import ArchivePosition, header
 
@@ -27,7 +30,9 @@ class Answer:
 
 def find_answers(folder: Path, urls: Collection[str]) -> tuple[Answer, ...]:
     """Find all answers of some addresses, and of those that they redirected to, oldest first. The indexes of
-    a million pages are read in some seconds."""
+    a million pages are read in some seconds.
+
+    Raises ArchiveError when a file has lost its index and cannot be read without."""
     found: dict[ArchivePosition, Answer] = {}
     asked: set[str] = set()
     fresh = set(urls)
@@ -46,6 +51,29 @@ def _answers(folder: Path, urls: Collection[str]) -> Iterator[Answer]:
             for line in lines:
                 if any(mark in line for mark in marks) and (answer := _read(line)):
                     yield answer
+    for name in without_index(folder):
+        for position, page in scan(folder, name, urls):
+            at, mime = float(int(page.fetched_at)), mime_of(page.headers)
+            yield Answer(url=page.url, at=at, status=page.status, mime=mime, position=position)
+
+
+def without_index(folder: Path) -> tuple[str, ...]:
+    """Name the files, closed or being written, that hold records and have no index beside them."""
+    suffixes = (WARC_SUFFIX, WARC_SUFFIX + OPEN_SUFFIX)
+    found = {path.name.removesuffix(OPEN_SUFFIX) for suffix in suffixes for path in folder.glob(f"*{suffix}")}
+    return tuple(
+        name
+        for name in sorted(found)
+        if _holds_records(folder, name) and not sidecar_of(folder, name).exists()
+    )
+
+
+def _holds_records(folder: Path, name: str) -> bool:
+    # Asked before the index is: a writer makes it before the first record, and `keeping` removes it last.
+    try:
+        return find_file(folder, name).stat().st_size > 0
+    except (ArchiveError, FileNotFoundError):
+        return False
 
 
 def _read(line: bytes) -> Answer | None:

@@ -2,10 +2,12 @@
 
 import io
 import os
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from fastwarc.stream_io import GzipReader
-from fastwarc.warc import WarcRecord, WarcRecordType
+from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from pipeline.archive.errors import ArchiveError
 from pipeline.archive.records import MAGIC, erased, payload_digest
@@ -33,7 +35,39 @@ def read(folder: Path, position: ArchivePosition) -> Page:
 
 def member(folder: Path, position: ArchivePosition) -> bytes:
     """Read bytes of an archive's file, unchecked. Raises ArchiveError when they are not all there."""
-    return _member(_path(folder, position.file), position)
+    return _member(find_file(folder, position.file), position)
+
+
+def scan(folder: Path, name: str, urls: Collection[str]) -> Iterator[tuple[ArchivePosition, Page]]:
+    """Read a file from its beginning to its end, for the answers of some addresses: without its index.
+
+    Raises ArchiveError when it cannot be read to its end."""
+    found: tuple[ArchivePosition, Page] | None = None
+    try:
+        with find_file(folder, name).open("rb") as file:
+            for record in ArchiveIterator(file, parse_http=False):
+                if found is not None:
+                    yield _up_to(record.stream_pos, *found)
+                is_asked = record.headers.get("WARC-Target-URI") in urls
+                is_asked = is_asked and record.record_type == WarcRecordType.response
+                found = _found(name, record) if is_asked else None
+            if found is not None:
+                yield _up_to(os.fstat(file.fileno()).st_size, *found)
+    except ArchiveError:
+        raise
+    except Exception as error:  # as in `read`
+        raise ArchiveError(f"{name} has lost its index, and cannot be read without: {error}") from error
+
+
+def _found(name: str, record: WarcRecord) -> tuple[ArchivePosition, Page]:
+    digest, page = record.headers["WARC-Payload-Digest"], _page(record)
+    if payload_digest(page.body) != digest:
+        raise ValueError(f"the record at {record.stream_pos} is torn")
+    return ArchivePosition(file=name, offset=record.stream_pos, length=0, digest=digest), page
+
+
+def _up_to(end: int, position: ArchivePosition, page: Page) -> tuple[ArchivePosition, Page]:
+    return replace(position, length=end - position.offset), page
 
 
 def erase(folder: Path, position: ArchivePosition) -> None:
@@ -42,7 +76,7 @@ def erase(folder: Path, position: ArchivePosition) -> None:
     Does nothing when it is erased already; of a file that ends within the record, what is left of it goes.
     Raises ArchiveError when the file is missing, or the record is torn or another.
     """
-    path = _path(folder, position.file)
+    path = find_file(folder, position.file)
     left = _left(path, position)
     if len(left) < position.length:
         _erase_rest(path, position, left)
@@ -68,7 +102,8 @@ def _overwrite(path: Path, offset: int, octets: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _path(folder: Path, name: str) -> Path:
+def find_file(folder: Path, name: str) -> Path:
+    """Find a file of the archive by its final name, closed or being written. Raises ArchiveError."""
     if Path(name).name != name:
         raise ArchiveError(f"{name!r} is no file of the archive")
     final = folder / name
@@ -92,7 +127,7 @@ def _left(path: Path, position: ArchivePosition) -> bytes:
             file.seek(position.offset)
             return file.read(position.length)
     except FileNotFoundError:
-        return _left(_path(path.parent, position.file), position)
+        return _left(find_file(path.parent, position.file), position)
 
 
 def _record(member: bytes) -> WarcRecord:

@@ -94,12 +94,17 @@ def payload_digest(body: bytes) -> str:
     return "sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()
 
 
+def mime_of(headers: Sequence[tuple[str, str]]) -> str:
+    """Return an answer's type without its parameters, or what CDXJ writes where there is none."""
+    return (header(headers, "Content-Type") or "").partition(";")[0].strip() or "unk"
+
+
 def cdxj_line(encoded: EncodedExchange, *, file_name: str, offset: int) -> bytes:
     """Make the line of a CDXJ index that points at a response record."""
     exchange = encoded.exchange
     fields = {
         "url": exchange.url,
-        "mime": (header(exchange.headers, "Content-Type") or "unk").partition(";")[0].strip() or "unk",
+        "mime": mime_of(exchange.headers),
         "status": str(exchange.status),
         "digest": encoded.digest,
         "length": str(len(encoded.response)),

@@ -33,7 +33,7 @@ def evidence(
     json: Json = False,
 ) -> None:
     """Pack what is known of an article: records, digests, revisions with their differences, its trace."""
-    from pipeline.evidence.contents import take_answers
+    from pipeline.evidence.contents import take_answers, unnamed_pages
     from pipeline.evidence.revisions import read_history
     from pipeline.store.enriched import read_document, read_sightings
 
@@ -44,7 +44,8 @@ def evidence(
         found = find_trace(store, target)
         seen, document = read_sightings(store, found.id), read_document(store, found.id)
     answers = find_requests(folder, found)
-    kept = take_answers(folder, answers)
+    unnamed = unnamed_pages(answers, found.pages)
+    kept = take_answers(folder, sorted([*answers, *unnamed], key=lambda each: each.at))
     history = read_history(folder, found.pages, [each.entry for each in seen], document)
     digest = _write(output, found, kept, history, _told(found, answers, seen, document))
     counts = {"answers": len(kept), "revisions": len(history.revisions), "unread": len(history.unread)}
@@ -55,16 +56,19 @@ def evidence(
         of = f"{had} of {counted(len(kept), 'answer')}" if had < len(kept) else counted(had, "answer")
         said = f"{of}, {counted(len(history.revisions), 'revision')}"
         show(f"{output}: {said}", f"sha256 {digest}")
-    _warn(found, kept, history)
+    _warn(found, kept, history, unnamed)
 
 
-def _warn(found: "Trace", kept: "Sequence[Kept]", history: "History") -> None:
+def _warn(found: "Trace", kept: "Sequence[Kept]", history: "History", unnamed: "Sequence[Answer]") -> None:
     from pipeline.outcomes import Reason
 
     if found.reason == Reason.REMOVED:
         note("removed: its pages and texts are gone, its address and its steps are left")
     for fault in (*history.unread, *(each.fault for each in kept if each.fault is not None)):
         note(f"not to be had: {fault}")
+    places = {each.position for each in unnamed}
+    if lost := sum(each.fault is None and each.answer.position in places for each in kept):
+        note(f"{counted(lost, 'page')} not named by the archive's indexes: other answers may be missing here")
 
 
 def _write(
@@ -74,8 +78,9 @@ def _write(
     from pipeline.evidence.contents import payload, readme
 
     at, by = time.time(), version("wireroom")
-    explained = readme(found.url, standing_line(found), kept, history, packed_at=at, version=by)
-    files, tags = {**payload(kept, history), **told}, {"README.txt": explained.encode()}
+    files = {**payload(kept, history), **told}
+    explained = readme(found.url, standing_line(found), kept, history, files=files, packed_at=at, version=by)
+    tags = {"README.txt": explained.encode()}
     try:
         return write_bag(output, f"wireroom-evidence-{found.id}", files, tags, at)
     except OSError as error:

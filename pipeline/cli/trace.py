@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.cli.articles import for_each, never_seen, require_article
 from pipeline.cli.opening import settings
 from pipeline.cli.options import Json, Urls
-from pipeline.cli.printing import as_json, columns, counted, json_line, lasting, one_line, rfc3339, show
+from pipeline.cli.printing import as_json, columns, counted, json_line, lasting, note, one_line, rfc3339, show
 from pipeline.cli.wording import MEANING, step_in_words
 
 if TYPE_CHECKING:
@@ -58,9 +58,14 @@ def find_trace(store: "Store", target: str) -> "Trace":
 
 def find_requests(folder: "Path", found: "Trace") -> "tuple[Answer, ...]":
     """Find every request for an article's addresses that got an answer."""
+    from pipeline.archive.errors import ArchiveError
     from pipeline.archive.finding import find_answers
 
-    return find_answers(folder, {found.url, *(page.url for page in found.pages)})
+    try:
+        return find_answers(folder, {found.url, *(page.url for page in found.pages)})
+    except ArchiveError as error:
+        note(f"requests are not to be had: {error}")
+        return ()
 
 
 def trace_json(found: "Trace", answers: "Sequence[Answer]") -> dict[str, Any]:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.archive.errors import ArchiveError
 from pipeline.archive.finding import find_answers
 from pipeline.archive.reading import erase
-from pipeline.archive.warc import open_archive
+from pipeline.archive.warc import open_archive, sidecar_of
 from pipeline.model import ArchivePosition, Exchange
 
 OLD, NEW = 'https://courier.example/a?b="c"&d=é', "https://courier.example/new"
@@ -55,6 +56,44 @@ def test_redirects_are_followed(tmp_path: Path, kept: tuple[ArchivePosition, ...
 def test_what_was_erased_is_not_found(tmp_path: Path, kept: tuple[ArchivePosition, ...]) -> None:
     erase(tmp_path, kept[2])
     assert [each.status for each in find_answers(tmp_path, {NEW})] == [200]
+
+
+def test_what_stands_in_files_that_lost_their_indexes_is_found_all_the_same(
+    tmp_path: Path, kept: tuple[ArchivePosition, ...]
+) -> None:
+    before = find_answers(tmp_path, {OLD})
+    for sidecar in tmp_path.glob("*.cdxj"):
+        sidecar.unlink()
+    assert find_answers(tmp_path, {OLD}) == before
+    assert [without.position for without in before] == list(kept[:3])
+
+
+def test_what_was_erased_is_not_found_without_an_index(
+    tmp_path: Path, kept: tuple[ArchivePosition, ...]
+) -> None:
+    for sidecar in tmp_path.glob("*.cdxj"):
+        sidecar.unlink()
+    erase(tmp_path, kept[2])
+    assert [each.status for each in find_answers(tmp_path, {NEW})] == [200]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_file_that_lost_its_index_and_is_damaged_is_told_of(
+    tmp_path: Path, kept: tuple[ArchivePosition, ...], number: int
+) -> None:
+    place = kept[number]
+    sidecar_of(tmp_path, place.file).unlink()
+    [path] = tmp_path.glob(f"{place.file}*")
+    with path.open("r+b") as file:
+        file.seek(place.offset + 40)
+        file.write(b"x" * 40)
+    with pytest.raises(ArchiveError, match="has lost its index, and cannot be read without"):
+        find_answers(tmp_path, {NEW})
+
+
+def test_an_empty_file_without_an_index_holds_nothing_to_be_found(tmp_path: Path) -> None:
+    (tmp_path / "gone.warc.gz").touch()
+    assert find_answers(tmp_path, {NEW}) == ()
 
 
 def test_an_archive_that_is_not_here_has_no_answers(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pipeline.store.tables import articles
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, OWNER, entry, id_of, poll, publish
 
+OTHER = "https://harbour.example/feed.xml"
 FIRST = "The bridge was opened on Monday by the mayor of Lagos, who thanked the workers. " * 5
 SECOND = FIRST.replace("Monday", "Tuesday")
 
@@ -129,6 +131,51 @@ def test_a_record_that_is_gone_is_told_of(
     ran = wireroom("evidence", BRIDGE, "-o", str(tmp_path / "bridge.zip"))
     assert (ran.code, "not to be had" in ran.err) == (0, True)
     assert "is cut short" in unpacked(tmp_path / "bridge.zip")["README.txt"].decode()
+
+
+def test_without_the_archives_indexes_every_answer_is_there(
+    wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
+) -> None:
+    publish(store, home)
+    [sidecar] = (home / "archive").glob("*.cdxj")
+    sidecar.unlink()
+    ran = wireroom("evidence", BRIDGE, "-o", str(tmp_path / "bridge.zip"))
+    assert (ran.code, "1 answer, " in ran.out) == (0, True)
+    assert "data/pages/1.html" in unpacked(tmp_path / "bridge.zip")
+
+
+def test_a_page_that_an_index_does_not_name_is_there_with_a_warning(
+    wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
+) -> None:
+    publish(store, home)
+    [sidecar] = (home / "archive").glob("*.cdxj")
+    sidecar.write_bytes(b"")
+    ran = wireroom("evidence", BRIDGE, "-o", str(tmp_path / "bridge.zip"))
+    assert (ran.code, "1 answer, " in ran.out) == (0, True)
+    assert "1 page not named by the archive's indexes: other answers may be missing" in ran.err
+    assert "data/pages/1.html" in unpacked(tmp_path / "bridge.zip")
+
+
+def test_a_file_that_lost_its_index_and_cannot_be_read_is_told_of(
+    wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
+) -> None:
+    publish(store, home)
+    for path in (home / "archive").iterdir():
+        path.unlink() if path.suffix == ".cdxj" else path.write_bytes(b"x" * 999)
+    ran = wireroom("evidence", BRIDGE, "-o", str(tmp_path / "bridge.zip"))
+    assert (ran.code, "requests are not to be had: " in ran.err) == (0, True)
+
+
+def test_the_readme_lists_what_is_in_the_bag_and_no_more(
+    wireroom: Wireroom, store: Store, home: Path, tmp_path: Path, bag: dict[str, bytes]
+) -> None:
+    poll(store, OTHER, entry(HARBOUR))
+    wireroom("evidence", HARBOUR, "-o", str(tmp_path / "harbour.zip"))
+    for each in (bag, unpacked(tmp_path / "harbour.zip")):
+        names = {name for name in each if name.startswith("data/")}
+        listed = re.findall(r"^(data/\S+)", each["README.txt"].decode(), re.MULTILINE)
+        assert [name for name in listed if not any(one.startswith(name) for one in names)] == []
+        assert [one for one in names if not one.startswith(tuple(listed))] == []
 
 
 def test_a_file_that_cannot_be_written_is_said_in_a_line(

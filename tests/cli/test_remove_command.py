@@ -45,6 +45,19 @@ def test_without_its_file_it_leaves_store_and_index_and_says_what_is_left(
     assert "text-left" not in wireroom("verify").out
 
 
+def test_a_file_that_cannot_be_searched_is_named(wireroom: Wireroom, home: Path, archive: Path) -> None:
+    (home / "archive" / "lost.warc.gz").write_bytes(b"x" * 999)
+    ran = wireroom("remove", BRIDGE, "--reason", "court order")
+    assert ran.code == 1
+    said, *_ = ran.err.splitlines()
+    assert said.startswith(
+        f"wireroom: {BRIDGE} is removed, but not from the archive: "
+        "lost.warc.gz has lost its index, and cannot be read without: "
+    )
+    (home / "archive" / "lost.warc.gz").write_bytes(b"")
+    assert wireroom("remove", BRIDGE, "--reason", "court order").code == 0
+
+
 def test_an_empty_file_says_that_the_pages_are_gone_for_good(wireroom: Wireroom, archive: Path) -> None:
     archive.write_bytes(b"")
     assert wireroom("remove", BRIDGE, "--reason", "court order").code == 0
