@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from pipeline.archive.errors import ArchiveError
+from pipeline.archive.finding import without_index
 from pipeline.archive.reading import read
 from pipeline.model import ArchivePosition
 from pipeline.store.removal import is_a_page
@@ -45,6 +46,14 @@ def page_faults(found: ReadBack) -> Iterator[Fault]:
         text = f"archived pages that cannot be read back, the first because {found.broken[0][1]}"
         ids = tuple(dict.fromkeys(id for id, _ in found.broken))
         yield Fault(slug="page-missing", text=text, do=FETCHED_AGAIN, ids=ids)
+
+
+def archive_faults(folder: Path) -> Iterator[Fault]:
+    """Tell of files of the archive that have lost their index."""
+    if names := without_index(folder):
+        do = "put the .cdxj files back from a backup; until then these are read whole whenever they are searched"
+        text = "files of the archive without the .cdxj index beside them"
+        yield Fault(slug="archive-unindexed", text=text, do=do, ids=names)
 
 
 def _positions(store: Store, sample: int | None) -> Iterator[tuple[str, ArchivePosition]]:

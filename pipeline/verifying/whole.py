@@ -21,7 +21,7 @@ from pipeline.store.soundness import (
 )
 from pipeline.store.tables import articles
 from pipeline.verifying.projection import TEXTS, Compared, compare_index, index_faults, mend_index
-from pipeline.verifying.records import page_faults, read_back
+from pipeline.verifying.records import archive_faults, page_faults, read_back
 
 HELD_BACK = "index-held-back"
 NOTHING = {"articles": 0, "documents": 0, "indexed": 0, "contents_hashed": 0, "pages_hashed": 0}
@@ -64,7 +64,7 @@ def _verify_contents(services: Services, *, sample: int | None, report: Callable
         faults.append(Fault(slug=HELD_BACK, text=text, do=do, ids=(), is_mendable=True))
     report("the archive")
     pages = read_back(store, services.settings.archive_folder, sample=sample)
-    faults += page_faults(pages)
+    faults += [*page_faults(pages), *archive_faults(services.settings.archive_folder)]
     checked = {
         "articles": _count_articles(services),
         "documents": count_documents(store),

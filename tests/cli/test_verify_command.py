@@ -109,6 +109,16 @@ def test_a_partner_that_is_gone_is_missed(
     assert slug in slugs(wireroom)
 
 
+def test_a_file_of_the_archive_that_lost_its_index_is_found(
+    wireroom: Wireroom, services: Services, home: Path
+) -> None:
+    [sidecar] = (home / "archive").glob("*.cdxj")
+    sidecar.unlink()
+    [problem] = wireroom("verify", "--json").json["problems"]
+    named = [f"{sidecar.stem}.warc.gz"]
+    assert (problem["slug"], problem["named"], problem["mended"]) == ("archive-unindexed", named, False)
+
+
 def test_rows_whose_article_is_gone_are_found(wireroom: Wireroom, services: Services) -> None:
     with services.store.engine.connect() as connection:
         connection.exec_driver_sql("COMMIT")
