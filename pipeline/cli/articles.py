@@ -1,12 +1,12 @@
 """`wireroom show` and `remove`: single articles."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.opening import existing_store, settings
+from pipeline.cli.opening import existing_services, existing_store, settings
 from pipeline.cli.options import Json, Targets, Urls
 from pipeline.cli.printing import (
     as_json,
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from pipeline.store.removal import Removal
     from pipeline.store.store import Store
 
-PUT_BACK = "put the file back, an empty one of its name if it is gone for good, and remove it again"
+PUT_BACK = (
+    "put the file back, an empty one of its name if it is gone for good, and `wireroom remove` it again"
+)
 """An empty file says what a missing one does not: that the archive is not merely elsewhere just now."""
 
 INDEXING_S = 3.0
@@ -57,31 +59,44 @@ def remove_articles(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Erase articles for good; their addresses never come back."""
+    from pipeline.store.removal import plan_removal
+
+    def would(store: "Store", target: str, _apart: Sequence[str]) -> None:
+        show(f"would remove: {_removal_line(plan_removal(store, require_article(store, target)))}")
+
+    reason = given_reason(reason)
+    if dry_run:
+        for_each(urls, would)
+    else:
+        erase_each(urls, reason, lambda removal: show(f"removed: {_removal_line(removal)}"))
+
+
+def erase_each(targets: Sequence[str], reason: str, tell: "Callable[[Removal], None]") -> None:
+    """Erase articles and tell of each; of one whose archive does not allow it, and of the index, say what is
+    left and what to do."""
     from pipeline.archive.errors import ArchiveError
     from pipeline.removing import erase_article
     from pipeline.store.removal import plan_removal
 
-    chosen, reason = settings(), given_reason(reason)
-    folder = chosen.archive_folder
-    removed: list[str] = []
+    chosen = settings()
+    indexed: list[str] = []
 
-    def tell(store: "Store", target: str, _apart: Sequence[str]) -> None:
-        id = require_article(store, target)
-        if dry_run:
-            show(f"would remove: {_removal_line(plan_removal(store, id))}")
-            return
-        removed.append(id)
+    def erase(store: "Store", target: str, _apart: Sequence[str]) -> None:
+        planned, fault = plan_removal(store, require_article(store, target)), None
         try:
-            show(f"removed: {_removal_line(erase_article(store, folder, id, reason=reason))}")
-        except ArchiveError as error:
-            said = f"{target} is removed, but not from the archive: {error}; {PUT_BACK}"
-            raise WireroomError(said) from None
+            tell(erase_article(store, chosen.archive_folder, planned.id, reason=reason))
+        except ArchiveError as error:  # the store has let go of it all the same
+            fault = f"{planned.url} is removed, but not from the archive: {error}; {PUT_BACK}"
+        if planned.documents:
+            indexed.append(planned.id)
+        if fault:
+            raise WireroomError(fault)
 
     try:
-        for_each(urls, tell)
+        for_each(targets, erase)
     finally:
-        if removed:
-            _tell_of_index(chosen, removed)
+        if indexed:
+            _tell_of_index(chosen, indexed)
 
 
 def given_reason(reason: str) -> str:
@@ -105,13 +120,12 @@ def _is_out_of_index(settings: "Settings", ids: Sequence[str]) -> bool:
     """
     from threading import Event
 
-    from pipeline.services import open_services
     from pipeline.settings import EMBEDDED
     from pipeline.stages.index import index
     from pipeline.stages.shift import begin_shift
     from pipeline.store.tracing import trace
 
-    with closing(open_services(settings)) as services:
+    with existing_services(settings) as services:
         if settings.store_url == EMBEDDED and settings.index_folder.is_dir():
             with suppress(WireroomError):  # it does not answer just now: the rows wait
                 index(services, begin_shift(lambda _stage: None, Event(), budget_s=INDEXING_S))

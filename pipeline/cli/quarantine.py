@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.addresses import address
-from pipeline.cli.articles import given_reason
+from pipeline.cli.articles import erase_each, given_reason
 from pipeline.cli.opening import existing_store, settings
 from pipeline.cli.options import Json, Targets
 from pipeline.cli.printing import (
@@ -145,18 +145,18 @@ def drop_quarantine(
     dry_run: DryRun = False,
 ) -> None:
     """Give articles up: they are erased as `wireroom remove` does it."""
-    from pipeline.removing import erase_article
-
-    settled, reason = settings(), given_reason(reason)
-    with existing_store(settled) as store:
+    reason = given_reason(reason)
+    with existing_store(settings()) as store:
         choice = _choice(cause, host, query)
         articles = _chosen(store, targets, choice, every=every)
-        if dry_run:
-            _would("would be dropped", articles)
-            return
-        for each in articles:
-            erase_article(store, settled.archive_folder, each.id, reason=reason)
-    show(f"{counted(len(articles), 'article')} dropped")
+    if dry_run:
+        _would("would be dropped", articles)
+        return
+    dropped: list[str] = []
+    try:
+        erase_each([each.id for each in articles], reason, lambda removal: dropped.append(removal.id))
+    finally:
+        show(f"{counted(len(dropped), 'article')} dropped")
 
 
 def _by_host(articles: "Sequence[Quarantined]") -> "Iterator[list[Quarantined]]":

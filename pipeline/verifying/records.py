@@ -51,7 +51,7 @@ def page_faults(found: ReadBack) -> Iterator[Fault]:
 def archive_faults(folder: Path) -> Iterator[Fault]:
     """Tell of files of the archive that have lost their index."""
     if names := without_index(folder):
-        do = "put the .cdxj files back from a backup; until then these are read whole whenever they are searched"
+        do = "put the .cdxj files back from a backup; until then each search of these reads them whole"
         text = "files of the archive without the .cdxj index beside them"
         yield Fault(slug="archive-unindexed", text=text, do=do, ids=names)
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
-from tests.cli.newsroom import BRIDGE, publish
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, fetch, poll, publish, quarantine
 
 
 @pytest.fixture
@@ -36,13 +36,52 @@ def test_without_its_file_it_leaves_store_and_index_and_says_what_is_left(
     said, *_ = ran.err.splitlines()
     assert said.startswith(f"wireroom: {BRIDGE} is removed, but not from the archive: the archive ")
     assert said.endswith(
-        "; put the file back, an empty one of its name if it is gone for good, and remove it again"
+        "; put the file back, an empty one of its name if it is gone for good, and `wireroom remove` it again"
     )
     assert wireroom("search", "bridge", "--json").json["total"] == 1
     assert "text-left" in wireroom("verify").out
     aside.rename(archive)
     assert wireroom("remove", BRIDGE, "--reason", "court order").code == 0
     assert "text-left" not in wireroom("verify").out
+
+
+def test_what_the_store_could_not_remove_is_not_said_to_be_in_the_index(
+    wireroom: Wireroom, store: Store, archive: Path
+) -> None:
+    with store.write() as connection:
+        connection.exec_driver_sql("DROP TABLE reruns")  # as a damaged file lacks it
+    ran = wireroom("remove", BRIDGE, "--reason", "court order")
+    assert (ran.code, ran.out, ran.err) == (1, "", "wireroom: the store failed: no such table: reruns\n")
+    assert wireroom("show", BRIDGE).code == 0
+
+
+def test_a_drop_without_the_archives_file_goes_on_and_says_what_is_left(
+    wireroom: Wireroom, store: Store, home: Path
+) -> None:
+    poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
+    fetch(store, home)
+    quarantine(store)
+    [file] = (home / "archive").glob("*.warc.gz")
+    aside = file.rename(file.with_suffix(".aside"))
+    ran = wireroom("quarantine", "drop", "--all", "--reason", "junk")
+    assert (ran.code, ran.out) == (1, "0 articles dropped\n")
+    assert [line.split(" ")[1:4] for line in ran.err.splitlines()] == [
+        [url, "is", "removed,"] for url in (BRIDGE, HARBOUR)
+    ]
+    assert ran.err.count("; put the file back, ") == 2
+    aside.rename(file)
+    assert wireroom("remove", BRIDGE, HARBOUR, "--reason", "junk").code == 0
+    assert "text-left" not in wireroom("verify").out
+
+
+def test_a_drop_of_what_was_never_indexed_says_nothing_of_the_index(
+    wireroom: Wireroom, store: Store, home: Path
+) -> None:
+    poll(store, FEED, entry(BRIDGE))
+    fetch(store, home)
+    quarantine(store)
+    ran = wireroom("quarantine", "drop", BRIDGE, "--reason", "junk")
+    assert (ran.code, ran.out, ran.err) == (0, "1 article dropped\n", "")
 
 
 def test_a_file_that_cannot_be_searched_is_named(wireroom: Wireroom, home: Path, archive: Path) -> None:
