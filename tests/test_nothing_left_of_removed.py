@@ -231,27 +231,33 @@ def let_tidy(ran: Run, *, is_over: bool = False) -> None:
         tidy(services, is_over=lambda: is_over)
 
 
-def test_a_page_that_was_on_its_way_at_the_removal_goes_with_the_next_tidying(ran: Run) -> None:
-    served = whole(page(BODY, EDITED, "once more"))
+@pytest.mark.parametrize("path", ["/story", "/moved"])
+def test_a_page_that_is_on_its_way_at_the_removal_is_not_kept(ran: Run, path: str) -> None:
+    served = ran.site.answers[path]
 
     def remove_and_answer(handler: BaseHTTPRequestHandler) -> None:
         remove_story(ran)
         served(handler)
 
-    ran.site.answers["/story"] = remove_and_answer
+    ran.site.answers[path] = remove_and_answer
     ran.until_idle(shown=feed(ran.site, f"{SUMMARY}, corrected again"))
-    assert archived_words(ran) >= {BODY, EDITED}
-    let_tidy(ran)
     assert archived_words(ran) == set()
     assert run(["verify", "--all"]) == 0
 
 
-def archive_feed(ran: Run) -> None:
-    """Archive what the feed shows, as a poll does that asked what was removed just before it was."""
+def test_a_page_whose_worker_died_when_it_was_removed_goes_with_the_next_tidying(ran: Run) -> None:
+    remove_story(ran)
+    archive(ran, "/story", page(BODY, EDITED))
+    assert archived_words(ran) == {TITLE, BODY, EDITED}
+    let_tidy(ran)
+    assert archived_words(ran) == set()
+
+
+def archive(ran: Run, path: str, body: bytes) -> None:
+    """Archive an answer as a stage does that was asked for it before the removal."""
     exchange = Exchange(
-        url=ran.site.url("/feed.xml"), method="GET", request_headers=(), status=200, reason="OK",
-        headers=(("Content-Type", "application/rss+xml"),), body=feed(ran.site, SUMMARY),
-        fetched_at=1_790_000_000.0, remote_address=None,
+        url=ran.site.url(path), method="GET", request_headers=(), status=200, reason="OK", headers=(),
+        body=body, fetched_at=1_790_000_000.0, remote_address=None,
     )  # fmt: skip
     with closing(open_services(settings_of(ran.home))) as services:
         services.archive.write(exchange)
@@ -260,7 +266,7 @@ def archive_feed(ran: Run) -> None:
 def test_a_feed_that_was_on_its_way_at_the_removal_goes_with_the_next_tidying(ran: Run) -> None:
     remove_story(ran)
     let_tidy(ran)
-    archive_feed(ran)
+    archive(ran, "/feed.xml", feed(ran.site, SUMMARY))
     assert archived_words(ran) == {TITLE, SUMMARY, AUTHOR}
     let_tidy(ran)  # an hour later; it looked a moment after the removal, too early
     assert archived_words(ran) == set()
@@ -268,7 +274,7 @@ def test_a_feed_that_was_on_its_way_at_the_removal_goes_with_the_next_tidying(ra
 
 def test_a_tidying_that_was_stopped_leaves_what_was_on_its_way_to_the_next(ran: Run) -> None:
     remove_story(ran)
-    archive_feed(ran)
+    archive(ran, "/feed.xml", feed(ran.site, SUMMARY))
     let_tidy(ran, is_over=True)
     assert archived_words(ran) == {TITLE, SUMMARY, AUTHOR}
     with closing(open_services(settings_of(ran.home))) as services:

@@ -14,6 +14,7 @@ from functools import partial
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.archive.errors import ArchiveError
+from pipeline.archive.reading import erase
 from pipeline.fetching.classify import HOPS, failure_meaning, page_problem, retry_after
 from pipeline.fetching.http import Http, next_hop, open_http
 from pipeline.fetching.pacing import host_delay, host_pause
@@ -42,6 +43,7 @@ from pipeline.store.fetched import (
 )
 from pipeline.store.leases import blame, new_owner, release, release_host
 from pipeline.store.politeness import count_requests
+from pipeline.store.removal import is_removed
 
 TURN_S = 2.0
 """How long a host's turn goes on beginning requests; the host's feeds and other workers wait meanwhile."""
@@ -238,7 +240,7 @@ async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules
         answer = await http.get(url, headers=ACCEPT)
         if isinstance(answer, FetchFailure):
             return replace(_failed(services, claim, answer), delay_s=_rest(rules, answer))
-        position = await asyncio.to_thread(services.archive.write, answer)
+        position = await asyncio.to_thread(_archive, services, claim, answer)
         target = next_hop(answer)
         if target is None:
             return replace(_judge(services, claim, answer, position), delay_s=_rest(rules, answer))
@@ -253,6 +255,15 @@ async def _fetch_page(services: Services, http: Http, claim: ArticleClaim, rules
             return _Fetched(moved, delay_s=delay_s)
         url = target
         await asyncio.sleep(delay_s)
+
+
+def _archive(services: Services, claim: ArticleClaim, answer: Exchange) -> ArchivePosition:
+    """Write an answer, then look whether its article was removed while it was on its way: a removal that
+    comes after the look finds it."""
+    position = services.archive.write(answer)
+    if is_removed(services.store, claim.id):
+        erase(services.settings.archive_folder, position)
+    return position
 
 
 def _rest(rules: _Rules, answer: Exchange | FetchFailure) -> float:
