@@ -209,6 +209,17 @@ def test_the_archive_stays_readable(ran: Run, capsys: pytest.CaptureFixture[str]
     assert "5 pages read back" in capsys.readouterr().out
 
 
+def test_none_is_left_of_a_feed_to_which_a_redirect_leads(ran: Run) -> None:
+    ran.site.answers["/real.xml"] = whole(feed(ran.site, f"{SUMMARY}, elsewhere"), kind="application/rss+xml")
+    ran.site.answers["/feed.xml"] = redirect("/real.xml")
+    with closing(open_services(settings_of(ran.home))) as services, services.store.write() as connection:
+        connection.execute(update(feeds).values(next_poll_at=0))
+    ran.until_idle()
+    assert "/real.xml" in ran.site.requests
+    assert run(["remove", ran.site.url("/story"), "--reason", "court order"]) == 0
+    assert archived_words(ran) == set()
+
+
 def test_none_is_left_in_an_archive_that_lost_its_indexes(ran: Run) -> None:
     for sidecar in (ran.home / "archive").glob("*.cdxj"):
         sidecar.unlink()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin
 
+from yarl import URL
+
 from pipeline.archive.errors import ArchiveError
 from pipeline.archive.reading import find_file, read, scan
 from pipeline.archive.records import mime_of
@@ -35,7 +37,7 @@ def find_answers(folder: Path, urls: Collection[str]) -> tuple[Answer, ...]:
     Raises ArchiveError when a file has lost its index and cannot be read without."""
     found: dict[ArchivePosition, Answer] = {}
     asked: set[str] = set()
-    fresh = set(urls)
+    fresh = {*urls, *map(_as_asked, urls)}
     for _ in range(HOPS + 1):
         new = list(_answers(folder, fresh)) if fresh else []
         found |= {each.position: each for each in new}
@@ -104,4 +106,12 @@ def _target(folder: Path, answer: Answer) -> str | None:
         location = header(read(folder, answer.position).headers, "Location")
     except ArchiveError:
         return None
-    return urljoin(answer.url, location) if location else None
+    return _as_asked(urljoin(answer.url, location)) if location else None
+
+
+def _as_asked(url: str) -> str:
+    """Spell an address as requests do, and the archive after them."""
+    try:
+        return str(URL(url).with_user(None).with_fragment(None))
+    except ValueError:
+        return url

@@ -5,7 +5,7 @@ Three steps, each repeatable: the store forgets the text and fences off whoever 
 archive's records are overwritten; then the pages' rows go. Until they are gone a further `remove` goes on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,17 @@ from pipeline.store.events import Happening, record
 from pipeline.store.found import bare_entry
 from pipeline.store.leases import lock_articles
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, documents, events, pages, reruns, sightings
+from pipeline.store.tables import (
+    articles,
+    documents,
+    events,
+    feed_moves,
+    feed_sitemaps,
+    feeds,
+    pages,
+    reruns,
+    sightings,
+)
 
 REMOVE = "remove"
 """The stage of the event that says who removed what, and why."""
@@ -67,15 +77,27 @@ class Places:
 
 
 def read_places(store: Store, id: str) -> Places:
-    """Read by which addresses feeds showed an article and its duplicates, and which feeds; after a removal,
-    too."""
+    """Read by which addresses feeds showed an article and its duplicates, and at which the feeds answered;
+    after a removal, too."""
     with store.read() as connection:
         family = _family(connection, id)
         clicked = select(articles.c.url).where(articles.c.id.in_(family))
-        shown = select(sightings.c.feed_url, sightings.c.entry).where(sightings.c.article_id.in_(family))
+        shown = select(sightings).where(sightings.c.article_id.in_(family))
         rows = connection.execute(shown).all()
         urls = {*connection.execute(clicked).scalars(), *(unpack_entry(row.entry).link for row in rows)}
-        return Places(tuple(sorted(urls)), tuple(sorted({row.feed_url for row in rows})))
+        asked = _asked_for_feeds(connection, {row.feed_id for row in rows})
+        return Places(tuple(sorted(urls)), tuple(sorted({row.feed_url for row in rows} | asked)))
+
+
+def _asked_for_feeds(connection: Connection, ids: Collection[int]) -> set[str]:
+    """Read where feeds answered: where redirects led, before and after a move, at their sitemaps."""
+    addresses = (
+        (feeds.c.id, feeds.c.url, feeds.c.validators_from),
+        (feed_moves.c.feed_id, feed_moves.c.old_url, feed_moves.c.new_url),
+        (feed_sitemaps.c.feed_id, feed_sitemaps.c.url, feed_sitemaps.c.validators_from),
+    )
+    rows = [row for id, *two in addresses for row in connection.execute(select(*two).where(id.in_(ids)))]
+    return {url for row in rows for url in row if url}
 
 
 def is_a_page(store: Store, position: ArchivePosition) -> bool:

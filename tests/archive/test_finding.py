@@ -53,6 +53,17 @@ def test_redirects_are_followed(tmp_path: Path, kept: tuple[ArchivePosition, ...
     assert [each.position for each in find_answers(tmp_path, {OLD})] == list(kept[:3])
 
 
+def test_what_was_asked_in_another_spelling_is_found(tmp_path: Path) -> None:
+    archive = open_archive(tmp_path)
+    archive.write(exchange("https://courier.example/f%C3%A4hre?a=b"))
+    archive.write(exchange(OLD, status=301, location="/fähre?a=b"))
+    archive.close()
+    for asked in ("https://courier.example/fähre?a=b#top", OLD):
+        assert "https://courier.example/f%C3%A4hre?a=b" in [
+            each.url for each in find_answers(tmp_path, {asked})
+        ]
+
+
 def test_what_was_erased_is_not_found(tmp_path: Path, kept: tuple[ArchivePosition, ...]) -> None:
     erase(tmp_path, kept[2])
     assert [each.status for each in find_answers(tmp_path, {NEW})] == [200]

@@ -4,17 +4,26 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select, update
 
 from pipeline.archive.errors import ArchiveError
 from pipeline.archive.reading import erase, read
 from pipeline.model import ArchivePosition, Stage, State
 from pipeline.store.claims import claim_articles
 from pipeline.store.enriched import Twin, read_document, record_document, record_duplicate
-from pipeline.store.removal import Removal, plan_removal, remove
+from pipeline.store.removal import Removal, plan_removal, read_places, remove
 from pipeline.store.status import read_counts
 from pipeline.store.store import Store
-from pipeline.store.tables import articles, documents, events, pages, sightings
+from pipeline.store.tables import (
+    articles,
+    documents,
+    events,
+    feed_moves,
+    feed_sitemaps,
+    feeds,
+    pages,
+    sightings,
+)
 from pipeline.store.tracing import trace
 from tests.cli.newsroom import (
     BRIDGE,
@@ -111,6 +120,17 @@ def test_its_duplicates_go_with_it_whichever_is_named(store: Store, tmp_path: Pa
     removal = remove(store, id_of(HARBOUR), reason="", erase=partial(erase, tmp_path / "archive"))
     assert (removal.articles, removal.pages) == (2, 2)
     assert read_counts(store).dropped == {"removed": 2}
+
+
+def test_its_feeds_words_are_sought_wherever_these_answered(store: Store) -> None:
+    poll(store, FEED, entry(BRIDGE))
+    old, new, led, child = (f"https://courier.example/{name}" for name in ("old", "new", "led", "child"))
+    with store.write() as connection:
+        connection.execute(update(feeds).values(url=new, validators_from=led))
+        id = connection.execute(select(feeds.c.id)).scalar_one()
+        connection.execute(insert(feed_moves).values(feed_id=id, at=0.0, old_url=old, new_url=new))
+        connection.execute(insert(feed_sitemaps).values(feed_id=id, url=child, depth=1))
+    assert read_places(store, id_of(BRIDGE)).feeds == tuple(sorted((FEED, old, new, led, child)))
 
 
 def test_an_article_whose_twin_was_removed_meanwhile_is_read_again(store: Store, tmp_path: Path) -> None:
