@@ -292,3 +292,18 @@ def test_a_tidying_that_was_stopped_leaves_what_was_on_its_way_to_the_next(ran: 
         assert read_done(services.store, CHORE)[0] is None
     let_tidy(ran)
     assert archived_words(ran) == set()
+
+
+def test_what_a_tidying_could_not_search_is_searched_by_the_next(ran: Run) -> None:
+    remove_story(ran)
+    archive(ran, "/feed.xml", feed(ran.site, SUMMARY))
+    damaged = ran.home / "archive" / "lost.warc.gz"
+    damaged.write_bytes(b"x" * 999)
+    let_tidy(ran)
+    with closing(open_services(settings_of(ran.home))) as services:
+        assert read_done(services.store, CHORE)[0] is None
+    damaged.write_bytes(b"")
+    let_tidy(ran)
+    assert {where for places in left(ran.home).values() for where in places} <= {"index"}
+    with closing(open_services(settings_of(ran.home))) as services:
+        assert read_done(services.store, CHORE)[0] is not None
