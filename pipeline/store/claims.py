@@ -43,6 +43,10 @@ that have waited longest. With 20,000 pages of hosts that rest, to look at all t
 HOSTS_LOOKED_AT = 4
 """Hosts looked at for each that is wanted: others look at the same time, and take some of the same."""
 
+FETCHED_ALONE_AFTER = 2
+"""Attempts after which a page is fetched alone. A worker's death blames all pages of the turns under way;
+healthy ones, where a lack of memory was at fault, must not end in quarantine by the hundred."""
+
 _others = articles.alias("others")
 
 
@@ -245,20 +249,23 @@ def _free_among(now: ColumnElement[float]) -> Select[Any]:
 
 
 def _pages_in_turn(store: Store, names: Sequence[str], pages: int) -> dict[str, list[str]]:
-    """Look, without locking anything, for each host's newest due pages."""
+    """Look, without locking anything, for each host's newest due pages; a suspect has a turn to itself."""
+    is_suspect = articles.c.attempts >= FETCHED_ALONE_AFTER
     with store.read() as connection:
         now = store.now()
         rank = func.row_number().over(
             partition_by=articles.c.host,
-            order_by=(articles.c.state != State.FOUND, fair_place().desc()),
+            order_by=(is_suspect, articles.c.state != State.FOUND, fair_place().desc()),
         )
-        ranked = select(articles.c.id, articles.c.host, rank.label("rank")).where(
-            articles.c.host.in_(names), due_article(Stage.FETCH, now)
-        )
+        ranked = select(
+            articles.c.id, articles.c.host, is_suspect.label("is_suspect"), rank.label("rank")
+        ).where(articles.c.host.in_(names), due_article(Stage.FETCH, now))
         best = ranked.subquery()
         newest: dict[str, list[str]] = {}
-        for row in connection.execute(select(best.c.id, best.c.host).where(best.c.rank <= pages)):
-            newest.setdefault(row.host, []).append(row.id)
+        query = select(best).where(best.c.rank <= pages).order_by(best.c.rank)
+        for row in connection.execute(query):
+            if not (row.is_suspect and newest.get(row.host)):
+                newest.setdefault(row.host, []).append(row.id)
     return newest
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pipeline.model import Entry, Stage, State
 from pipeline.store import claims as claiming
 from pipeline.store.claimed import ArticleClaim, HostTurn
-from pipeline.store.claims import claim_articles, claim_hosts, claim_suspects
+from pipeline.store.claims import FETCHED_ALONE_AFTER, claim_articles, claim_hosts, claim_suspects
 from pipeline.store.leases import blame, release
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, hosts
@@ -103,6 +103,18 @@ def test_what_failed_waits_for_the_news_and_goes_alone(store: Store) -> None:
     failed(store, FLOOD[0])
     assert urls(claim_articles(store, Stage.ENRICH, owner=OWNER, limit=4)) == {NEWS, f"{NEWS}-2"}
     assert urls(claim_articles(store, Stage.ENRICH, owner=OWNER, limit=4)) == {FLOOD[0]}
+
+
+def test_a_page_whose_turns_died_twice_is_fetched_after_the_others_and_alone(store: Store) -> None:
+    found(store, FLOOD_FEED, FLOOD[:4])
+    with store.write() as connection:  # all but the last were in the hands of two workers that died
+        met = articles.c.url != FLOOD[3]
+        connection.execute(update(articles).where(met).values(attempts=FETCHED_ALONE_AFTER))
+    turns = []
+    for _ in range(2):
+        wake_hosts(store)
+        turns += claim_hosts(store, owner=OWNER, limit=4, pages=16)
+    assert [urls(turn.claims) for turn in turns] == [{FLOOD[3]}, {FLOOD[0]}]
 
 
 def test_a_host_whose_pages_kill_has_one_worker_at_a_time(store: Store) -> None:
