@@ -321,15 +321,27 @@ def _with_guids(connection: Connection, claim: ArticleClaim, guids: Collection[s
 def _twin(connection: Connection, claim: ArticleClaim, row: Row[Any, Any]) -> Twin:
     document = _document(connection, row.id)
     on_its_way = document is None and row.state in (State.FOUND, State.FETCHED) and row.stage is not None
-    # Of two that wait for each other the one with the smaller id goes on: both may look at the same moment.
-    goes_first = row.waits_for != claim.id or row.id < claim.id
     return Twin(
         id=row.id,
         document=document,
-        is_coming=on_its_way and goes_first,
+        is_coming=on_its_way and _goes_first(connection, row, claim.id),
         is_removed=row.reason == Reason.REMOVED,
         fingerprint=document.fingerprint if document else tuple(row.removed_fingerprint or ()),
     )
+
+
+def _goes_first(connection: Connection, row: Row[Any, Any], id: str) -> bool:
+    """Tell whether an article is done before another that would wait for it. Of those that wait for each
+    other in a ring the one with the smallest id goes on: all of them may look at the same moment."""
+    ring, following = [row.id], row.waits_for
+    while following is not None and following not in ring:
+        if following == id:
+            return bool(min(ring) < id)
+        ring.append(following)
+        waits = (articles.c.state.in_((State.FOUND, State.FETCHED)), articles.c.stage.is_not(None))
+        next_one = select(articles.c.waits_for).where(articles.c.id == following, *waits)
+        following = connection.execute(next_one).scalar_one_or_none()
+    return True
 
 
 def _document(connection: Connection, article_id: str) -> Document | None:
