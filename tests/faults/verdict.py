@@ -20,6 +20,9 @@ from pipeline.store.tables import articles, documents, feeds, hosts
 from pipeline.verifying.projection import compare_index
 
 TO_COME_S = 60.0
+RETRY_S = 600.0
+"""A page that is due so much later is tried again; sooner, its news is on the way."""
+
 REVISION = re.compile(r"revision (\d+)")
 
 
@@ -66,7 +69,7 @@ def under_way(store: Store, *, since: float) -> Under:
         soon = or_(
             articles.c.lease_owner.is_not(None),
             articles.c.state != State.INDEXED,
-            articles.c.due_at < since + 600,
+            articles.c.due_at < time.time() + RETRY_S,
         )
         waits = select(func.count()).where(articles.c.stage.is_not(None), soon)
         read_at = feeds.c.last_success_at
