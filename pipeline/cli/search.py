@@ -50,7 +50,8 @@ All = Annotated[bool, typer.Option("--all", help="Print every hit, as rows.")]
 Form = Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="The form of the rows.")]
 Fields = Annotated[str, typer.Option(help="The columns of the rows: id,title,entities.person,…")]
 Manifest = Annotated[
-    Path | None, typer.Option(help="With --all: say in FILE what was found.", metavar="FILE", dir_okay=False)
+    Path | None,
+    typer.Option(help="With --all: say in a new FILE what was found.", metavar="FILE", dir_okay=False),
 ]
 FromManifest = Annotated[Path | None, typer.Option(help="Print the same rows again.", metavar="FILE")]
 Follow = Annotated[bool, typer.Option("--follow", help="Print each new hit as it comes in.")]

@@ -67,11 +67,13 @@ class ManifestWriter:
     The members stay in memory for their digest, some 150 bytes each."""
 
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
-        """Begin a manifest. Raises UsageError when its file cannot be written."""
+        """Begin a manifest. Raises UsageError when its file is there already, or cannot be written."""
         self._path = path
         self._draft = path.with_name(f"{path.name}.{os.getpid()}.part")
         self._members: list[Member] = []
         try:
+            if path.exists():
+                raise UsageError(f"{path} is there already, and may be what somebody cites: name another")
             self._file: TextIO = self._draft.open("w", encoding="utf-8")
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror}") from None

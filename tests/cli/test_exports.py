@@ -247,6 +247,17 @@ def test_a_manifest_that_cannot_be_written_is_said_before_any_row(
     assert "cannot be written: No such file" in ran.err
 
 
+def test_no_file_is_overwritten_by_a_manifest_and_no_row_is_printed(
+    wireroom: Wireroom, published: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "backup.db"
+    path.write_text("precious")
+    ran = wireroom("search", "", "--all", "--manifest", str(path))
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert f"{path} is there already, and may be what somebody cites: name another" in ran.err
+    assert path.read_text() == "precious"
+
+
 def test_rows_that_were_not_read_leave_no_manifest(home: Path, store: Store) -> None:
     write(home, *(story(number, title="Long " * 200) for number in range(300)))
     path = home / "manifest.json"
