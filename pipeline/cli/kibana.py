@@ -1,5 +1,6 @@
 """`wireroom kibana`: data views, dashboards and saved searches for Kibana."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -29,10 +30,31 @@ def export_kibana(output: Output = None) -> None:
         typer.echo(export(), nl=False)
         return
     try:
+        if output.is_file() and not _is_export(output):
+            raise UsageError(f"{output} is no earlier export of `wireroom kibana export`: name another file")
         output.write_text(export(), "utf-8")
     except OSError as error:
         raise WireroomError(f"{output} cannot be written: {error.strerror}") from None
     note(f"{counted(len(saved_objects()), 'object')} in {output}")
+
+
+def _is_export(path: Path) -> bool:
+    with path.open("rb") as lines:
+        return all(map(_is_ours, lines))
+
+
+def _is_ours(line: bytes) -> bool:
+    """Tell whether a line is a saved object of Wireroom's, or the sum at the end of an export."""
+    try:
+        exported = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    match exported:
+        case {"id": str(id)}:
+            return id.startswith("wireroom-")
+        case {"exportedCount": _}:
+            return True
+    return False
 
 
 def install_kibana(url: Url = None, space: Space = "") -> None:

@@ -35,6 +35,35 @@ def test_export_writes_a_file(wireroom: Wireroom, tmp_path: Path) -> None:
     assert (tmp_path / "wireroom.ndjson").read_text() == export()
 
 
+def test_export_replaces_an_earlier_export(wireroom: Wireroom, tmp_path: Path) -> None:
+    path = tmp_path / "wireroom.ndjson"
+    path.write_text("".join(export().splitlines(keepends=True)[1:]))  # it had an object less
+    ran = wireroom("kibana", "export", "-o", str(path))
+    assert ran.code == 0
+    assert path.read_text() == export()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"my thesis\n",
+        b"SQLite format 3\x00\xff",
+        b'["wireroom-"]\n',
+        b'{"id": 7}',
+        export().encode() + b'{"type": "dashboard", "id": "my-own"}\n',
+    ],
+)
+def test_export_leaves_a_file_alone_that_is_no_earlier_export(
+    wireroom: Wireroom, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "precious"
+    path.write_bytes(content)
+    ran = wireroom("kibana", "export", "-o", str(path))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.endswith("is no earlier export of `wireroom kibana export`: name another file\n")
+    assert path.read_bytes() == content
+
+
 def test_a_file_that_cannot_be_written_is_told_in_a_line(wireroom: Wireroom, tmp_path: Path) -> None:
     ran = wireroom("kibana", "export", "-o", str(tmp_path / "nowhere" / "wireroom.ndjson"))
     assert ran.code == 1
