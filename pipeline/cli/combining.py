@@ -17,7 +17,7 @@ WAYS = {
 }
 PAGE = ASKED | {"sort", "size", "after", "facets", "significant", "recent", "json"}
 
-NEEDED = {"follow": ("cursor", "json")}
+NEEDED = {"follow": {"cursor": "--cursor NAME", "json": "--json"}}
 OWNERS = {"format": "all", "fields": "all", "manifest": "all", "cursor": "follow"}
 
 
@@ -28,9 +28,9 @@ def check_options(given: Set[str]) -> str | None:
     taken = PAGE if way is None else WAYS[way] | {way}
     for name in sorted(given - taken):
         raise UsageError(_refusal(name, way))
-    for name in NEEDED.get(way or "", ()):
-        if name not in given:
-            raise UsageError(f"--{way} needs --{name}" + (" NAME" if name == "cursor" else ""))
+    lacking = [written for name, written in NEEDED.get(way or "", {}).items() if name not in given]
+    if lacking:
+        raise UsageError(f"--{way} needs {' and '.join(lacking)}")
     return way
 
 

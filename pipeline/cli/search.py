@@ -54,7 +54,9 @@ Manifest = Annotated[
     typer.Option(help="With --all: say in a new FILE what was found.", metavar="FILE", dir_okay=False),
 ]
 FromManifest = Annotated[Path | None, typer.Option(help="Print the same rows again.", metavar="FILE")]
-Follow = Annotated[bool, typer.Option("--follow", help="Print each new hit as it comes in.")]
+Follow = Annotated[
+    bool, typer.Option("--follow", help="Print each new hit as it comes in; needs --cursor NAME and --json.")
+]
 Cursor = Annotated[str, typer.Option(help="With --follow: remembers what was printed.", metavar="NAME")]
 As = Annotated[Literal["dsl", "kql"] | None, typer.Option("--as", help="Print the query for Kibana.")]
 NONE: list[str] = []

@@ -134,7 +134,8 @@ def test_another_search_under_the_same_name_is_refused(wireroom: Wireroom, home:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("x --follow --json", "--follow needs --cursor NAME"),
+        ("x --follow", "--follow needs --cursor NAME and --json\n"),
+        ("x --follow --json", "--follow needs --cursor NAME\n"),
         ("x --follow --cursor desk", "--follow needs --json"),
         ("x --cursor desk", "--cursor needs --follow"),
         ("x --follow --cursor a/b --json", "--cursor a/b: a name is"),
