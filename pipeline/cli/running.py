@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -90,6 +91,14 @@ REWORDED = {
 }
 """What pydantic says where typer lets it through, and what a person is told."""
 
+UNQUOTED = re.compile(r"Got unexpected extra argument|No such option: -\w")
+"""What typer says of a query whose words the shell has parted, or that begins with a minus."""
+
+QUOTING = (
+    "write the query in one pair of quotes, as 'storm -flood',"
+    " and one that begins with a minus as 'NOT flood' or -- -flood"
+)
+
 
 def _misused(error: typer.TyperException) -> int:
     said = error.format_message()
@@ -100,7 +109,9 @@ def _misused(error: typer.TyperException) -> int:
         return USAGE
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "wireroom"
-    note(f"{said[:1].lower()}{said[1:].rstrip('.')}; `{path} --help` tells more")
+    is_query = path == "wireroom search" and UNQUOTED.match(said)
+    hint = QUOTING if is_query else f"`{path} --help` tells more"
+    note(f"{said[:1].lower()}{said[1:].rstrip('.')}; {hint}")
     return USAGE
 
 

@@ -31,7 +31,12 @@ NAMES_SHOWN = 6
 SNIPPETS_SHOWN = 2
 FACETS_ABREAST = 3
 
-Words = Annotated[str, typer.Argument(metavar="QUERY", help='Words, "phrases", person:merkel, AND OR NOT.')]
+Words = Annotated[
+    str,
+    typer.Argument(
+        metavar="QUERY", help='In one pair of quotes: words, "phrases", person:merkel, AND OR NOT.'
+    ),
+]
 Since = Annotated[str | None, typer.Option(help="From this date on: 2026-01-31, 7d, 24h.")]
 Until = Annotated[str | None, typer.Option(help="Before this date.")]
 By = Annotated[Literal["first_seen", "published"], typer.Option(help="The time that counts.")]

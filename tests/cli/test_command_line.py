@@ -78,6 +78,22 @@ def test_misuse_is_one_line_and_exit_code_2(wireroom: Wireroom, arguments: str, 
     assert said in ran.err
 
 
+@pytest.mark.parametrize("query", ["flood election", "-flood", "flood -election"])
+def test_a_query_without_quotes_is_told_how_to_be_written(wireroom: Wireroom, query: str) -> None:
+    ran = wireroom("search", *query.split())
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert ran.err.endswith(
+        "; write the query in one pair of quotes, as 'storm -flood',"
+        " and one that begins with a minus as 'NOT flood' or -- -flood\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", ["search x --sise 3", "status x"])
+def test_other_misuse_is_told_where_help_is(wireroom: Wireroom, arguments: str) -> None:
+    command, *_ = arguments.split()
+    assert wireroom(*arguments.split()).err.endswith(f"; `wireroom {command} --help` tells more\n")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
