@@ -143,6 +143,11 @@ class _Reader:
         return self.leaf(node, field)
 
     def field(self, node: tree.SearchField, outer: Field | None) -> Field:
+        if _is_host_with_port(node):
+            quoted = f'{outer if isinstance(outer, AddressField) else AddressField.URL}:"…"'
+            raise self.error(
+                node, f"there is no field {shown(node.name)}; put an address in quotes: {quoted}"
+            )
         if outer is not None:
             raise self.error(node, f"{node.name}: stands inside {outer}:; close that field first")
         if node.name in FIELDS:
@@ -269,6 +274,10 @@ class _Reader:
 
     def error(self, node: tree.Item, message: str) -> QueryError:
         return QueryError(f"column {self.source.column(node.pos or 0)}: {message}")
+
+
+def _is_host_with_port(node: tree.SearchField) -> bool:
+    return "." in node.name and isinstance(node.expr, tree.Word) and node.expr.value[:1].isdigit()
 
 
 def _joined(kind: Callable[[tuple[Query, ...]], And | Or], parts: Iterable[Query | None]) -> Query | None:

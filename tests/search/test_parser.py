@@ -82,6 +82,7 @@ PERSON, URL, PUBLISHED = NameField.PERSON, AddressField.URL, Clock.PUBLISHED
         ("https://a.org/b", Address(URL, "https://a.org/b")),
         ("(https://a.org/b_(c)) a", And((Address(URL, "https://a.org/b_(c)"), A))),
         ("-https://a.org", Not(Address(URL, "https://a.org"))),
+        ('url:"a.org:8700/a"', Address(URL, "a.org:8700/a")),
         ("feed:https://a.org/rss", Address(AddressField.FEED, "https://a.org/rss")),
     ],
 )
@@ -147,6 +148,18 @@ def test_dates_become_half_open_ranges(text: str, start: str | None, end: str | 
             "https://a.org/b persn:a",
             "column 17: there is no field “persn”; write person:, or quote the words",
         ),
+        (
+            "127.0.1.3:8700/a/5.html",
+            'column 1: there is no field “127.0.1.3”; put an address in quotes: url:"…"',
+        ),
+        (
+            "b url:a.org:8700/a",
+            'column 7: there is no field “a.org”; put an address in quotes: url:"…"',
+        ),
+        (
+            "feed:a.org:8700/rss",
+            'column 6: there is no field “a.org”; put an address in quotes: feed:"…"',
+        ),
         ("b *a", "column 3: a word cannot begin with *; write its beginning, as in elect*"),
         ("?a", "column 1: a word cannot begin with ?; write its beginning, as in elect*"),
         ("a*b", "column 1: * may only end a word, and ? is not supported; write elect*, or quote the text"),
@@ -190,11 +203,12 @@ def test_what_cannot_be_read_is_refused_with_the_place_and_the_fix(text: str, li
     assert str(refused.value) == line
 
 
-def test_an_unknown_field_far_from_all_names_them_all() -> None:
+@pytest.mark.parametrize("name", ["zzz", "entities.person"])
+def test_an_unknown_field_far_from_all_names_them_all(name: str) -> None:
     with pytest.raises(
-        QueryError, match=r"no field “zzz”; quote the words, or use title, text, person, .*, published$"
+        QueryError, match=rf"no field “{name}”; quote the words, or use title, text, person, .*, published$"
     ):
-        parse("zzz:a", now=NOW)
+        parse(f"{name}:a", now=NOW)
 
 
 SYNTAX = st.text(st.sampled_from("ab1 \"'()[]{}:*?~^+-/\\<>=.,TO\n\0é東"), max_size=40)
