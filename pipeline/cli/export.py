@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pipeline.cli.feed_tags import note_feed_tags
 from pipeline.cli.opening import existing_store, searcher, settings
 from pipeline.cli.printing import counted, json_line, note, one_line
 from pipeline.errors import UsageError
@@ -60,6 +61,8 @@ def export(written: "WrittenSearch", rows: Rows, *, sort: str | None, manifest: 
             head = asked_json(written, request) | _made_of(snapshot, chosen)
             total = _export_cited(rows, snapshot.scan(request), manifest, head)
     note(counted(total, "article") + (f"; {manifest} cites them" if manifest else ""))
+    if not total:
+        note_feed_tags(request)
 
 
 def _export_cited(rows: Rows, hits: "Iterable[Hit]", manifest: Path, head: dict[str, Any]) -> int:

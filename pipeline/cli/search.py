@@ -11,6 +11,7 @@ import typer
 
 from pipeline.cli.combining import check_options
 from pipeline.cli.export import export, export_again, read_rows
+from pipeline.cli.feed_tags import note_feed_tags
 from pipeline.cli.follow import follow as follow_hits
 from pipeline.cli.opening import searcher, settings
 from pipeline.cli.options import Json
@@ -41,6 +42,10 @@ Since = Annotated[str | None, typer.Option(help="From this date on: 2026-01-31, 
 Until = Annotated[str | None, typer.Option(help="Before this date.")]
 By = Annotated[Literal["first_seen", "published"], typer.Option(help="The time that counts.")]
 Some = Annotated[list[str], typer.Option(help="Only this; may be repeated.", metavar="NAME")]
+Tags = Annotated[
+    list[str],
+    typer.Option(help="Only this tag of a publisher, not of a feed; may be repeated.", metavar="NAME"),
+]
 Order = Annotated[
     Literal["relevance", "newest", "oldest"] | None,
     typer.Option(help="What comes first: relevance; newest with --all."),
@@ -76,7 +81,7 @@ def search(
     language: Some = NONE,
     outlet: Some = NONE,
     entity: Some = NONE,
-    tag: Some = NONE,
+    tag: Tags = NONE,
     sort: Order = None,
     size: Size = 10,
     after: After = None,
@@ -155,7 +160,10 @@ def _page(
         written, now=time.time(), sort=Sort(sort or Sort.RELEVANCE), size=size, after=after, facets=facets,
         significant=significant, recent=recent, marks=MARKS if json else COLOURED,
     )  # fmt: skip
-    _tell(searcher(settings()).search(request), request, json=json)
+    results = searcher(settings()).search(request)
+    _tell(results, request, json=json)
+    if not results.total:
+        note_feed_tags(request)
 
 
 def _tell(results: "Results", request: "SearchRequest", *, json: bool) -> None:
