@@ -168,11 +168,16 @@ def _page(
 
 def _tell(results: "Results", request: "SearchRequest", *, json: bool) -> None:
     from pipeline.search.render import results_json
+    from pipeline.search.request import FEWEST_STANDING_OUT
 
     if json:
         json_line(results_json(results))
         return
     show(*results_screen(results, request))
+    usual = [each.name for each in results.significant if not each.standouts]
+    if usual:
+        least = f"at least {FEWEST_STANDING_OUT} hits, and a larger share of them than of all articles"
+        note(f"of {', '.join(usual)} nothing stands out: no value has {least}")
     if results.next:
         note(f"more: the same search with --after {results.next}")
 
