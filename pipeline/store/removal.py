@@ -154,8 +154,11 @@ def _family(connection: Connection, id: str) -> list[str]:
 
 
 def _count(connection: Connection, family: Sequence[str]) -> Removal:
-    def count(column: Any) -> int:
-        return connection.execute(select(func.count()).where(column.in_(family))).scalar_one()
+    removed = articles.c.reason.is_not_distinct_from(Reason.REMOVED)
+    with_words = select(articles.c.id).where(articles.c.id.in_(family), ~removed)  # else entries are bare
+
+    def count(column: Any, ids: Any = family) -> int:
+        return connection.execute(select(func.count()).where(column.in_(ids))).scalar_one()
 
     url = connection.execute(select(articles.c.url).where(articles.c.id == family[0])).scalar_one()
     return Removal(
@@ -163,7 +166,7 @@ def _count(connection: Connection, family: Sequence[str]) -> Removal:
         url=url,
         articles=len(family),
         documents=count(documents.c.article_id),
-        entries=count(sightings.c.article_id),
+        entries=count(sightings.c.article_id, with_words),
         pages=count(pages.c.article_id),
     )
 
