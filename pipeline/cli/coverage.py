@@ -43,14 +43,24 @@ def coverage(
     with existing_store(settings()) as store:
         asked = _asked(since, until, today(store), tags=tag, outlets=outlet)
         read = read_coverage(store, asked)
+    _refuse_unknown(read)
+    is_empty = not (read.changes or read.days)
     if json:
         _print_json(read)
-    elif read.changes or read.days:
+    elif not is_empty:
         show(*_screen(read))
-    elif asked.is_everything:
+    if is_empty and asked.is_everything:
         note("no feed was watched then; `wireroom add URL` watches one")
-    else:
-        note("no feed has that tag or outlet; `wireroom feeds list` shows the tags")
+    elif is_empty:
+        note("no feed that was watched then has that tag or outlet now; `wireroom feeds list` shows the tags")
+
+
+def _refuse_unknown(read: "Coverage") -> None:
+    """Take no typo for a nought. Raises UsageError for a tag or an outlet that no feed has or ever had."""
+    for name in read.unknown_tags:
+        raise UsageError(f"--tag {name}: no feed has or had it; `wireroom feeds list` shows the tags")
+    for name in read.unknown_outlets:
+        raise UsageError(f"--outlet {name}: no feed is or was of it; `wireroom feeds list` shows the feeds")
 
 
 def _asked(since: str, until: str, today: int, *, tags: Sequence[str], outlets: Sequence[str]) -> "Asked":

@@ -4,8 +4,9 @@ Counters of polls are those of the ledger. Articles are counted as they stand no
 which it was first seen, for the feed that showed it first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, func, select
@@ -74,7 +75,7 @@ class FeedDay:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """Hold the answer: days by feed, the frame up to its end; what sitemaps listed, which more there are, and
-    which of an index are not read yet."""
+    which of an index are not read yet. And the tags and outlets asked for that no feed has, nor ever had."""
 
     first_day: str
     last_day: str
@@ -84,6 +85,8 @@ class Coverage:
     sitemaps: tuple[SitemapDay, ...]
     unwatched_sitemaps: tuple[UnwatchedSitemap, ...]
     unread_sitemaps: tuple[UnreadSitemap, ...]
+    unknown_tags: tuple[str, ...]
+    unknown_outlets: tuple[str, ...]
 
 
 def today(store: Store) -> int:
@@ -95,12 +98,11 @@ def today(store: Store) -> int:
 def read_coverage(store: Store, asked: Asked) -> Coverage:
     """Read what is known of the days and feeds that are wanted."""
     with store.read() as connection:
-        frame = read_frame(connection, until=asked.end_day * DAY_S)
-        known = {
-            feed_id: feed
-            for feed_id, feed in _known_feeds(connection, frame).items()
-            if _is_wanted(feed, asked)
-        }
+        log = read_frame(connection, until=inf)
+        frame = [change for change in log if change.at < asked.end_day * DAY_S]
+        feeds_then = _known_feeds(connection, frame)
+        known = {feed_id: feed for feed_id, feed in feeds_then.items() if _is_wanted(feed, asked)}
+        tags, outlets = _names(feeds_then.values(), log)
         rows: dict[tuple[int | None, int], dict[str, Any]] = {}
         for counted in (_polls(connection, asked), _outcomes(connection, asked)):
             for key, values in counted.items():
@@ -118,6 +120,8 @@ def read_coverage(store: Store, asked: Asked) -> Coverage:
             sitemaps=read_sitemap_days(connection, asked.first_day, asked.end_day, known),
             unwatched_sitemaps=read_unwatched_sitemaps(connection, known),
             unread_sitemaps=tuple(each for each in read_unread(connection) if each.feed_id in known),
+            unknown_tags=tuple(name for name in asked.tags if name not in tags),
+            unknown_outlets=tuple(name for name in asked.outlets if name not in outlets),
         )
 
 
@@ -128,6 +132,12 @@ def _known_feeds(connection: Connection, frame: Sequence[FrameChange]) -> dict[i
         each.feed_id: KnownFeed(each.feed, each.tags, outlet_of(each.feed), each.kind) for each in frame
     }
     return removed | {row.id: KnownFeed(row.url, tuple(row.tags), _outlet(row), row.kind) for row in rows}
+
+
+def _names(known: Collection[KnownFeed], log: Sequence[FrameChange]) -> tuple[set[str], set[str]]:
+    """Collect the tags and the outlets that feeds have, or ever had."""
+    tags = {tag for feed in known for tag in feed.tags} | {tag for change in log for tag in change.tags}
+    return tags, {feed.outlet for feed in known} | {outlet_of(change.feed) for change in log}
 
 
 def _outlet(row: Any) -> str:

@@ -86,8 +86,41 @@ def test_coverage_of_some_feeds_leaves_out_the_others(wireroom: Wireroom, publis
 
     assert feeds("--tag", "money") == feeds("--outlet", "ledger.example") == {LEDGER}
     assert feeds() == {FEED, LEDGER}
-    nobody = wireroom("coverage", "--tag", "nobody")
-    assert (nobody.code, nobody.out, nobody.err.count("\n")) == (0, "", 1)
+
+
+@pytest.mark.parametrize("json", [(), ("--json",)])
+@pytest.mark.parametrize("option", ["--tag", "--outlet"])
+def test_a_name_that_no_feed_ever_had_is_refused_and_named(
+    wireroom: Wireroom, published: Store, option: str, json: tuple[str, ...]
+) -> None:
+    wireroom("feeds", "set", FEED, "--tag", "city")
+    known = {"--tag": "city", "--outlet": "courier.example"}[option]
+    ran = wireroom("coverage", option, known, option, "nobody", *json)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert ran.err.startswith(f"wireroom: {option} nobody: no feed ")
+
+
+def test_a_tag_that_feeds_had_is_known_and_said_to_be_had_no_more(
+    wireroom: Wireroom, published: Store
+) -> None:
+    for change in ("city", "-city"):
+        wireroom("feeds", "set", FEED, f"--tag={change}")
+    ran = wireroom("coverage", "--tag", "city", "--json")
+    assert (ran.code, ran.lines[0]["total"]["polls"], ran.err.count("\n")) == (0, 0, 1)
+    assert "has that tag or outlet now" in ran.err
+
+
+def test_a_removed_feed_is_told_of_by_its_tag_and_its_outlet(wireroom: Wireroom, published: Store) -> None:
+    wireroom("feeds", "set", FEED, "--tag", "city")
+    wireroom("feeds", "remove", FEED)
+    for option in (("--tag", "city"), ("--outlet", "courier.example")):
+        assert wireroom("coverage", *option, "--json").lines[0]["total"]["polls"] == 1
+
+
+def test_a_tag_of_feeds_that_were_added_later_is_known(wireroom: Wireroom, published: Store) -> None:
+    wireroom("feeds", "set", FEED, "--tag", "city")
+    wireroom("feeds", "remove", FEED)
+    assert wireroom("coverage", "--since", "2020", "--until", "2021", "--tag", "city").code == 0
 
 
 @pytest.mark.parametrize("options", [("--since", "soon"), ("--since", "2026-02", "--until", "2026-01")])
