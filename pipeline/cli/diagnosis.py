@@ -55,7 +55,7 @@ async def examine_feed(settings: "Settings", written: str) -> AsyncIterator[Find
             found = await find_feeds(own or _as_polls(turns, address), parser, address)
             given = _watched(store, address)
             if given and (found.is_page if isinstance(found, NotFound) else found[0].is_on_page):
-                yield _became_a_page(given, found)
+                yield _is_a_page(given, () if isinstance(found, NotFound) else found, store)
                 return
             if isinstance(found, NotFound):
                 yield Finding("discovery", False, found.why, _what_mends(found, given))
@@ -106,11 +106,15 @@ def _what_mends(found: NotFound, watched: "WatchedFeed | None") -> str:
     return "give the feed's own address, if the site has a feed" if found.is_page else WRITE_WHOLE
 
 
-def _became_a_page(watched: "WatchedFeed", found: tuple[FoundFeed, ...] | NotFound) -> Finding:
-    text = f"{watched.url} is watched as a feed, and is a web page now"
+def _is_a_page(watched: "WatchedFeed", found: Sequence[FoundFeed], store: "Store | None") -> Finding:
+    """Tell of a web page that is watched as a feed, and whether it ever was one."""
+    was_feed = watched.last_success_at is not None
+    text = f"{watched.url} is watched as a feed, and is a web page{' now' if was_feed else ''}"
     ends = f"`wireroom feeds remove {watched.url}` ends its polls"
-    if isinstance(found, NotFound):
-        do = f"no feed was found from there: wait whether it comes back, or {ends}"
+    if not found:
+        do = f"no feed was found from there: {'wait whether it comes back, or ' if was_feed else ''}{ends}"
+    elif _watched(store, found[0].url):
+        do = f"{found[0].url}, the feed that was found from there, is watched already: {ends}"
     else:
         do = f"`wireroom add {found[0].url}` watches the feed that was found from there; {ends}"
     return Finding("discovery", False, text, do)

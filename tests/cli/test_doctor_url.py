@@ -24,10 +24,11 @@ from pipeline.outcomes import FeedSlug, FetchSlug
 from pipeline.store.claims import claim_host
 from pipeline.store.leases import release_host
 from pipeline.store.store import Store
+from pipeline.store.subscriptions import NewFeed, add_feeds
 from pipeline.store.tables import feed_sitemaps, feeds
 from tests.cli.conftest import Wireroom
 from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry
-from tests.stages.loopback import open_site, rss, whole
+from tests.stages.loopback import Site, open_site, rss, whole
 
 STEPS = ["discovery", "watched", "fetch", "parse", "identity", "dates", "robots", "page", "text"]
 
@@ -226,24 +227,52 @@ def test_a_request_without_an_answer_comes_with_what_mends_just_that(
     assert mends in judge_request(FetchFailure(url=url, slug=slug, detail=detail)).do
 
 
-@pytest.mark.usefixtures("_loopback")
-def test_a_watched_feed_that_became_a_web_page_is_said_to_be_one_with_what_to_do(wireroom: Wireroom) -> None:
-    page = "<!doctype html><title>Home</title>"
+@pytest.fixture
+def page_for_feed(_loopback: None, store: Store) -> Iterator[Site]:
+    """Watch /feed, which is a web page by now that names the feed /news."""
     with open_site() as site:
-        old, new = site.url("/feed"), site.url("/news")
-        link = f'<link rel="alternate" type="application/rss+xml" href="{new}">'
+        link = f'<link rel="alternate" type="application/rss+xml" href="{site.url("/news")}">'
         site.answers |= {
-            path: whole(rss(site.url("/a")), kind="application/rss+xml") for path in ("/feed", "/news")
+            "/feed": whole(f"<!doctype html><title>Home</title>{link}".encode()),
+            "/news": whole(rss(site.url("/a")), kind="application/rss+xml"),
         }
-        wireroom("add", old)
-        site.answers["/feed"] = whole(page.encode())
-        alone = wireroom("doctor", old, "--json").json
-        site.answers["/feed"] = whole((page + link).encode())
-        named = wireroom("doctor", old, "--json").json
+        add_feeds(store, [NewFeed(url=site.url("/feed"))], interval_s=900.0)
+        yield site
+
+
+def test_a_watched_feed_that_became_a_web_page_is_said_to_be_one_with_what_to_do(
+    wireroom: Wireroom, store: Store, page_for_feed: Site
+) -> None:
+    old, new = page_for_feed.url("/feed"), page_for_feed.url("/news")
+    with store.write() as connection:
+        connection.execute(update(feeds).values(last_success_at=1_790_000_000.0))
+    named = wireroom("doctor", old, "--json").json
+    page_for_feed.answers["/feed"] = whole(b"<!doctype html><title>Home</title>")
+    del page_for_feed.answers["/news"]
+    alone = wireroom("doctor", old, "--json").json
     for told in (alone, named):
         assert (told["ok"], told["text"]) == (False, f"{old} is watched as a feed, and is a web page now")
         assert f"`wireroom feeds remove {old}` ends its polls" in told["do"]
     assert f"`wireroom add {new}`" in named["do"]
+    assert "wait whether it comes back" in alone["do"]
+
+
+def test_a_web_page_that_was_never_a_feed_is_not_said_to_have_become_a_page(
+    wireroom: Wireroom, page_for_feed: Site
+) -> None:
+    url = page_for_feed.url("/feed")
+    told = wireroom("doctor", url, "--json").json
+    assert told["text"] == f"{url} is watched as a feed, and is a web page"
+
+
+def test_a_feed_that_is_watched_already_is_not_proposed_again(
+    wireroom: Wireroom, page_for_feed: Site
+) -> None:
+    old, new = page_for_feed.url("/feed"), page_for_feed.url("/news")
+    wireroom("add", new)
+    told = wireroom("doctor", old, "--json").json
+    assert "wireroom add" not in told["do"]
+    assert told["do"].endswith(f" is watched already: `wireroom feeds remove {old}` ends its polls")
 
 
 def test_a_host_without_an_address_is_not_the_publishers_fault_alone() -> None:
