@@ -111,6 +111,10 @@ def test_trace_feeds_and_a_readme_in_plain_words_are_there(bag: dict[str, bytes]
     assert "revision 2: from 2026-09-21T14:13:22.000000Z on, page of sha1:" in said
 
 
+def test_the_readme_says_that_silent_edits_are_not_noticed(bag: dict[str, bytes]) -> None:
+    assert "an edit without that was not noticed" in bag["README.txt"].decode()
+
+
 def test_an_article_without_a_page_has_what_its_feed_said(
     wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
 ) -> None:
