@@ -43,6 +43,8 @@ FEW = 5
 LINES = 12
 """Lines of a page that are shown; `--page` prints it whole."""
 
+ALL_ALONE = "--all means every article: give it alone, without addresses and filters"
+
 Chosen = Annotated[list[str], typer.Argument(metavar="[ID|URL…]", parser=address, show_default=False)]
 OfCause = Annotated[Cause | None, typer.Option("--cause", help="All of this cause.")]
 OfHost = Annotated[str | None, typer.Option("--host", help="All of this host.")]
@@ -198,7 +200,9 @@ def _chosen(
     from pipeline.store.quarantine import Choice, list_quarantined
 
     given: list[Any] = [each for each in (targets, choice != Choice(), every) if each]
-    if len(given) != 1:
+    if len(given) > 1:
+        raise UsageError("give addresses or filters, not both" if targets and not every else ALL_ALONE)
+    if not given:
         raise UsageError("name articles, or say which ones by --cause, --host or --query, or give --all")
     return _named(store, targets, also=also) if targets else list_quarantined(store, choice)
 

@@ -88,6 +88,21 @@ def test_replaying_nothing_in_particular_is_refused(wireroom: Wireroom, store: S
 
 
 @pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ((BRIDGE, "--cause", "enrich-crashed"), "give addresses or filters, not both"),
+        ((BRIDGE, "--all"), "--all means every article: give it alone, without addresses and filters"),
+        (("--host", "x", "--all"), "--all means every article: give it alone, without addresses and filters"),
+    ],
+)
+def test_two_ways_of_choosing_at_once_are_refused_with_what_to_leave_out(
+    wireroom: Wireroom, store: Store, chosen: tuple[str, ...], said: str
+) -> None:
+    ran = wireroom("quarantine", "replay", *chosen, "--dry-run")
+    assert (ran.code, ran.out, ran.err) == (2, "", f"wireroom: {said}\n")
+
+
+@pytest.mark.parametrize(
     "options",
     [
         ("--host", ""),
