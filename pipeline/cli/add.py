@@ -38,6 +38,7 @@ class _Told:
     feed: "FoundFeed"
     given: str
     is_new: bool
+    is_tagged: bool  # was watched, and lacked a tag that it has now
     host_pause: "Pause | None"  # its host asked to be left alone
 
     @property
@@ -174,7 +175,7 @@ def _watch(
     settings: "Settings", found: "Sequence[tuple[FoundFeed, _Asked]]", tags: tuple[str, ...]
 ) -> "list[_Told]":
     """Watch feeds, and give their tags and headers to those that were; tell how each is watched now."""
-    from pipeline.store.subscriptions import add_feeds, find_feeds, head_feeds, tag_feeds, watched_as
+    from pipeline.store.subscriptions import add_feeds, find_feeds, head_feeds, tag_each, watched_as
 
     with made_store(settings) as store:
         known = watched_as(store, [url for feed, _ in found for url in (feed.url, feed.answered_by)])
@@ -182,11 +183,17 @@ def _watch(
         new = [_new_feed(feed, asked, tags) for feed, asked in met]
         added = add_feeds(store, new, interval_s=settings.poll_min)
         urls = [feed.url for feed, _ in met]
-        tag_feeds(store, urls, tags)
+        tagged = tag_each(store, new)
         head_feeds(store, new)
         pauses = {url: find_feeds(store, [url])[0].host_pause for url in urls}
     return [
-        _Told(feed, asked.written, is_new=feed.url in added, host_pause=pauses[feed.url])
+        _Told(
+            feed,
+            asked.written,
+            is_new=feed.url in added,
+            is_tagged=feed.url in tagged,
+            host_pause=pauses[feed.url],
+        )
         for feed, asked in met
     ]
 
@@ -201,6 +208,7 @@ def _as_watched(feed: "FoundFeed", known: Mapping[str, str]) -> "FoundFeed":
 
 def _tell(told: _Told, *, json: bool) -> None:
     feed, said = told.feed, "added" if told.is_new else "watched already"
+    said += ", tagged now" if told.is_tagged else ""
     if json:
         shape = {"url": feed.url, "title": feed.title, "entries": feed.entries, "added": told.is_new}
         json_line({**shape, "given": told.given, "host_pause": as_json(told.host_pause)})

@@ -171,12 +171,6 @@ def change_feeds(store: Store, urls: Sequence[str], change: FeedChange) -> tuple
     return tuple(row.url for row in rows)
 
 
-def tag_feeds(store: Store, urls: Sequence[str], tags: tuple[str, ...]) -> None:
-    """Add tags to feeds that are watched already, too. Raises as `find_feeds` does."""
-    if tags:
-        change_feeds(store, urls, FeedChange(add_tags=tags))
-
-
 def head_feeds(store: Store, wanted: Sequence[NewFeed]) -> None:
     """Give their headers to feeds that are watched already, too. Raises as `find_feeds` does."""
     for feed in wanted:
@@ -185,7 +179,8 @@ def head_feeds(store: Store, wanted: Sequence[NewFeed]) -> None:
 
 
 def tag_each(store: Store, wanted: Sequence[NewFeed]) -> frozenset[str]:
-    """Add to watched feeds the tags that each is wanted with; return those that lacked any."""
+    """Add to watched feeds the tags that each is wanted with; return the addresses, as they are written in
+    `wanted`, of those that lacked any."""
     with store.write() as connection:
         watched = rows_by_key(connection, [feed.url for feed in wanted])
         lacking: dict[str, Row[Any]] = {}

@@ -64,8 +64,9 @@ def test_adding_twice_changes_nothing_and_says_so(wireroom: Wireroom, web: Sampl
 
 def test_a_feed_that_is_watched_already_gets_the_tags(wireroom: Wireroom, web: SampleWeb) -> None:
     wireroom("add", web.feeds[0], "--tag", "tech")
-    assert wireroom("add", web.feeds[0], "--tag", "mine").out.startswith("watched already: ")
+    assert wireroom("add", web.feeds[0], "--tag", "mine").out.startswith("watched already, tagged now: ")
     assert wireroom("feeds", "list", "--json").json["tags"] == ["tech", "mine"]
+    assert wireroom("add", web.feeds[0], "--tag", "mine").out.startswith("watched already: ")
 
 
 def test_a_feed_that_is_not_well_formed_is_added_and_said_to_be_so(
@@ -197,7 +198,7 @@ def test_what_leads_to_a_watched_feed_for_now_is_watched_already(wireroom: Wirer
     }
     wireroom("add", site.url("/feed.xml"))
     ran = wireroom("add", site.url("/short"), "--tag", "city")
-    assert ran.out.startswith("watched already: ")
+    assert ran.out.startswith("watched already, tagged now: ")
     assert f"given {site.url('/short')}, watches {site.url('/feed.xml')}: it leads there for now" in ran.err
     (feed,) = wireroom("feeds", "list", "--json").lines
     assert (feed["url"], feed["tags"]) == (site.url("/feed.xml"), ["city"])

@@ -22,7 +22,7 @@ from pipeline.store.subscriptions import (
     poll_feeds,
     remove_feeds,
     resume_feeds,
-    tag_feeds,
+    tag_each,
 )
 from pipeline.store.tables import feeds, sightings
 from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, OWNER, entry, poll
@@ -58,7 +58,7 @@ def test_a_list_longer_than_a_statement_can_be_is_tagged_paused_resumed_and_remo
         store.engine.dispose()
     urls = [f"https://courier.example/{number}" for number in range(1_500)]
     add(store, *urls)
-    tag_feeds(store, urls, ("city",))
+    assert len(tag_each(store, [NewFeed(url=url, tags=("city",)) for url in urls])) == len(urls)
     assert len(pause_feeds(store, urls)) == len(resume_feeds(store, urls)) == len(remove_feeds(store, urls))
     assert list_feeds(store) == ()
 
