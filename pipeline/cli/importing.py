@@ -1,5 +1,6 @@
 """`wireroom feeds import` and `export`: lists of feeds, in and out."""
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,9 @@ FEW = 5
 
 KNOWN_TOLD = 50
 """Feeds that are named as known already: of a list that is imported again there may be thousands."""
+
+UTF_16 = (BOM_UTF16_LE, BOM_UTF16_BE, b"<\0", b"\0<")
+"""How lists in UTF-16 begin."""
 
 _OUTCOMES = ("added", "known", "repeated", "skipped")
 
@@ -44,7 +48,10 @@ def import_feeds(
     from pipeline.store.subscriptions import add_feeds, tag_each
 
     chosen = settings()
-    listed = parse_subscriptions(_read(file), file.name)
+    body = _read(file)
+    if _is_binary(body):
+        raise WireroomError(f"{file} is no list of feeds: it is no text")
+    listed = parse_subscriptions(body, file.name)
     tags, _ = read_tags(tag)
     wanted, lines = _new_feeds(listed, tags=tags)
     if not wanted:
@@ -55,6 +62,11 @@ def import_feeds(
         tagged = len(tag_each(store, [feed for feed in wanted if feed.url not in added]))
     taken = [Line("added" if feed.url in added else "known", feed.url) for feed in wanted]
     _tell([*taken, *lines], tagged=tagged, json=json)
+
+
+def _is_binary(body: bytes) -> bool:
+    """Tell a program, a picture or an archive from a text; only UTF-16 may have two NULs in a row."""
+    return b"\0\0" in body and not body.startswith(UTF_16)
 
 
 def _new_feeds(listed: "Subscriptions", *, tags: tuple[str, ...]) -> "tuple[list[NewFeed], list[Line]]":
@@ -93,6 +105,8 @@ def _tell(lines: Sequence[Line], *, tagged: int, json: bool) -> None:
     _name(already[:KNOWN_TOLD])
     if len(already) > KNOWN_TOLD:
         note(f"and {len(already) - KNOWN_TOLD:,} more that are known already; --json names all")
+    if count["added"] < count["skipped"]:  # a few addresses in a file that is hardly a list of feeds
+        _name([f"added: {line.url}" for line in lines if line.outcome == "added"])
     if json:
         counts = {"added": count["added"], "known": count["known"], "repeated": count["repeated"]}
         json_line({**counts, "tagged": tagged, "problems": count["skipped"], "lines": as_json(lines)})
