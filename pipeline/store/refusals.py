@@ -16,6 +16,10 @@ UNWRITABLE = (
     "look at its owner and rights, and whether its disk may be written, then `wireroom up`",
 )
 FULL = "has no room: its disk is full", "make room, then `wireroom up`: nothing is lost"
+REFUSED = (
+    "refuses this role",
+    "`deploy/postgresql-roles.sh` gives the roles their rights; tables are made by the owner's",
+)
 GONE = "is gone", "put it back, or restore a backup: `wireroom restore FILE`"
 SQLITE = {
     "malformed": DAMAGED,
@@ -28,7 +32,7 @@ SQLITE = {
 POSTGRESQL = {
     "42P01": GONE,  # undefined_table
     "3D000": GONE,  # invalid_catalog_name
-    "42501": UNWRITABLE,  # insufficient_privilege
+    "42501": REFUSED,  # insufficient_privilege
     "XX001": DAMAGED,  # data_corrupted
     "XX002": DAMAGED,  # index_corrupted
 }
@@ -46,7 +50,10 @@ def lasting_failure(error: Exception, settings: Settings) -> StoreFailedError | 
         return None
     is_full = any(words in str(error.orig) for words in FILES_THAT_GROW) and _is_full(settings)
     found = FULL if is_full else _known(error)
-    return StoreFailedError(f"the store {_named(settings)} {found[0]}", found[1]) if found else None
+    if found is None:
+        return None
+    what = f"{found[0]} ({first_line(error)})" if found is REFUSED else found[0]
+    return StoreFailedError(f"the store {_named(settings)} {what}", found[1])
 
 
 def failure(error: Exception, settings: Settings) -> StoreFailedError:

@@ -67,7 +67,7 @@ def test_a_cut_ends_what_is_open_and_new_connections_pass(proxy: Proxy) -> None:
 
 def test_it_refuses_new_connections(proxy: Proxy) -> None:
     proxy.mode = Mode.REFUSE
-    with connect(proxy) as connection, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), connect(proxy) as connection:  # now or when it is used
         ask(connection, b"one")
 
 
