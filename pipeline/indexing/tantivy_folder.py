@@ -18,6 +18,7 @@ STATE_FILE = "generation.json"  # by which schema a folder was made; without it,
 POINTER = "exposed"  # names the generation that is searched
 DRAFT, DOOMED = ".draft", ".doomed"  # folders that are not there yet, or not any more
 LOCK_FILE = ".making"
+UNLOCKED = "Failed to acquire Lockfile"  # what tantivy says where it cannot write its lock
 
 
 def is_whole(folder: Path) -> bool:
@@ -132,15 +133,19 @@ def _opened(folder: Path) -> tantivy.Index:
     try:
         index = tantivy.Index(fields.schema(), path=str(folder))
     except ValueError as error:
-        line = " ".join(str(error).split())
-        raise WireroomError(
-            f"the index in {folder} is damaged ({line}); delete the folder, `wireroom up` refills it"
-        ) from None
+        raise WireroomError(f"the index in {folder} {_why_not(' '.join(str(error).split()))}") from None
     for name, analyzer in fields.analyzers().items():
         index.register_tokenizer(name, analyzer)
     index.register_fast_field_tokenizer("whole", fields.whole_name())
     index.config_reader("manual")  # no thread that watches the folder: each search reloads
     return index
+
+
+def _why_not(said: str) -> str:
+    """Say why an index cannot be opened, and what to do: the lock beside it is written for searches, too."""
+    if UNLOCKED in said:
+        return f"cannot be used ({said}); look whether its disk is full or read-only, and at its rights"
+    return f"is damaged ({said}); delete the folder, `wireroom up` refills it"
 
 
 def _writer(index: tantivy.Index, folder: Path) -> tantivy.IndexWriter:

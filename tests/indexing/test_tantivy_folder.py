@@ -112,6 +112,15 @@ def test_a_damaged_index_says_what_to_do(tmp_path: Path, damage: str) -> None:
         opened(tmp_path)
 
 
+def test_an_index_beside_which_nothing_can_be_written_is_not_called_damaged(tmp_path: Path) -> None:
+    fill(tmp_path, "a")
+    lock = tmp_path / "g1" / ".tantivy-meta.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    with pytest.raises(WireroomError, match=r"cannot be used .* look whether its disk is full"):
+        opened(tmp_path)
+
+
 def test_files_of_others_are_left_alone_and_are_no_generations(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     (tmp_path / "letters").mkdir()
