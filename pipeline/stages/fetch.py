@@ -261,7 +261,9 @@ def _archive(services: Services, claim: ArticleClaim, answer: Exchange) -> Archi
     """Write an answer, then look whether its article was removed while it was on its way: a removal that
     comes after the look finds it."""
     position = services.archive.write(answer)
-    if is_removed(services.store, claim.id):
+    with services.store.read() as connection:
+        is_late = is_removed(connection, claim.id)
+    if is_late:
         erase(services.settings.archive_folder, position)
     return position
 

@@ -12,6 +12,7 @@ from pipeline.store.claimed import ArticleClaim
 from pipeline.store.codec import pack_document, unpack_document, unpack_entry
 from pipeline.store.events import Happening, record
 from pipeline.store.leases import finish, lock_articles
+from pipeline.store.removal import is_removed
 from pipeline.store.reruns import Rerun, gives_way, note_outcome
 from pipeline.store.store import Store, insert_new
 from pipeline.store.tables import articles, documents, pages, sightings, urls
@@ -210,7 +211,7 @@ def record_duplicate(store: Store, claim: ArticleClaim, twin: Twin, *, detail: s
     with store.write() as connection:
         now = store.now()
         lock_articles(connection, [claim.id, twin.id])
-        if _is_removed(connection, twin.id):
+        if is_removed(connection, twin.id):
             return finish(connection, claim, {"due_at": now})
         if not finish(connection, claim, _dropped_for(twin, detail)):
             return False
@@ -230,11 +231,6 @@ def record_duplicate(store: Store, claim: ArticleClaim, twin: Twin, *, detail: s
         )
         record(connection, store, [happening])
     return True
-
-
-def _is_removed(connection: Connection, id: str) -> bool:
-    reason = connection.execute(select(articles.c.reason).where(articles.c.id == id)).scalar_one()
-    return bool(reason == Reason.REMOVED)
 
 
 def _dropped_for(twin: Twin, detail: str) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """What a poll found: new articles, further sightings, edits. Written inside the poll's own transaction."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from time import gmtime, strftime
 from typing import Any
 
@@ -18,7 +20,7 @@ from pipeline.store.codec import entry_hash, pack_entry
 from pipeline.store.events import Happening, record
 from pipeline.store.leases import lock_articles
 from pipeline.store.store import Store, insert_missing, insert_new, portions
-from pipeline.store.tables import articles, hosts, sightings, urls
+from pipeline.store.tables import articles, feeds, hosts, sightings, urls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,8 @@ def record_entries(
     connection: Connection, store: Store, claim: FeedClaim, found: Sequence[FoundEntry], at: float
 ) -> PollCounts:
     shown, standing, fresh_ids = _enter(connection, claim, found, at)
-    seen = {each.article_id: each.shown for each in standing if each.shown}
-    removed = {each.article_id for each in standing if each.is_removed}
+    seen = {each.article_id: each.shown for each in standing.values() if each.shown}
+    removed = {each.article_id for each in standing.values() if each.is_removed}
     first = [(article_id, each) for article_id, each in shown.items() if article_id not in seen]
     changed = edited(
         {article_id: before for article_id, before in seen.items() if article_id not in removed},
@@ -97,6 +99,7 @@ def record_entries(
     _note_words(
         connection, [article_id for article_id, each in said if each.entry.summary or each.entry.content]
     )
+    _count_folded(connection, claim, found, standing)
     told = [*_found_events(claim, first, fresh_ids), *_edit_events(claim, [id for id, *_ in edits])]
     record(connection, store, told)
     return PollCounts(new=len(fresh_ids), sighted=len(first) - len(fresh_ids), edited=len(edits))
@@ -104,9 +107,9 @@ def record_entries(
 
 def _enter(
     connection: Connection, claim: FeedClaim, found: Sequence[FoundEntry], at: float
-) -> tuple[Mapping[str, FoundEntry], Collection[_Standing], frozenset[str]]:
-    """Insert articles for what is new; give what the feed shows by article, how all of it stands, and the ids
-    that are new."""
+) -> tuple[Mapping[str, FoundEntry], Mapping[str, _Standing], frozenset[str]]:
+    """Insert articles for what is new; give what the feed shows by article, how all of it stands by URL key,
+    and the ids that are new."""
     # In the order of their ids, so that two polls with the same articles cannot wait for each other.
     ordered = sorted(found, key=lambda each: each.article_id)
     standing = _standing(connection, claim.id, [each.url_key for each in ordered])
@@ -116,7 +119,7 @@ def _enter(
     standing |= {each.url_key: _Standing(article_id=each.article_id) for each in fresh}
     late = [each.url_key for each in fresh if each.article_id not in fresh_ids]  # others were, meanwhile
     standing |= _standing(connection, claim.id, late)
-    return _merged(ordered, standing), standing.values(), fresh_ids
+    return _merged(ordered, standing), standing, fresh_ids
 
 
 def _merged(ordered: Sequence[FoundEntry], standing: Mapping[str, _Standing]) -> Mapping[str, FoundEntry]:
@@ -126,6 +129,28 @@ def _merged(ordered: Sequence[FoundEntry], standing: Mapping[str, _Standing]) ->
         of = standing[each.url_key]
         merged.setdefault(of.article_id, _bare(each) if of.is_removed else each)
     return merged
+
+
+def _count_folded(
+    connection: Connection,
+    claim: FeedClaim,
+    found: Sequence[FoundEntry],
+    standing: Mapping[str, _Standing],
+) -> None:
+    """Count as repeated the entries whose article another entry leads to, too, less the sightings that they
+    have all the same: a feed that showed both before anybody knew that they are one article keeps both."""
+    led: dict[str, dict[str, str]] = defaultdict(dict)
+    for each in found:
+        led[standing[each.url_key].article_id][each.url_key] = each.article_id
+    families = {id: {id, *own.values()} for id, own in led.items() if len(own) > 1}
+    sighted: set[str] = set()
+    for portion in portions(list(chain.from_iterable(families.values()))):
+        mine = (sightings.c.feed_id == claim.id, sightings.c.article_id.in_(portion))
+        sighted.update(connection.execute(select(sightings.c.article_id).where(*mine)).scalars())
+    folded = sum(max(0, len(led[id]) - len(family & sighted)) for id, family in families.items())
+    if folded:
+        counted = {"entries_repeated": feeds.c.entries_repeated + folded}
+        connection.execute(update(feeds).where(feeds.c.id == claim.id).values(counted))
 
 
 def _bare(found: FoundEntry) -> FoundEntry:

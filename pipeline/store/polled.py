@@ -4,14 +4,11 @@ Validators (ETag, Last-Modified, body hash) are those of one answer, together. T
 articles they vouch for, never before them: a crash in between must make the feed be read again.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, bindparam, case, select, update
+from sqlalchemy import Connection, Text, bindparam, case, update
 
 from pipeline.feeds.children import Round
 from pipeline.feeds.moves import STAYING, Moving, has_moved
@@ -33,8 +30,8 @@ from pipeline.store.ledger import (
 )
 from pipeline.store.moves import move
 from pipeline.store.politeness import record_requests
-from pipeline.store.store import Store, insert_new, portions
-from pipeline.store.tables import feeds, hosts, sightings, urls
+from pipeline.store.store import Store, insert_new
+from pipeline.store.tables import feeds, hosts
 
 # Built once: a poll that meets nothing new is most of them, and building took a third of its time.
 END_POLL = (
@@ -108,7 +105,9 @@ def record_poll(
             end_turn(connection, claim.host, claim.owner, next_request_at=at + pause_s)
             record_requests(connection, moment, asked, delay_s=host_delay_s, host=claim.host)
             return None
-        counts = _record_found(connection, store, claim, polled, at)
+        counts = PollCounts()
+        if polled.found:
+            counts = record_entries(connection, store, claim, polled.found, at)
         _write_reading(connection, polled, at)
         _change_subscription(connection, store, claim, polled, at)
         end_turn(connection, claim.host, claim.owner, next_request_at=at + pause_s)
@@ -218,48 +217,11 @@ def _onward(connection: Connection, to: str, at: float) -> dict[str, Any]:
 def _record_part(
     connection: Connection, store: Store, claim: FeedClaim, part: Polled, at: float
 ) -> PollCounts:
-    counts = _record_found(connection, store, claim, part, at)
+    counts = record_entries(connection, store, claim, part.found, at) if part.found else PollCounts()
     _write_reading(connection, part, at)
     if part.reading:
         record(connection, store, [_part_event(claim, part.reading, counts)])
     return counts
-
-
-def _record_found(
-    connection: Connection, store: Store, claim: FeedClaim, polled: Polled, at: float
-) -> PollCounts:
-    """Write down the entries of a document; those that brought no sighting of their own repeat another."""
-    if not polled.found:
-        return PollCounts()
-    counts = record_entries(connection, store, claim, polled.found, at)
-    if folded := _folded(connection, claim, polled.found):
-        counted = {"entries_repeated": feeds.c.entries_repeated + folded}
-        connection.execute(update(feeds).where(feeds.c.id == claim.id).values(counted))
-    return counts
-
-
-def _folded(connection: Connection, claim: FeedClaim, found: Sequence[FoundEntry]) -> int:
-    """Count the entries whose article another entry leads to, too, less the sightings that they have all the
-    same: a feed that showed both before anybody knew that they are one article keeps both of these."""
-    own = {each.url_key: each.article_id for each in found}
-    led: dict[str, set[str]] = defaultdict(set)
-    for portion in portions(list(own)):
-        for row in connection.execute(_owners(), {"keys": portion}):
-            led[row.article_id].add(row.url_key)
-    shared = {article_id: keys for article_id, keys in led.items() if len(keys) > 1}
-    families = {id: {id, *(own[key] for key in keys)} for id, keys in shared.items()}
-    sighted: set[str] = set()
-    for portion in portions(list(chain.from_iterable(families.values()))):
-        mine = (sightings.c.feed_id == claim.id, sightings.c.article_id.in_(portion))
-        sighted.update(connection.execute(select(sightings.c.article_id).where(*mine)).scalars())
-    return sum(max(0, len(keys) - len(families[id] & sighted)) for id, keys in shared.items())
-
-
-@cache
-def _owners() -> Select[Any]:
-    return select(urls.c.url_key, urls.c.article_id).where(
-        urls.c.url_key.in_(bindparam("keys", expanding=True))
-    )
 
 
 def _end_poll(connection: Connection, claim: FeedClaim, values: dict[str, Any]) -> bool:

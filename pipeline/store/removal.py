@@ -53,11 +53,10 @@ def plan_removal(store: Store, id: str) -> Removal:
         return _count(connection, _family(connection, id))
 
 
-def is_removed(store: Store, id: str) -> bool:
-    """Tell whether a person removed an article."""
-    with store.read() as connection:
-        mine = select(articles.c.reason).where(articles.c.id == id)
-        return bool(connection.execute(mine).scalar_one_or_none() == Reason.REMOVED)
+def is_removed(connection: Connection, id: str) -> bool:
+    """Tell inside a transaction whether a person removed an article."""
+    mine = select(articles.c.reason).where(articles.c.id == id)
+    return bool(connection.execute(mine).scalar_one_or_none() == Reason.REMOVED)
 
 
 def read_removed(store: Store, *, since: float) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.cli.running import run
 from pipeline.store.store import Store
-from tests.cli.newsroom import new_store
+from tests.cli.newsroom import new_store, publish
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,17 @@ def store(home: Path) -> Iterator[Store]:
     opened = new_store(home)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def saved(wireroom: Wireroom, store: Store, home: Path, tmp_path: Path) -> Path:
+    """Make a backup of two indexed articles."""
+    publish(store, home)
+    told = wireroom("backup", str(tmp_path / "saved.db"))
+    assert told.code == 0
+    assert told.out.startswith(f"{tmp_path / 'saved.db'}: 1 feed, 2 articles, 2 documents, up to 20")
+    assert str(home / "archive") in told.err
+    return tmp_path / "saved.db"
 
 
 def on_a_terminal(home: Path, *arguments: str, typed: str = "", columns: int = 200) -> str:

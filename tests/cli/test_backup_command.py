@@ -18,20 +18,10 @@ from pipeline.store.mending import is_held_back
 from pipeline.store.status import read_counts
 from pipeline.store.store import Store
 from tests.cli.conftest import Wireroom
-from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, enrich, entry, fetch, id_of, new_store, poll, publish
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, enrich, entry, fetch, id_of, new_store, poll
 from workers.home_lock import hold_home
 
 NEWS = "https://courier.example/news"
-
-
-@pytest.fixture
-def saved(wireroom: Wireroom, store: Store, home: Path, tmp_path: Path) -> Path:
-    """A backup of two indexed articles."""
-    publish(store, home)
-    told = wireroom("backup", str(tmp_path / "saved.db"))
-    assert told.out.startswith(f"{tmp_path / 'saved.db'}: 1 feed, 2 articles, 2 documents, up to 20")
-    assert str(home / "archive") in told.err
-    return tmp_path / "saved.db"
 
 
 def let_index_work(home: Path) -> None:

@@ -30,14 +30,6 @@ main()
 """
 
 
-@pytest.fixture
-def saved(wireroom: Wireroom, store: Store, home: Path, tmp_path: Path) -> Path:
-    """A backup of two indexed articles."""
-    publish(store, home)
-    assert wireroom("backup", str(tmp_path / "saved.db")).code == 0
-    return tmp_path / "saved.db"
-
-
 def watched(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as connection:
         return [url for (url,) in connection.execute("SELECT url FROM feeds ORDER BY id")]

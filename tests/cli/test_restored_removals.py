@@ -30,7 +30,6 @@ from tests.cli.newsroom import (
     id_of,
     new_store,
     poll,
-    publish,
 )
 
 NEWS = "https://courier.example/news"
@@ -47,14 +46,6 @@ sys.addaudithook(hook)
 from pipeline.cli import main
 main()
 """
-
-
-@pytest.fixture
-def saved(wireroom: Wireroom, store: Store, home: Path, tmp_path: Path) -> Path:
-    """A backup of two indexed articles."""
-    publish(store, home)
-    assert wireroom("backup", str(tmp_path / "saved.db")).code == 0
-    return tmp_path / "saved.db"
 
 
 @pytest.fixture
