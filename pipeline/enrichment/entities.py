@@ -57,8 +57,9 @@ def _find_mentions(title: str, text: str, model: Model, language: str) -> list[M
     whole = heading + text[:READ_LIMIT]
     # No memory zone: forgetting a text's words after each costs a third of the time. The vocabulary grows
     # until the process is renewed, which its worker does by count.
-    spans = [(span.start_char, span.text, span.label_) for span in model.nlp(whole).ents]
-    found = (_mention(whole, start, surface, label, language) for start, surface, label in spans)
+    found = (
+        _mention(whole, start, whole[start:end], label, language) for start, end, label in model.find(whole)
+    )
     return [
         Mention(each.name, each.key, each.label, max(0, each.offset - len(heading)), each.acronym)
         for each in found

