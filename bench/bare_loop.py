@@ -100,7 +100,8 @@ def load_models() -> dict[str, Any]:
 def read_page(body: bytes, models: Mapping[str, Any]) -> tuple[bytes, int]:
     """Make a page's document, as JSON, and count its entities; the calls are those of the enrich stage.
 
-    That stage's third reading, where two extractors disagree, is its own choice and not among them.
+    That stage's third reading, where two extractors disagree, is its own choice and not among them. Entities
+    are found by spaCy's own steps, of which the stage saves some.
     """
     parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, collect_ids=False)
     tree = lxml.html.document_fromstring(body, parser=parser)
