@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 BAR = 32
 """Columns of the bar that shows how far the articles are."""
 
+NOTHING_RUNS = "nothing runs until `wireroom up` does"
+
 PATIENCE_S = 30.0
 """How long a part is waited for, so that no cron job hangs; ten million articles are counted in less."""
 
@@ -141,7 +143,10 @@ def status_screen(standing: "Standing", settings: "Settings") -> "Sequence[Rende
     ):
         if slugs:
             sections += [Text(""), Text(title, style="bold"), slug_table(slugs)]
-    return [*sections, Text(""), *problem_lines(standing.problems)]
+    if standing.problems:
+        return [*sections, Text(""), *problem_lines(standing.problems)]
+    idle = f", and {NOTHING_RUNS}" if is_idle(standing.parts) else ""
+    return [*sections, Text(""), Text.assemble(("✓", "green"), f" no problems{idle}")]
 
 
 def slug_table(slugs: Mapping[str, int]) -> "RenderableType":
@@ -169,7 +174,12 @@ def facts(standing: "Standing", settings: "Settings") -> list[tuple[Any, Any]]:
 
 
 def _who_runs_it(parts: "Parts") -> str:
-    return " (`wireroom up` runs it)" if parts.broker == "stopped" else ""
+    return " (`wireroom up` runs it)" if is_idle(parts) else ""
+
+
+def is_idle(parts: "Parts") -> bool:
+    """Tell whether nothing runs: no problem while nothing is due, and yet not what one may take for rest."""
+    return parts.broker == "stopped"
 
 
 def disk_line(disk: "Outlook") -> str:
@@ -248,10 +258,9 @@ def _bar(states: Mapping[State, int], total: int) -> "RenderableType":
 
 
 def problem_lines(problems: "Sequence[Problem]") -> "list[RenderableType]":
+    """List what is wrong, and what helps."""
     from rich.text import Text
 
-    if not problems:
-        return [Text.assemble(("✓", "green"), " no problems")]
     return [
         Text.assemble(("!", "bold yellow"), f" {problem.text}", (f"  → {problem.do}", "cyan"))
         for problem in problems

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.cli.printing import columns, counted, lasting
-from pipeline.cli.status import facts, problem_lines
+from pipeline.cli.status import NOTHING_RUNS, facts, is_idle, problem_lines
 from pipeline.model import Stage, State
 from pipeline.quoting import harmless
 
@@ -82,7 +82,7 @@ def watch_screen(
     height = console.size.height
     top = _lines(
         console,
-        [*_head(standing, settings), *(problem_lines(standing.problems) if standing.problems else [])],
+        [*_head(standing, settings), *problem_lines(standing.problems)],
     )
     below = [Text(""), columns(facts(standing, settings)), Text(""), *_stages(standing.counts, pace)]
     end = _lines(console, [Text(_end(standing), style="dim")])
@@ -102,6 +102,8 @@ def _head(standing: "Standing", settings: "Settings") -> "list[RenderableType]":
         return [title, Text(""), Text(f"{counted(number, 'thing')} to look at", style="bold red")]
     if standing.counts is None:
         return [title, Text(""), Text("the store is being counted", style="yellow")]
+    if is_idle(standing.parts):
+        return [title, Text(""), Text(f"nothing is wrong, and {NOTHING_RUNS}", style="yellow")]
     return [title, Text(""), Text("all is well", style="bold green")]
 
 

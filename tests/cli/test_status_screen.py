@@ -74,6 +74,12 @@ def test_when_all_is_well_it_says_so(settings: Settings) -> None:
     assert lines[-1].startswith("every 2 s; Ctrl-C ends it")
 
 
+def test_while_nothing_runs_nobody_is_told_that_all_is_well(settings: Settings) -> None:
+    told = standing(AT_REST, replace(PARTS, broker=PartState.STOPPED))
+    assert drawn(told, settings)[2].strip() == "nothing is wrong, and nothing runs until `wireroom up` does"
+    assert check_lines(told) == []
+
+
 def test_what_is_wrong_stands_first_with_what_to_do(settings: Settings) -> None:
     lines = drawn(standing(TROUBLE), settings)
     assert lines[2].strip() == "3 things to look at"
