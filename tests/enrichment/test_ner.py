@@ -77,10 +77,10 @@ def find(nlp: Language) -> Recognizer:
     return recognizer(nlp)
 
 
-def untrained(model: dict[str, Any], seed: int) -> Language:
+def untrained(model: dict[str, Any], seed: int, factory: str = "ner") -> Language:
     """Make a model with two labels and weights by chance."""
     nlp = spacy.blank("en")
-    ner: Any = nlp.add_pipe("ner", config={"model": model})
+    ner: Any = nlp.add_pipe(factory, name="ner", config={"model": model})
     for label in ("PERSON", "ORG"):
         ner.add_label(label)
     nlp.initialize()
@@ -121,18 +121,72 @@ def test_the_sizes_of_a_model_are_its_own() -> None:
     assert any(" " in TEXT[span.start : span.end] for spans in expected for span in spans)
 
 
+EMBED, ENCODE = SMALL["tok2vec"]["embed"], SMALL["tok2vec"]["encode"]
+
+
+def changed(*, embed: dict[str, Any] | None = None, encode: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the change of a model's embedding and encoding layers."""
+    return {
+        "tok2vec": {
+            **SMALL["tok2vec"],
+            "embed": {**EMBED, **(embed or {})},
+            "encode": {**ENCODE, **(encode or {})},
+        }
+    }
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"extra_state_tokens": True},
         {"use_upper": False},
         {"maxout_pieces": 1},
-        {"tok2vec": {**SMALL["tok2vec"], "encode": {**SMALL["tok2vec"]["encode"], "window_size": 2}}},
+        changed(encode={"window_size": 2}),
+        changed(encode={"maxout_pieces": 1}),
+        changed(embed={"attrs": ["NORM", "SPACY"]}),
+        {
+            "tok2vec": {
+                "@architectures": "spacy.HashEmbedCNN.v2",
+                "width": 16,
+                "depth": 2,
+                "embed_size": 50,
+                "window_size": 1,
+                "maxout_pieces": 2,
+                "subword_features": True,
+                "pretrained_vectors": None,
+            }
+        },
     ],
 )
 def test_a_model_that_is_built_otherwise_is_run_by_spacy(change: dict[str, Any]) -> None:
-    nlp = untrained({**SMALL, **change}, seed=1)
+    for seed in range(3):
+        nlp = untrained({**SMALL, **change}, seed)
+        assert recognizer(nlp)(TEXT) == by_spacy(nlp)(TEXT)
+
+
+def test_a_model_of_one_feature_is_read() -> None:
+    nlp = untrained({**SMALL, **changed(embed={"attrs": ["NORM"], "rows": [50]})}, seed=1)
     assert recognizer(nlp)(TEXT) == by_spacy(nlp)(TEXT)
+
+
+def test_a_model_that_looks_ahead_is_run_by_spacy() -> None:
+    nlp = untrained(SMALL, seed=1, factory="beam_ner")
+    assert recognizer(nlp)(TEXT) == by_spacy(nlp)(TEXT)
+
+
+def test_a_label_that_nothing_taught_is_left_to_spacy() -> None:
+    for seed in range(3):
+        nlp = untrained(SMALL, seed)
+        ner: Any = nlp.get_pipe("ner")
+        ner.add_label("LATE")
+        assert recognizer(nlp)(TEXT) == by_spacy(nlp)(TEXT)
+
+
+def test_another_component_of_that_name_is_run_by_spacy() -> None:
+    nlp = spacy.blank("en")
+    ruler: Any = nlp.add_pipe("entity_ruler", name="ner")
+    ruler.add_patterns([{"label": "GPE", "pattern": "London"}])
+    assert [TEXT[found.start : found.end] for found in recognizer(nlp)(TEXT)] == ["London"]
 
 
 @pytest.mark.parametrize("package", sorted(PACKAGES.values()))

@@ -16,7 +16,10 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio: a norm that is its wor
 
 
 class Embeddings:
-    """Hold the embeddings of the words that were met, and the layers that make them (MultiHashEmbed)."""
+    """Hold the embeddings of the words that were met, and the layers that make them (MultiHashEmbed).
+
+    For one thread: a worker enriches one article at a time.
+    """
 
     def __init__(self, embed: Any) -> None:
         extract, _, hashes, mix, *_ = embed.layers
@@ -50,4 +53,4 @@ class Embeddings:
 
 
 def _attributes(tokens: "Doc", names: list[int | str]) -> Ids:
-    return cast(Ids, tokens.to_array(names))
+    return cast(Ids, tokens.to_array(names)).reshape(len(tokens), -1)

@@ -39,7 +39,7 @@ Recognizer = Callable[[str], Sequence[Span]]
 
 def recognizer(nlp: "Language") -> Recognizer:
     """Return what finds names as spaCy's `ner` does; spaCy itself for a model that is built otherwise."""
-    if nlp.pipe_names != ["ner"] or not _is_known(nlp.get_pipe_config("ner")["model"]):
+    if not _is_known(nlp):
         return by_spacy(nlp)
     ner: Any = nlp.get_pipe("ner")
     tok2vec = ner.model.get_ref("tok2vec").layers[0]
@@ -52,10 +52,7 @@ def recognizer(nlp: "Language") -> Recognizer:
             return []
         blank = tokens.to_array("IS_SPACE").astype(bool)
         found = scorer.spans(encoder.encode(embeddings.look_up(tokens)), blank)
-        return [
-            Span(tokens[first].idx, tokens[last].idx + len(tokens[last]), label)
-            for first, last, label in found
-        ]
+        return [_span(tokens, *each) for each in found]
 
     return find
 
@@ -69,18 +66,29 @@ def _span(tokens: "Doc", first: int, last: int, label: str) -> Span:
     return Span(tokens[first].idx, tokens[last].idx + len(tokens[last]), label)
 
 
-def _is_known(config: Mapping[str, Any]) -> bool:
-    """Tell whether a model is built of the parts that are read here (spaCy's `ml/models`)."""
+def _is_known(nlp: "Language") -> bool:
+    """Tell whether a model is trained, greedy, and built of parts that are read here (spaCy: `ml/models`)."""
+    if nlp.pipe_names != ["ner"] or nlp.get_pipe_meta("ner").factory != "ner":
+        return False
+    ner: Any = nlp.get_pipe("ner")
+    config = nlp.get_pipe_config("ner")["model"]
     tok2vec = config["tok2vec"]
-    embed, encode = tok2vec.get("embed", {}), tok2vec.get("encode", {})
     return (
-        config["@architectures"] == "spacy.TransitionBasedParser.v2"
+        not ner.model.attrs["unseen_classes"]
+        and config["@architectures"] == "spacy.TransitionBasedParser.v2"
         and (config["state_type"], config["extra_state_tokens"], config["use_upper"]) == ("ner", False, True)
         and config["maxout_pieces"] > 1
         and tok2vec["@architectures"] == "spacy.Tok2Vec.v2"
-        and embed.get("@architectures") == "spacy.MultiHashEmbed.v2"
+        and _are_known(tok2vec["embed"], tok2vec["encode"])
+    )
+
+
+def _are_known(embed: Mapping[str, Any], encode: Mapping[str, Any]) -> bool:
+    return (
+        embed["@architectures"] == "spacy.MultiHashEmbed.v2"
         and set(embed["attrs"]) <= OF_THE_WORD
         and not embed["include_static_vectors"]
-        and encode.get("@architectures") == "spacy.MaxoutWindowEncoder.v2"
+        and encode["@architectures"] == "spacy.MaxoutWindowEncoder.v2"
         and encode["window_size"] == 1
+        and encode["maxout_pieces"] > 1
     )
