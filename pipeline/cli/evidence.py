@@ -46,7 +46,7 @@ def evidence(
     answers = find_requests(folder, found)
     unnamed = unnamed_pages(answers, found.pages)
     kept = take_answers(folder, sorted([*answers, *unnamed], key=lambda each: each.at))
-    history = read_history(folder, found.pages, [each.entry for each in seen], document)
+    history = read_history(folder, found.pages, document)
     digest = _write(output, found, kept, history, _told(found, answers, seen, document))
     counts = {"answers": len(kept), "revisions": len(history.revisions), "unread": len(history.unread)}
     if json:

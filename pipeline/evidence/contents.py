@@ -27,7 +27,8 @@ CONTENTS = (
     ("data/pages/", "the bodies of the answers as files; do not open unknown HTML while on line"),
     (
         "data/revisions/",
-        "the title and text of each revision, and what changed from one to the next (diff -u)",
+        "the title and text of each revision of the page, and what changed from one to the\n"
+        f"{'':24}next (diff -u)",
     ),
     ("data/feeds.json", "what each feed said of it, and since when"),
     (

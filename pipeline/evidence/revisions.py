@@ -1,7 +1,8 @@
 """What the publisher wrote, and rewrote: the texts of an article's archived pages, read again one by one.
 
-The store keeps the newest text alone; the archive keeps every page. Reading happens in a process of its own:
-a page may be one that ends whoever reads it.
+The store keeps the newest text alone; the archive keeps every page. Each page is read by itself: what feeds
+say by now is no part of what a page said then. The document is a revision where no page gave a text. Reading
+happens in a process of its own: a page may be one that ends whoever reads it.
 """
 
 import resource
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from pipeline.archive.errors import ArchiveError
 from pipeline.archive.reading import read
-from pipeline.model import Document, Entry, Extraction, Page
+from pipeline.model import Document, Extraction, Page
 from pipeline.store.tracing import KeptPage
 
 PAGE_S = 20
@@ -48,9 +49,7 @@ class History:
     unread: tuple[str, ...]
 
 
-def read_history(
-    folder: Path, pages: Sequence[KeptPage], entries: Sequence[Entry], document: Document | None
-) -> History:
+def read_history(folder: Path, pages: Sequence[KeptPage], document: Document | None) -> History:
     """Read every archived page again; pages with the same text as the one before make no revision."""
     revisions: list[Revision] = []
     unread: list[str] = []
@@ -60,14 +59,13 @@ def read_history(
             number = len(revisions) + 1
             revisions.append(Revision(number=number, at=at, title=title, text=text, source=source))
 
-    for kept, told in zip(pages, _extractions(folder, pages, entries), strict=True):
+    for kept, told in zip(pages, _extractions(folder, pages), strict=True):
         if isinstance(told, str):
             unread.append(f"{kept.url}: {told}")
-        else:
+        elif told.partial is None:
             add(kept.fetched_at, told.title, told.text, f"{told.text_source} of {kept.position.digest}")
-    if document is not None:
-        at = pages[-1].fetched_at if pages else document.first_seen_at
-        add(at, document.title, document.text, f"{STANDS}, {document.text_source}")
+    if not revisions and document is not None and document.text:  # WIREROOM_KEEP_TEXT leaves none
+        add(document.first_seen_at, document.title, document.text, f"{STANDS}, {document.text_source}")
     return History(tuple(revisions), tuple(unread))
 
 
@@ -77,15 +75,13 @@ def difference(before: Revision, after: Revision) -> str:
     return "\n".join(unified_diff(before.lines, after.lines, *names, lineterm="")) + "\n"
 
 
-def _extractions(
-    folder: Path, pages: Sequence[KeptPage], entries: Sequence[Entry]
-) -> Iterator[Extraction | str]:
+def _extractions(folder: Path, pages: Sequence[KeptPage]) -> Iterator[Extraction | str]:
     """Give what each page says, or why it cannot be read."""
     pool = _pool()
     try:
         for kept in pages:
             try:
-                yield pool.submit(_extract, read(folder, kept.position), tuple(entries)).result()
+                yield pool.submit(_extract, read(folder, kept.position)).result()
             except ArchiveError as error:
                 yield str(error)
             except BrokenProcessPool:
@@ -99,10 +95,10 @@ def _pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
-def _extract(page: Page, entries: Sequence[Entry]) -> Extraction:
+def _extract(page: Page) -> Extraction:
     from pipeline.extraction.article import Effort, extract
 
     used = resource.getrusage(resource.RUSAGE_SELF)
     ends_at = int(used.ru_utime + used.ru_stime) + PAGE_S
     resource.setrlimit(resource.RLIMIT_CPU, (ends_at, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-    return extract(page, entries, effort=Effort.FULL)
+    return extract(page, [], effort=Effort.FULL)

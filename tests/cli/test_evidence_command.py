@@ -4,6 +4,7 @@ import hashlib
 import io
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pipeline.archive.warc import open_archive
 from pipeline.model import Exchange, Stage
 from pipeline.store.claims import claim_hosts
 from pipeline.store.fetched import GotPage, record_turn
+from pipeline.store.keeping import drop_texts
 from pipeline.store.store import Store
 from pipeline.store.tables import articles
 from tests.cli.conftest import Wireroom
@@ -92,6 +94,29 @@ def test_each_revision_is_there_with_what_changed(bag: dict[str, bytes]) -> None
     diff = bag["data/revisions/1-to-2.diff"].decode()
     assert [line[0] for line in diff.splitlines() if line.startswith(("-The", "+The"))] == ["-", "+"]
     assert "data/revisions/3.txt" not in bag
+
+
+def test_what_a_feed_says_later_is_no_part_of_an_earlier_page(
+    wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
+) -> None:
+    poll(store, FEED, entry(BRIDGE))
+    serve(store, home, FIRST, at=1_790_000_000.0)
+    poll(store, OTHER, replace(entry(BRIDGE, title="The bridge, corrected"), content=f"<p>{SECOND * 3}</p>"))
+    assert wireroom("evidence", BRIDGE, "-o", str(tmp_path / "bridge.zip")).code == 0
+    bag = unpacked(tmp_path / "bridge.zip")
+    said = bag["data/revisions/1.txt"].decode()
+    assert (said.splitlines()[0], "Monday" in said, "Tuesday" in said) == ("The bridge", True, False)
+    assert "data/revisions/2.txt" not in bag
+
+
+def test_a_text_whose_time_is_over_is_no_deletion_by_the_publisher(
+    wireroom: Wireroom, store: Store, home: Path, tmp_path: Path
+) -> None:
+    publish(store, home)
+    drop_texts(store, keep_s=-60.0)
+    assert wireroom("show", BRIDGE, "--json").json["text"] == ""
+    told = wireroom("evidence", BRIDGE, "-o", str(tmp_path / "bridge.zip"), "--json").json
+    assert told["revisions"] == 1
 
 
 def test_answers_carry_their_digests(bag: dict[str, bytes]) -> None:
