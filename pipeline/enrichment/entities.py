@@ -5,12 +5,15 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.enrichment.boundaries import readable, whole_spans
 from pipeline.enrichment.models import Model, Models
 from pipeline.enrichment.names import (
+    begins_with_honorific,
     clean_name,
     follows_honorific,
     is_acronym_of,
     is_short_for,
+    is_title,
     name_key,
     shown_case,
 )
@@ -57,9 +60,8 @@ def _find_mentions(title: str, text: str, model: Model, language: str) -> list[M
     whole = heading + text[:READ_LIMIT]
     # No memory zone: forgetting a text's words after each costs a third of the time. The vocabulary grows
     # until the process is renewed, which its worker does by count.
-    found = (
-        _mention(whole, start, whole[start:end], label, language) for start, end, label in model.find(whole)
-    )
+    spans = whole_spans(whole, model.find(readable(whole)))
+    found = (_mention(whole, start, whole[start:end], label, language) for start, end, label in spans)
     return [
         Mention(each.name, each.key, each.label, max(0, each.offset - len(heading)), each.acronym)
         for each in found
@@ -71,7 +73,7 @@ def _mention(whole: str, start: int, surface: str, marked: str, language: str) -
     label = LABELS.get(marked)
     if label is None:
         return None
-    if follows_honorific(whole[max(0, start - 12) : start]):
+    if follows_honorific(whole[max(0, start - 12) : start]) or begins_with_honorific(surface):
         label = Label.PERSON
     name = clean_name(surface, label, language=language)
     if name is None or not (key := name_key(name)):
@@ -100,7 +102,8 @@ def gather(mentions: Sequence[Mention]) -> tuple[Entity, ...]:
     full_keys = _full_keys(by_key, labels)
     merged: dict[str, list[Mention]] = defaultdict(list)
     for key, group in by_key.items():
-        merged[full_keys.get(key, key)].extend(group)
+        if key in full_keys or not is_title(key):  # John Major is Major to those who write of him
+            merged[full_keys.get(key, key)].extend(group)
     entities = [
         Entity(
             label=labels[key],

@@ -72,6 +72,7 @@ _TITLES = (
         "coach",
     ),
     *("attorney general", "ambassador", "commissioner", "spokesman", "spokeswoman", "detective", "inspector"),
+    *("councillor", "cllr"),
     *(
         "m",
         "mm",
@@ -120,12 +121,17 @@ def clean_name(surface: str, label: Label, *, language: str) -> str | None:
     if _JUNK.search(name):
         return None
     name = _FRENCH_ELISION.sub("", name) if language == "fr" else _ENGLISH_ARTICLE.sub("", name)
-    name = _POSSESSIVE.sub("", name).strip(_EDGES)
+    name = without_possessive(name).strip(_EDGES)
     if label is Label.PERSON:
         name = _without_titles(name)
     elif label is Label.ORGANIZATION:
         name = _CORPORATE.sub("", name)
     return name if _is_name(name) else None
+
+
+def without_possessive(name: str) -> str:
+    """Cut the 's that a name has where something is its own; it is no part of the name."""
+    return _POSSESSIVE.sub("", name)
 
 
 def _without_titles(name: str) -> str:
@@ -145,6 +151,17 @@ def _is_name(name: str) -> bool:
 def follows_honorific(before: str) -> bool:
     """Tell whether the text before a name ends in Mr, Dr, M., Mme …: what follows is a person."""
     return bool(_HONORIFIC.search(before[-12:]))
+
+
+def is_title(key: str) -> bool:
+    """Tell whether a key is a title alone, without anybody's name."""
+    return key in _TITLES
+
+
+def begins_with_honorific(surface: str) -> bool:
+    """Tell whether a name begins with one of those, and goes on: `Ms Marwick`."""
+    first, space, _ = surface.partition(" ")
+    return follows_honorific(f" {first}{space}")
 
 
 def shown_case(name: str) -> str:

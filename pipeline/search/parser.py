@@ -28,7 +28,6 @@ from pipeline.search.query import (
     Keyword,
     KeywordField,
     Leaf,
-    Name,
     NameField,
     Not,
     Or,
@@ -36,6 +35,7 @@ from pipeline.search.query import (
     Query,
     TextField,
     Word,
+    named,
 )
 from pipeline.search.source import Source, prepare, shown
 
@@ -198,7 +198,7 @@ class _Reader:
             raise self.error(node, f"{field}: needs a letter or digit")
         match field:
             case NameField():
-                return Name(field, term.text, whole=False, prefix=term.prefix)
+                return named(field, term.text, whole=False, prefix=term.prefix)
             case KeywordField() | AddressField() if term.prefix:
                 raise self.error(node, f"{field}: takes no *; {field}:* alone finds what has any")
             case KeywordField():
@@ -228,7 +228,7 @@ class _Reader:
             raise self.error(node, f"{field}: needs a letter or digit")
         match field:
             case NameField():
-                return Name(field, text, whole=True)
+                return named(field, text, whole=True)
             case KeywordField():
                 return Keyword(field, text.strip().lower())
             case AddressField():

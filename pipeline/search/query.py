@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipeline.enrichment.names import without_possessive
+
 
 class TextField(StrEnum):
     """Name the fields that hold prose; a word without a field searches both."""
@@ -85,6 +87,16 @@ class Name:
     text: str
     whole: bool
     prefix: bool = False  # the last word is a beginning; never together with `whole`
+
+
+ABOUT = frozenset({NameField.PERSON, NameField.ORGANIZATION, NameField.PLACE, NameField.ENTITY})
+"""What articles are about: names that were found in their texts."""
+
+
+def named(field: NameField, text: str, *, whole: bool, prefix: bool = False) -> Name:
+    """Make a Name. What texts name has lost its possessive 's, McDonald's too: so does what is asked for."""
+    bare = without_possessive(text) if field in ABOUT and not prefix else text
+    return Name(field, bare, whole, prefix)
 
 
 @dataclass(frozen=True, slots=True)

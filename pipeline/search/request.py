@@ -21,10 +21,10 @@ from pipeline.search.query import (
     Keyword,
     KeywordField,
     Leaf,
-    Name,
     NameField,
     Or,
     Query,
+    named,
     ranks,
 )
 
@@ -283,7 +283,7 @@ def _any_of(values: Sequence[str], leaf: Callable[[str], Leaf]) -> tuple[Query, 
 
 
 def _whole(field: NameField) -> Callable[[str], Leaf]:
-    return lambda value: Name(field, value, whole=True)
+    return lambda value: named(field, value, whole=True)
 
 
 def _known(name: str, names: type[Named], kind: str) -> Named:

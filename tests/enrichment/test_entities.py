@@ -93,6 +93,16 @@ def test_a_surname_taken_for_an_organization_counts_after_the_full_name_only() -
     assert {each.key: each.count for each in gather(before)} == {"ford": 1, "henry ford": 1}
 
 
+def test_a_title_alone_is_nobody() -> None:
+    entities = gather([mention("Councillor", Label.PERSON, 0), mention("Imran Sadiq", Label.PERSON, 20)])
+    assert [each.name for each in entities] == ["Imran Sadiq"]
+
+
+def test_a_surname_that_is_a_title_counts_for_its_person() -> None:
+    both = [mention("John Major", Label.PERSON, 0), mention("Major", Label.PERSON, 50)]
+    assert {each.key: each.count for each in gather(both)} == {"john major": 2}
+
+
 def test_a_place_keeps_its_own_name() -> None:
     both = [mention("Denzel Washington", Label.PERSON, 0), mention("Washington", Label.PLACE, 50)]
     assert {each.key: each.count for each in gather(both)} == {"denzel washington": 1, "washington": 1}

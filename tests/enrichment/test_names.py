@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.enrichment.names import (
+    begins_with_honorific,
     clean_name,
     follows_honorific,
     is_acronym_of,
@@ -96,6 +97,13 @@ def test_names_in_capitals_are_shown_as_usual(name: str, shown: str) -> None:
 )
 def test_an_honorific_makes_a_person(before: str, person: bool) -> None:
     assert follows_honorific(before) is person
+
+
+@pytest.mark.parametrize(
+    ("surface", "person"), [("Ms Marwick", True), ("Mme Le Pen", True), ("Mr", False), ("Marwick Ms", False)]
+)
+def test_a_name_that_begins_with_an_honorific_is_a_person(surface: str, person: bool) -> None:
+    assert begins_with_honorific(surface) is person
 
 
 def test_acronyms_are_initials_in_their_order() -> None:
