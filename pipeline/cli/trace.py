@@ -9,6 +9,7 @@ from pipeline.cli.opening import settings
 from pipeline.cli.options import Json, Urls
 from pipeline.cli.printing import as_json, columns, counted, json_line, lasting, note, one_line, rfc3339, show
 from pipeline.cli.wording import MEANING, step_in_words
+from pipeline.outcomes import Reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +124,9 @@ def _facts(found: "Trace", answers: "Sequence[Answer]") -> Iterator[tuple[str, s
             yield "asked", f"{rfc3339(page.fetched_at)} {page.url}: HTTP {page.status}, in {place}"
     yield from _standing(found)
     for held in found.index:
-        yield "index", f"{held.generation} ({held.state}) holds version {held.version}"
+        name = f"{held.generation} ({held.state})"
+        gone = found.reason == Reason.REMOVED  # after a restore index may have deleted it long ago
+        yield "index", f"{name} is to delete it" if gone else f"{name} holds version {held.version}"
 
 
 def _standing(found: "Trace") -> Iterator[tuple[str, str]]:

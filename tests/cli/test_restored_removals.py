@@ -1,6 +1,7 @@
 """What a person removed stays removed, whichever backup is put back, and no store is lost on the way."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -73,6 +74,15 @@ def test_a_removed_article_that_the_backup_lacks_is_not_found_anew(
         assert claim_hosts(opened, owner=OWNER, limit=9, pages=9) == ()
         assert {each.entry.title for each in read_sightings(opened, id_of(NEWS))} == {""}
     assert wireroom("trace", NEWS, "--json").json["detail"] == "court order"
+
+
+def test_no_index_is_said_to_hold_what_was_removed(
+    wireroom: Wireroom, saved: Path, store: Store, home: Path
+) -> None:
+    wireroom("remove", BRIDGE, "--reason", "court order")
+    store.close()
+    wireroom("restore", str(saved), "--replace")
+    assert re.search(r"^index +\S+ \(live\) is to delete it$", wireroom("trace", BRIDGE).out, re.MULTILINE)
 
 
 def test_a_store_with_removals_of_later_is_sound(wireroom: Wireroom, younger: Path, home: Path) -> None:
