@@ -20,7 +20,7 @@ from pipeline.quoting import in_angle_quotes
 
 __all__ = ["Effort", "extract", "extractor_stamp"]
 
-RULES_VERSION = 1  # grows when the choice of text, title, authors or date changes
+RULES_VERSION = 2  # grows when the choice of text, title, authors or date changes
 
 UNTITLED = "Untitled"
 

@@ -105,6 +105,11 @@ class MeasuredText:
         """Give the distinctive words."""
         return distinctive_words(self.text)
 
+    def vocabulary_beyond(self, announced: frozenset[str]) -> frozenset[str]:
+        """Give the distinctive words of the lines that say more than was announced."""
+        lines = (distinctive_words(line) for line, _ in self.lines)
+        return frozenset().union(*(words for words in lines if not words <= announced))
+
 
 def beyond(text: MeasuredText, other: MeasuredText) -> tuple[int, int]:
     """Count the words of the sentences that `other` has and `text` has not; and of these, in paragraphs."""
@@ -127,30 +132,39 @@ def missing_words(text: MeasuredText, others: Sequence[MeasuredText]) -> int:
     return max((extra for extra, prose in found if prose >= PROSE_SHARE * extra), default=0)
 
 
-def relevance(text: MeasuredText, reference: frozenset[str]) -> float:
-    """Tell from 0.5 to 1 how much a text has of the words its feed announced: half of them are plenty.
+def relevances(texts: Sequence[MeasuredText], announced: frozenset[str]) -> list[float]:
+    """Tell from 0.5 to 1 how much each reading of a page has of the words its feed announced.
+
+    The headline or the standfirst itself, which one reading has and another leaves out, decides nothing
+    between them: their other lines do, and the best of these gets what the best whole text has.
+    """
+    if len(announced) < REFERENCE_WORDS or not texts:
+        return [1.0] * len(texts)
+    best = max(relevance(text.vocabulary, announced) for text in texts)
+    beyond_it = [relevance(text.vocabulary_beyond(announced), announced) for text in texts]
+    return [each / max(beyond_it) * best for each in beyond_it]
+
+
+def relevance(vocabulary: frozenset[str], announced: frozenset[str]) -> float:
+    """Tell from 0.5 to 1 how many of the announced words there are: half of them are plenty.
 
     A text with none of them is not refused: a feed may announce in another language than its page's.
     """
-    if len(reference) < REFERENCE_WORDS:
-        return 1.0
-    share = len(reference & text.vocabulary) / len(reference)
-    return 0.5 + 0.5 * min(1.0, 2 * share)
+    return 0.5 + 0.5 * min(1.0, 2 * len(announced & vocabulary) / len(announced))
 
 
-def quality(text: MeasuredText, reference: frozenset[str]) -> float:
+def quality(text: MeasuredText, relevance: float = 1.0) -> float:
     """Judge a text by itself, from 0 to 1.
 
     The product of: its extent (half at 30 words); the share of its words in sentences (at least half);
-    the share outside of notices about cookies and subscriptions (at least NOTICES_FLOOR); its relevance
-    to the words of the feed's title and summary.
+    the share outside of notices about cookies and subscriptions (at least NOTICES_FLOOR); its relevance.
     """
     if not text.words:
         return 0.0
     extent = text.words / (text.words + HALF_EXTENT_WORDS)
     prose = 0.5 + 0.5 * text.prose / text.words
     clean = max(NOTICES_FLOOR, 1 - text.notices / text.words)
-    return extent * prose * clean * relevance(text, reference)
+    return extent * prose * clean * relevance
 
 
 def completeness(text: MeasuredText, others: Sequence[MeasuredText]) -> float:

@@ -10,7 +10,14 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from pipeline.extraction.markup import Markup
 from pipeline.extraction.plain import feed_text, tidy
-from pipeline.extraction.scoring import MeasuredText, beyond, completeness, distinctive_words, quality
+from pipeline.extraction.scoring import (
+    MeasuredText,
+    beyond,
+    completeness,
+    distinctive_words,
+    quality,
+    relevances,
+)
 from pipeline.model import Candidate, Entry, TextSource
 
 USABLE = 0.25
@@ -93,10 +100,12 @@ def rank(page: Sequence[Reading], feed: Sequence[Reading], *, title: str) -> tup
     A score is a text's quality by itself, times its completeness beside the others, times a preference for
     its source. Page readings that are by themselves no usable text are left out.
     """
-    reference = _announced(feed, title)
-    usable = [each for each in page if quality(each.text, reference) >= USABLE]
-    readings = [*usable, *feed]
-    scored = [_candidate(reading, readings, reference) for reading in readings]
+    relevant = relevances([each.text for each in page], _announced(feed, title))
+    judged = [(each, quality(each.text, share)) for each, share in zip(page, relevant, strict=True)]
+    judged = [(each, points) for each, points in judged if points >= USABLE]
+    judged += [(each, quality(each.text)) for each in feed]
+    readings = [each for each, _ in judged]
+    scored = [_candidate(each, readings, points) for each, points in judged]
     scored.sort(key=lambda candidate: -candidate.score)
     return (*scored, Candidate(source=TextSource.TITLE, text=title, score=0.0))
 
@@ -106,10 +115,9 @@ def _announced(feed: Sequence[Reading], title: str) -> frozenset[str]:
     return distinctive_words(" ".join([title, *summaries])) if feed else frozenset()
 
 
-def _candidate(reading: Reading, readings: Sequence[Reading], reference: frozenset[str]) -> Candidate:
+def _candidate(reading: Reading, readings: Sequence[Reading], points: float) -> Candidate:
     others = [other.text for other in readings if other is not reading]
-    points = quality(reading.text, reference) * completeness(reading.text, others)
-    score = round(points * _PREFERENCE[reading.source], 4)
+    score = round(points * completeness(reading.text, others) * _PREFERENCE[reading.source], 4)
     return Candidate(source=reading.source, text=reading.text.text, score=score)
 
 
@@ -121,7 +129,7 @@ def _are_weak(first: MeasuredText, second: MeasuredText) -> bool:
 
 
 def _unannounced(text: MeasuredText, other: MeasuredText) -> float:
-    return quality(text, frozenset()) * completeness(text, [other])
+    return quality(text) * completeness(text, [other])
 
 
 def _by_trafilatura(markup: Markup, *, fast: bool) -> str:
