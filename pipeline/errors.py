@@ -2,7 +2,7 @@
 
 WireroomError                one line for a person; exit 1
 ├── UsageError               the command or its input is wrong; exit 2
-│   ├── SettingsError        a setting is unknown, malformed or contradicts another
+│   ├── SettingsError        a setting is unknown, malformed, contradicts another or cannot work
 │   └── QueryError           a search query that does not parse; names the place and the fix
 ├── StoreVersionError        the store was written by another version
 ├── StoreFailedError         the store cannot be opened, or fails; says what helps

