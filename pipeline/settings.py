@@ -61,7 +61,7 @@ def pairs(value: object) -> object:
     if not isinstance(value, str):
         return value
     parts = [part.split("=", 1) for part in value.split(",") if part.strip()]
-    if any(len(part) != 2 for part in parts):
+    if any(len(part) != 2 or not all(map(str.strip, part)) for part in parts):
         raise ValueError("write language=package, separated by commas")
     return {language.strip(): package.strip() for language, package in parts}
 

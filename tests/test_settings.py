@@ -69,6 +69,7 @@ def test_a_child_process_reads_the_same_settings(tmp_path: Path) -> None:
         ("WIREROOM_KEEP_PAGES", "1h", "WIREROOM_KEEP_PAGES=1h: write at least 1d"),
         ("WIREROOM_HOME", __file__, f"WIREROOM_HOME={__file__} is a file: name a folder"),
         ("WIREROOM_MODELS", "en", "WIREROOM_MODELS=en: write language=package"),
+        ("WIREROOM_MODELS", "en=", "WIREROOM_MODELS=en=: write language=package"),
         ("WIREROOM_CONCURRENCY", "0", "WIREROOM_CONCURRENCY=0: "),
         ("WIREROOM_PROXY", "socks5://h", "WIREROOM_PROXY=socks5://h: write an http:// or https:// URL"),
         ("WIREROOM_POLL_MIN", "9d", "WIREROOM_POLL_MIN is above WIREROOM_POLL_MAX"),
