@@ -1,6 +1,7 @@
-"""When `up` cannot go on: what no waiting mends, told in one line with what to do."""
+"""When a process cannot go on: what no waiting mends, told in one line with what to do."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,11 +9,21 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.errors import StoreFailedError, WireroomError
+from pipeline.errors import SettingsError, StoreFailedError, WireroomError
 from pipeline.settings import Settings
 from pipeline.store.refusals import GONE, first_line, lasting_failure
 
 log = logging.getLogger(__name__)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """End the process when a setting cannot work, with the line and the exit code of the command line."""
+    try:
+        yield
+    except SettingsError as error:
+        sys.stderr.write(f"wireroom: {error}\n")  # not under forty lines of trace
+        raise SystemExit(2) from None
 
 
 class Troubles:

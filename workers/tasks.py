@@ -13,6 +13,7 @@ from typing import Any
 from celery import Celery, signals
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from pipeline.enrichment.models import check_models
 from pipeline.errors import WireroomError
 from pipeline.flow import run_stage, tick, tidy
 from pipeline.log_context import bound
@@ -22,6 +23,7 @@ from pipeline.settings import Settings
 from pipeline.stages.limits import limit_memory
 from pipeline.stages.shift import begin_shift
 from workers.bells import TIDY, Bells, open_bells, task_name
+from workers.ending import refusing
 from workers.environment import metrics_folder
 from workers.heartbeat import Pulse, add_pulse, longest_s
 from workers.orphans import die_with_parent
@@ -94,7 +96,7 @@ def register(app: Celery, settings: Settings) -> None:
     }
     for name, work in tasks.items():
         app.task(name=name, shared=False)(work)  # shared, every other app of the process would get it too
-    _prepare_processes(app, bench)
+    _prepare_processes(app, bench, settings)
     pulse = Pulse(Path(settings.heartbeat) if settings.heartbeat else None, lambda: longest_s(bench.began))
     if settings.heartbeat or settings.metrics_address:
         add_pulse(app, pulse)
@@ -181,7 +183,7 @@ def _reindex_task(settings: Settings) -> Callable[[], None]:
     return work
 
 
-def _prepare_processes(app: Celery, bench: Bench) -> None:
+def _prepare_processes(app: Celery, bench: Bench, settings: Settings) -> None:
     """Preload before the fork, open anew after it, stop early. The handlers live as long as the app."""
 
     def preload(sender: Any, **_: object) -> None:
@@ -189,6 +191,9 @@ def _prepare_processes(app: Celery, bench: Bench) -> None:
             return
         bench.is_threaded = sender.pool_cls.__module__.endswith("thread")
         consumed = set(sender.app.amqp.queues.consume_from)
+        if Stage.ENRICH in consumed:
+            with refusing():
+                check_models(settings.models)
         bench.pulse.begin([stage for stage in Stage if stage in consumed])
         if sender.pool_cls.__module__.endswith("prefork"):
             if Stage.ENRICH in consumed:

@@ -1,6 +1,9 @@
 """What waiting mends and what it does not; how long a child waits that keeps dying."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from pipeline.errors import WireroomError
 from pipeline.settings import Settings, read_settings
+from tests.compose_file import ROOT
 from workers.children import LONGEST_WAIT_S, QUIET_S, longer_wait
 from workers.ending import StoreFile, Troubles
 
@@ -56,3 +60,21 @@ def test_who_keeps_dying_waits_twice_as_long_each_time_and_who_lived_starts_at_o
         waits.append(longer_wait(waits[-1], lived_s=0.1))
     assert waits == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, LONGEST_WAIT_S, LONGEST_WAIT_S]
     assert longer_wait(16.0, lived_s=QUIET_S + 1) == 0.0
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_missing_model_ends_a_worker_that_would_need_it(tmp_path: Path, pool: str) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WIREROOM_")}
+    chosen = {"WIREROOM_HOME": str(tmp_path), "WIREROOM_MODELS": "xx=no_such_model"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "workers", "worker", "-Q", "enrich", "-P", pool, "-c", "1"],
+        env={**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", **chosen},
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 2
+    (told,) = (line for line in ended.stderr.splitlines() if line.startswith("wireroom: "))
+    assert told.startswith("wireroom: the entity model no_such_model is not installed: known to be ")
