@@ -8,6 +8,7 @@ from pipeline.cli.opening import made_store, make_home, settings
 from pipeline.cli.printing import counted, note, show
 from pipeline.cli.progress import showing_progress
 from pipeline.cli.status import later_lines
+from pipeline.enrichment.models import check_models
 from pipeline.errors import WireroomError
 from pipeline.model import State
 from pipeline.outlets import read_outlets
@@ -30,6 +31,7 @@ def up(
     chosen = settings()
     make_home(chosen)
     read_outlets(chosen.home)  # a fault in it is told here, not in a worker's log
+    check_models(chosen.models)  # likewise
     from workers.supervisor import Ending, supervise  # a second of imports, after what may be refused at once
 
     if not _count(chosen).feeds.active:

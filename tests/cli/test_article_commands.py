@@ -232,7 +232,7 @@ def test_a_removal_says_so_when_the_index_is_busy(wireroom: Wireroom, published:
     assert wireroom("search", "bridge", "--json").json["total"] == 1
 
 
-def test_doctor_finds_a_missing_model(
+def test_doctor_finds_a_missing_model_and_up_refuses_it(
     wireroom: Wireroom, published: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert wireroom("doctor").code == 0
@@ -243,6 +243,9 @@ def test_doctor_finds_a_missing_model(
     assert finding["name"] == "model for xx"
     assert finding["text"] == "the entity model no_such_model is not installed"
     assert "never by its name alone; or take xx out of WIREROOM_MODELS" in finding["do"]
+    refused = wireroom("up", "--until-idle")
+    told = f"wireroom: {finding['text']}: {finding['do']}\n"
+    assert (refused.code, refused.out, refused.err) == (2, "", told)
     assert all(bool(each["do"]) is not each["ok"] for each in ran.lines)
 
 
