@@ -12,6 +12,7 @@ from pipeline.model import Document, Stamps, TextSource
 from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.reprocessing.changes import NONE
 from pipeline.search.dates import FORMS, Period, read_period
+from pipeline.search.values import LANGUAGE_CODE, is_language
 
 CURRENT = "current"
 """Stands for the stamp that this version would write."""
@@ -103,7 +104,7 @@ def _is(key: str, value: str, stamps: StampsNow) -> Holds:
         return partial(_equals, lambda document: read(document.stamps), None if value == NONE else value)
     if key == FEED:
         return lambda document: any(each.feed == value for each in document.sightings)
-    _check_slug(key, value.lower())
+    _check_word(key, value.lower())
     return partial(_equals, WORDS[key], None if value.lower() == NONE else value.lower())
 
 
@@ -111,7 +112,9 @@ def _equals(read: Callable[[Document], Value], wanted: Value, document: Document
     return read(document) == wanted
 
 
-def _check_slug(key: str, value: str) -> None:
+def _check_word(key: str, value: str) -> None:
+    if key == "language" and value != NONE and not is_language(value):
+        raise UsageError(f"{key}={value}: {key} is {LANGUAGE_CODE}, or {NONE}")
     if key not in SLUGS or value in (NONE, *SLUGS[key]):
         return
     if value in tuple(Cause):

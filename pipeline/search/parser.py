@@ -38,6 +38,7 @@ from pipeline.search.query import (
     named,
 )
 from pipeline.search.source import Source, prepare, shown
+from pipeline.search.values import read_keyword
 
 LONGEST_QUERY = 8_192  # characters; a query that lists a few hundred names still fits
 MOST_LEAVES = 1_024  # words and phrases; Lucene's own default for clauses
@@ -202,7 +203,7 @@ class _Reader:
             case KeywordField() | AddressField() if term.prefix:
                 raise self.error(node, f"{field}: takes no *; {field}:* alone finds what has any")
             case KeywordField():
-                return Keyword(field, term.text.lower())
+                return self.keyword(node, field, term.text)
             case AddressField():
                 return Address(field, term.text)
         return Word(term.text, prefix=term.prefix, field=field)
@@ -230,10 +231,16 @@ class _Reader:
             case NameField():
                 return named(field, text, whole=True)
             case KeywordField():
-                return Keyword(field, text.strip().lower())
+                return self.keyword(node, field, text)
             case AddressField():
                 return Address(field, text)
         return Phrase(text, slop, field)
+
+    def keyword(self, node: tree.Item, field: KeywordField, text: str) -> Keyword:
+        try:
+            return read_keyword(field, text)
+        except QueryError as error:
+            raise self.error(node, str(error)) from None
 
     def slop(self, node: tree.Proximity, field: Searched) -> int:
         if field is not None and not isinstance(field, TextField):

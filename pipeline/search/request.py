@@ -18,7 +18,6 @@ from pipeline.search.parser import parse
 from pipeline.search.query import (
     Clock,
     DateRange,
-    Keyword,
     KeywordField,
     Leaf,
     NameField,
@@ -27,6 +26,7 @@ from pipeline.search.query import (
     named,
     ranks,
 )
+from pipeline.search.values import read_keyword
 
 DEFAULT_SIZE = 10  # hits a page
 LARGEST_SIZE = 1_000  # hits a page; a page is held in memory as a whole
@@ -218,7 +218,7 @@ def read_request(
         query=query,
         filters=(
             *_dates(since, until, by=by, now=now, zone=zone),
-            *_any_of(language, lambda value: Keyword(KeywordField.LANGUAGE, value.lower())),
+            *_any_of(language, lambda value: read_keyword(KeywordField.LANGUAGE, value)),
             *(each for field, values in names.items() for each in _any_of(values, _whole(field))),
         ),
         by=by,

@@ -115,6 +115,7 @@ def test_an_article_without_a_date_is_before_and_after_nothing() -> None:
         ("extractor<x-2", "extractor takes = and !="),
         ("rules=two", "rules takes a number, or current"),
         ("stamps=x-2", "stamps takes current alone"),
+        ("language!=english", "language is a code of two letters, as in en or fr, or none"),
         ("partial=paywall", "there is none, robots, blocked"),
         ("reason=enrich-crashed", "wireroom quarantine replay --cause enrich-crashed"),
         ("reason=duplicate", "has no document"),

@@ -33,6 +33,7 @@ def at(written: str) -> float:
 
 
 NOW = at("2026-03-10T12:00:00")
+A_LANGUAGE = "language is a code of two letters, as in en or fr"
 A, B, C = Word("a"), Word("b"), Word("c")
 PERSON, URL, PUBLISHED = NameField.PERSON, AddressField.URL, Clock.PUBLISHED
 
@@ -77,6 +78,13 @@ PERSON, URL, PUBLISHED = NameField.PERSON, AddressField.URL, Clock.PUBLISHED
         ("entity:moody’s", Name(NameField.ENTITY, "moody", whole=False)),
         ('author:"Lloyd\'s"', Name(NameField.AUTHOR, "Lloyd's", whole=True)),
         ("language:EN", Keyword(KeywordField.LANGUAGE, "en")),
+        ('-language:" De "', Not(Keyword(KeywordField.LANGUAGE, "de"))),
+        (
+            "text_source:(PAGE OR json-ld)",
+            Or((Keyword(KeywordField.TEXT_SOURCE, "page"), Keyword(KeywordField.TEXT_SOURCE, "json-ld"))),
+        ),
+        ("partial:fetch-failed", Keyword(KeywordField.PARTIAL, "fetch-failed")),
+        ("story:S-1", Keyword(KeywordField.STORY, "s-1")),
         ("partial:*", Exists(KeywordField.PARTIAL)),
         ("person:*", Exists(PERSON)),
         ("url:*", Everything()),
@@ -168,6 +176,19 @@ def test_dates_become_half_open_ranges(text: str, start: str | None, end: str | 
         ("a*b", "column 1: * may only end a word, and ? is not supported; write elect*, or quote the text"),
         ("person:*a", "column 8: a word cannot begin with *; write its beginning, as in elect*"),
         ("language:e*", "column 10: language: takes no *; language:* alone finds what has any"),
+        ("a language:english", f"column 12: {A_LANGUAGE}, not “english”"),
+        ('-language:"de-AT"', f"column 11: {A_LANGUAGE}, not “de-AT”"),
+        ("language:(en OR ger)", f"column 17: {A_LANGUAGE}, not “ger”"),
+        (
+            "text_source:feed",
+            "column 13: text_source is page, page-second, json-ld, feed-content, feed-summary or title,"
+            " not “feed”",
+        ),
+        (
+            'a OR NOT partial:"paywall"',
+            "column 18: partial is robots, blocked, gone, fetch-failed, unsupported-type, extraction-empty,"
+            " extraction-crashed or too-large, not “paywall”",
+        ),
         ("a b~1", "column 3: ~ after a word (fuzzy search) is not supported; write its beginning: elect*"),
         ("a^2", "column 1: ^ (a boost) is not supported; leave it out"),
         ("a /b.*/", "column 3: regular expressions are not supported; use word* or a phrase"),
@@ -216,7 +237,8 @@ def test_an_unknown_field_far_from_all_names_them_all(name: str) -> None:
 
 SYNTAX = st.text(st.sampled_from("ab1 \"'()[]{}:*?~^+-/\\<>=.,TO\n\0é東"), max_size=40)
 SIGNS = (
-    'a OR AND NOT - + ( ) " ~2 ^3 title: person: published: url: [ ] { } TO * 2026 7d 12:30 https://a.org/b'
+    'a OR AND NOT - + ( ) " ~2 ^3 title: person: language: published: url: [ ] { } TO * 2026 7d 12:30'
+    " https://a.org/b"
 )
 PIECES = st.lists(st.sampled_from([*SIGNS.split(), "\\", "'", ">=", "<"]), max_size=12).map(" ".join)
 

@@ -46,6 +46,10 @@ NOW = 1_773_144_000.0  # 2026-03-10 12:00 UTC
             {"since": "2026-02-01", "until": "2026-01-01"},
             "until (2026-01-01) must be after since (2026-02-01); it is the first moment left out",
         ),
+        (
+            {"language": ["en", "English"]},
+            "language is a code of two letters, as in en or fr, not “English”",
+        ),
         ({"after": "x"}, "this cursor is damaged or not one of ours; search again without it"),
     ],
 )
