@@ -34,6 +34,19 @@ def hosts(
         note("no host was asked yet: `wireroom up` polls the feeds")
     elif not json:
         show(*(_statements(found) if host else [_table(found)]))
+        _note_demo(found)
+
+
+def _note_demo(found: "tuple[AskedHost, ...]") -> None:
+    """Say why the demo's own hosts, known by their address and pause, were asked sooner than any other."""
+    from pipeline.cli.demo import CHOSEN
+
+    chosen = CHOSEN["WIREROOM_HOST_DELAY"]
+    if any(each.host.startswith("127.0.0.1:") and each.total.delay_s == float(chosen) for each in found):
+        note(
+            f"127.0.0.1 is this machine: `wireroom demo` asks its own hosts with WIREROOM_HOST_DELAY={chosen}"
+            ", and polls their feeds again before they ask for it, as `wireroom feeds poll --force` does"
+        )
 
 
 def _name(written: str) -> str:
@@ -86,8 +99,12 @@ def _share(counts: "HostCounts") -> str:
 
 
 def _pause(counts: "HostCounts") -> str:
-    shortest = "-" if counts.shortest_gap_s is None else f"{counts.shortest_gap_s:.1f} s"
+    shortest = "-" if counts.shortest_gap_s is None else _seconds(counts.shortest_gap_s)
     return shortest if counts.is_spaced else f"{shortest}, less than {counts.delay_s:g} s"
+
+
+def _seconds(pause_s: float) -> str:
+    return f"{pause_s:.1f} s" if pause_s >= 0.1 else f"{pause_s:.2f} s"  # a short pause is not none
 
 
 def _statements(found: "tuple[AskedHost, ...]") -> "list[RenderableType]":
@@ -126,5 +143,5 @@ def _waits(host: "AskedHost") -> str:
 def _pause_in_words(counts: "HostCounts") -> str:
     if counts.shortest_gap_s is None:
         return "there was one request"
-    told = f"never less than {counts.shortest_gap_s:.1f} s between two requests"
+    told = f"never less than {_seconds(counts.shortest_gap_s)} between two requests"
     return told + (f"; to be kept: {counts.delay_s:g} s" if counts.delay_s is not None else "")

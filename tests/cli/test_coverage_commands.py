@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from pipeline.model import FeedState, Request, RequestKind
-from pipeline.store.politeness import count_requests
+from pipeline.store.politeness import count_requests, record_requests
 from pipeline.store.store import Store
 from pipeline.store.subscriptions import NewFeed, add_feeds
 from pipeline.store.tables import feeds
@@ -202,6 +202,32 @@ def test_a_pause_that_runs_is_neither_kept_nor_broken(wireroom: Wireroom, publis
     assert (told["limited"], told["hints"], told["hints_pending"]) == (1, 0, 1)
     count_requests(published, [asked("courier.example:443")])
     assert "1 time: 0 kept, 1 not\n" in wireroom("hosts", "courier.example").out
+
+
+def ask_twice(store: Store, host: str, *, gap_s: float, delay_s: float) -> None:
+    now = time.monotonic()
+    both = [asked(host, began=now - 1 - gap_s, ended=now - 1 - gap_s), asked(host)]
+    with store.write() as connection:
+        record_requests(connection, store.read_moment(connection), both, delay_s=delay_s, host=host)
+
+
+def test_a_short_pause_is_not_shown_as_none(wireroom: Wireroom, published: Store) -> None:
+    ask_twice(published, "courier.example:443", gap_s=0.022, delay_s=0.02)
+    assert " 0.02 s " in wireroom("hosts").out
+    assert "never less than 0.02 s between two requests; to be kept: 0.02 s" in (
+        wireroom("hosts", "courier.example").out
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "delay_s", "is_demo"),
+    [("127.0.0.1:8631", 0.02, True), ("127.0.0.1:8631", 5.0, False), ("courier.example:443", 0.02, False)],
+)
+def test_the_demos_hurry_at_its_own_hosts_is_explained(
+    wireroom: Wireroom, published: Store, host: str, delay_s: float, is_demo: bool
+) -> None:
+    ask_twice(published, host, gap_s=0.022, delay_s=delay_s)
+    assert ("`wireroom demo` asks its own hosts" in wireroom("hosts").err) == is_demo
 
 
 def test_a_host_that_was_never_asked_is_said_to_be_so(wireroom: Wireroom, published: Store) -> None:
