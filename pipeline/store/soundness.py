@@ -22,7 +22,10 @@ from pipeline.store.tables import articles, documents, feeds, generations, hosts
 from pipeline.store.tables import projections as held
 
 AT_WORK = {State.FOUND: Stage.FETCH, State.FETCHED: Stage.ENRICH, State.ENRICHED: Stage.INDEX}
-"""In these states something is to be done next: without a stage nobody would ever do it."""
+"""In these states something is to be done next."""
+
+WAITS_FOR_NOTHING = or_(articles.c.stage.is_(None), articles.c.due_at.is_(None))
+"""Without a stage, or a time, nobody would ever do it."""
 
 LATE_LEASE_S = 60.0
 """A tick frees what has ended every second or so; what is held so much longer, no tick sees."""
@@ -105,10 +108,10 @@ def check_file(store: Store) -> Iterator[Fault]:
 
 
 def send_on(store: Store, ids: Sequence[str]) -> None:
-    """Make articles due that are at work without a stage: at the one that their state waits for."""
+    """Make articles due that are at work and wait for nothing: at the stage that their state waits for."""
     for state, stage in AT_WORK.items():
         with store.write() as connection:
-            stuck = and_(articles.c.id.in_(ids), articles.c.state == state, articles.c.stage.is_(None))
+            stuck = and_(articles.c.id.in_(ids), articles.c.state == state, WAITS_FOR_NOTHING)
             connection.execute(update(articles).where(stuck).values(stage=stage, due_at=store.now()))
 
 
@@ -125,8 +128,8 @@ Check = tuple[str, str, str, Any]
 def _lost() -> Iterator[Check]:
     """Ask for what is on its way nowhere, or has no way here."""
     at_work = articles.c.state.in_(AT_WORK)
-    nowhere = or_(articles.c.stage.is_(None), articles.c.due_at.is_(None))
-    yield "stuck", "articles that wait for nothing", SEND_UP, select(articles.c.id).where(at_work, nowhere)
+    stuck = select(articles.c.id).where(at_work, WAITS_FOR_NOTHING)
+    yield "stuck", "articles that wait for nothing", SEND_UP, stuck
     unknown = articles.c.state.not_in(tuple(State))
     yield "state-unknown", "articles in a state that is none", REPORT, select(articles.c.id).where(unknown)
     silent = and_(articles.c.state.in_((State.DROPPED, State.QUARANTINED)), articles.c.reason.is_(None))

@@ -123,10 +123,13 @@ def test_a_torn_document_is_found(store: Store, tmp_path: Path) -> None:
     ("state", "stage"),
     [(State.FOUND, Stage.FETCH), (State.FETCHED, Stage.ENRICH), (State.ENRICHED, Stage.INDEX)],
 )
-def test_what_is_stuck_goes_on_where_it_stood(store: Store, state: State, stage: Stage) -> None:
+@pytest.mark.parametrize("lost", [{"stage": None, "due_at": None}, {"due_at": None}])
+def test_what_is_stuck_goes_on_where_it_stood(
+    store: Store, state: State, stage: Stage, lost: dict[str, None]
+) -> None:
     poll(store, FEED, entry(BRIDGE))
     with store.write() as connection:
-        connection.execute(update(articles).values(state=state, stage=None, due_at=None))
+        connection.execute(update(articles).values(**{"state": state, "stage": stage, **lost}))
     send_on(store, [id_of(BRIDGE)])
     with store.read() as connection:
         assert connection.execute(articles.select()).one().stage == stage
