@@ -100,7 +100,7 @@ def status_json(standing: "Standing") -> dict[str, Any]:
         "oldest_due_s": counts.due.oldest_s,
         "due": {
             **{name: getattr(counts.due, name) for name in ("poll", "fetch", "enrich", "index")},
-            "later": counts.due.later + counts.due.held,
+            "later": counts.due.later + counts.due.held + sum(counts.due.resting.values()),
         },
         "problems": as_json(standing.problems),
     }
@@ -226,8 +226,12 @@ def _due(counts: "Counts") -> str:
 
 
 def later_lines(due: "Due") -> list[str]:
-    """Say what nobody can do now: pages to be tried again, and what waits for hosts that want a pause."""
-    lines = []
+    """Say what nobody can do now: what waits for a stage that rests, pages to be tried again, and what waits
+    for hosts that want a pause."""
+    lines = [
+        f"{number:,} {'waits' if number == 1 else 'wait'} for {stage}, which rests"
+        for stage, number in due.resting.items()
+    ]
     if due.later and due.next_retry_at is not None:
         pages = counted(due.later, "page")
         lines.append(f"{pages} will be tried again, the first at {local(due.next_retry_at)}")

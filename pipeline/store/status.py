@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from pipeline.disk import Room
 from pipeline.forecast import Outlook
 from pipeline.model import FeedState, Stage, State
-from pipeline.store.claims import due_article, due_feed
+from pipeline.store.claims import due_article, due_feed, may_claim
 from pipeline.store.leases import free
 from pipeline.store.mending import read_hold
 from pipeline.store.pauses import Pause, read_pauses
@@ -96,6 +96,7 @@ class Due:
     held: int = 0  # feeds and pages that are due at hosts which asked to be left alone: nobody may ask these
     held_hosts: int = 0
     held_until: float | None = None  # the first of these hosts
+    resting: Mapping[Stage, int] = field(default_factory=dict)  # due, and its stage may claim nothing
 
     @property
     def now(self) -> int:
@@ -239,7 +240,8 @@ def _index_problems(counts: Counts, parts: Parts) -> Iterator[Problem]:
     if parts.index is PartState.ABSENT and counts.projected and not counts.is_held_back:
         text = f"the index is gone; the store can fill a new one with {counts.projected:,} documents"
         yield Problem("index-absent", text, "wireroom up")
-    if parts.documents is not None and not counts.due.index and parts.documents != counts.projected:
+    is_filling = counts.due.index or Stage.INDEX in counts.due.resting or counts.is_held_back
+    if parts.documents is not None and not is_filling and parts.documents != counts.projected:
         text = f"the index holds {parts.documents:,} documents, it should hold {counts.projected:,}"
         yield Problem("index-differs", text, "wireroom reindex")
     if parts.broker is PartState.STOPPED and counts.due.now:
@@ -330,7 +332,9 @@ def _due(connection: Connection, store: Store) -> Due:
     at = store.read_clock(connection)
     now = literal(at)  # one for all statements: what they count must add up
     pauses = read_pauses(connection, store)
-    work = _work(connection, now, pauses)
+    waits = _waits(connection, now, pauses)
+    rests = {stage for stage in waits if not connection.execute(select(may_claim(stage, now))).scalar_one()}
+    work = {stage: (0, None) if stage in rests else each for stage, each in waits.items()}
     oldest = {stage: since for stage, (_, since) in work.items() if since is not None}
     later = (articles.c.stage.is_not(None), articles.c.due_at > now, free(articles, now))
     retries, next_retry_at = connection.execute(
@@ -349,22 +353,23 @@ def _due(connection: Connection, store: Store) -> Due:
         held=sum(held.values()),
         held_hosts=len(held),
         held_until=min((pauses[host].until for host in held), default=None),
+        resting={stage: number for stage, (number, _) in waits.items() if stage in rests and number},
     )
 
 
-def _work(
+def _waits(
     connection: Connection, now: ColumnElement[float], pauses: Mapping[str, Pause]
 ) -> dict[Stage, tuple[int, float | None]]:
-    """Count by stage what somebody could do now, with the time since which the oldest of it is due."""
+    """Count by stage what is due where somebody may be asked, with the time since which the oldest is."""
     polls = select(func.count(), func.min(feeds.c.next_poll_at)).where(due_feed(now))
     tasks = select(func.count(), func.min(articles.c.due_at))
-    work = {
+    waits = {
         Stage.POLL: polls.where(feeds.c.host.not_in(pauses)),
         Stage.FETCH: tasks.where(due_article(Stage.FETCH, now), articles.c.host.not_in(pauses)),
         Stage.ENRICH: tasks.where(due_article(Stage.ENRICH, now)),
         Stage.INDEX: tasks.where(due_article(Stage.INDEX, now)),
     }
-    counted = {stage: connection.execute(query).one() for stage, query in work.items()}
+    counted = {stage: connection.execute(query).one() for stage, query in waits.items()}
     return {stage: (row[0], row[1]) for stage, row in counted.items()}
 
 

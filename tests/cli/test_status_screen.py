@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.cli.status import check_lines
+from pipeline.cli.status import check_lines, status_json
 from pipeline.cli.watching import Pace, watch_screen
 from pipeline.model import Stage, State
 from pipeline.settings import Settings, read_settings
@@ -78,6 +78,12 @@ def test_while_nothing_runs_nobody_is_told_that_all_is_well(settings: Settings) 
     told = standing(AT_REST, replace(PARTS, broker=PartState.STOPPED))
     assert drawn(told, settings)[2].strip() == "nothing is wrong, and nothing runs until `wireroom up` does"
     assert check_lines(told) == []
+
+
+def test_what_waits_for_a_stage_that_rests_is_told_as_later(settings: Settings) -> None:
+    told = standing(replace(AT_REST, due=Due(resting={Stage.INDEX: 67})))
+    assert any(line.startswith("later     67 wait for index, which rests") for line in drawn(told, settings))
+    assert (status_json(told)["due"]["index"], status_json(told)["due"]["later"]) == (0, 67)
 
 
 def test_what_is_wrong_stands_first_with_what_to_do(settings: Settings) -> None:

@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
-from pipeline.model import State
+from pipeline.model import Stage, State
+from pipeline.store.claims import BACKLOG
 from pipeline.store.due import waiting
+from pipeline.store.mending import hold_back
 from pipeline.store.removal import remove
 from pipeline.store.status import (
     FAILING_AFTER,
@@ -45,6 +47,7 @@ ALL_WELL = Parts(
     store=PartState.OK, broker=PartState.OK, index=PartState.OK, archive=PartState.OK, documents=0
 )
 WATCHING = replace(NO_COUNTS, feeds=FeedCounts(active=1))
+FIVE = replace(WATCHING, projected=5)
 
 
 def slugs(counts: Counts, parts: Parts) -> list[str]:
@@ -85,6 +88,32 @@ def test_what_is_due_is_counted_by_stage_with_the_oldest(store: Store, tmp_path:
     due = read_counts(store).due
     assert (due.poll, due.fetch, due.enrich, due.index) == (1, 1, 2, 0)
     assert due.oldest_s == pytest.approx(500, abs=30)
+
+
+def test_what_waits_while_index_is_held_back_is_nobodys_work_and_is_told_apart(
+    store: Store, tmp_path: Path
+) -> None:
+    poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
+    fetch(store, tmp_path)
+    enrich(store)
+    hold_back(store)
+    due = read_counts(store).due
+    assert (due.now, due.oldest_s, due.resting) == (0, None, {Stage.INDEX: 2})
+    assert waiting(store).due == 2
+
+
+def test_what_waits_behind_a_backlog_is_nobodys_work_and_is_told_apart(store: Store, tmp_path: Path) -> None:
+    poll(store, FEED, entry(BRIDGE), entry(HARBOUR))
+    fetch(store, tmp_path)
+    pause_feeds(store, [FEED])
+    with store.write() as connection:
+        row = dict(connection.execute(select(articles).limit(1)).one()._mapping)
+        row |= {"state": State.ENRICHED, "stage": Stage.INDEX, "due_at": 0.0}
+        connection.execute(insert(articles), [{**row, "id": f"{each}"} for each in range(BACKLOG + 1)])
+    due = read_counts(store).due
+    assert (due.enrich, due.index, due.resting) == (0, BACKLOG + 1, {Stage.ENRICH: 2})
+    assert set(due.oldest_by_stage) == {Stage.INDEX}
+    assert waiting(store).due == BACKLOG + 3
 
 
 def test_a_feed_fails_from_the_first_failure_and_is_a_problem_from_the_third(store: Store) -> None:
@@ -128,12 +157,14 @@ def test_the_funnel_adds_up(store: Store, tmp_path: Path) -> None:
         ),
         (replace(WATCHING, due=Due(fetch=1, oldest_s=LATE_S + 1)), ALL_WELL, ["late"]),
         (
-            replace(WATCHING, projected=5),
+            FIVE,
             replace(ALL_WELL, index=PartState.ABSENT, documents=None),
             ["index-absent"],
         ),
-        (replace(WATCHING, projected=5), replace(ALL_WELL, documents=4), ["index-differs"]),
-        (replace(WATCHING, projected=5, due=Due(index=1, oldest_s=1.0)), replace(ALL_WELL, documents=4), []),
+        (FIVE, replace(ALL_WELL, documents=4), ["index-differs"]),
+        (replace(FIVE, due=Due(index=1, oldest_s=1.0)), replace(ALL_WELL, documents=4), []),
+        (replace(FIVE, due=Due(resting={Stage.INDEX: 1})), replace(ALL_WELL, documents=4), []),
+        (replace(FIVE, is_held_back=True), replace(ALL_WELL, documents=6), ["restored"]),
         (
             replace(WATCHING, articles={**NO_COUNTS.articles, State.QUARANTINED: 1}),
             ALL_WELL,
