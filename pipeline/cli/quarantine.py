@@ -81,6 +81,8 @@ def list_quarantine(json: Json = False) -> None:
     for cause, group in groupby(listed, key=lambda each: each.cause):
         articles, meaning = list(group), MEANINGS[cause]
         show(f"{cause}: {counted(len(articles), 'article')}", f"  {meaning.text}", f"  {meaning.do}")
+        if edits := sum(each.is_indexed for each in articles):
+            show(f"  of {edits:,} of them an edit was refused: the text before is searched")
         hosts = sorted(_by_host(articles), key=lambda each: -len(each))
         show(listing([_host_row(each) for each in hosts[:FEW]], HEADS, name="newest"))
         if len(hosts) > FEW:
@@ -150,7 +152,10 @@ def drop_quarantine(
     reason = given_reason(reason)
     with existing_store(settings()) as store:
         choice = _choice(cause, host, query)
-        articles = _chosen(store, targets, choice, every=every)
+        chosen = _chosen(store, targets, choice, every=every)
+        articles = [each for each in chosen if not each.is_indexed]
+    if kept := len(chosen) - len(articles):
+        note(f"not given up: {counted(kept, 'article')} searched in the text before; see `wireroom remove`")
     if dry_run:
         _would("would be dropped", articles)
         return

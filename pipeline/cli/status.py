@@ -94,6 +94,7 @@ def status_json(standing: "Standing") -> dict[str, Any]:
         "partial": dict(counts.partial),
         "dropped": dict(counts.dropped),
         "quarantined": dict(counts.quarantined),
+        "refused": dict(counts.refused),
         "index": {"documents": parts.documents},
         "disk": _disk_json(parts),
         "lag_s": counts.lag_s,
@@ -140,6 +141,7 @@ def status_screen(standing: "Standing", settings: "Settings") -> "Sequence[Rende
         ("indexed from the feed alone", counts.partial),
         ("dropped", counts.dropped),
         ("quarantined", counts.quarantined),
+        ("edits refused; the text before is searched", counts.refused),
     ):
         if slugs:
             sections += [Text(""), Text(title, style="bold"), slug_table(slugs)]

@@ -148,13 +148,15 @@ def standing_line(found: "Trace") -> str:
     """Say in a sentence where an article is and what comes next."""
     slug = found.reason or found.partial
     meaning = MEANING.get(slug or "", "")
+    is_refused = found.state == "indexed" and found.reason
+    edit = "; its newest edit was refused, the text before is searched" if is_refused else ""
     why = f" ({meaning if meaning.startswith(slug) else f'{slug}: {meaning}'})" if slug else ""
     twin = f", see {found.duplicate_of}" if found.duplicate_of else ""
     following = ""
     if found.stage and found.due_at is not None:
         wait = found.due_at - time.time()
         following = f"; next: {found.stage}" + (f" in {lasting(wait)}" if wait > 0 else ", due now")
-    return f"now {found.state}{why}{twin}{following}"
+    return f"now {found.state}{edit}{why}{twin}{following}"
 
 
 def _tell_of_nothing(store: "Store", target: str, apart: Sequence[str], *, json: bool) -> None:

@@ -257,24 +257,22 @@ def record_page_missing(store: Store, claim: ArticleClaim, *, detail: str, delay
 
 
 def record_quarantine(store: Store, claim: ArticleClaim, stage: Stage, cause: Cause, *, detail: str) -> bool:
-    """End an article in quarantine; one that is indexed stays so, and keeps only the event."""
+    """End an article in quarantine, as `refused` says."""
     with store.write() as connection:
-        values = {
-            "stage": None,
-            "due_at": None,
-            "reason": cause,
-            "detail": detail,
-            "state": State.QUARANTINED,
-        }
-        if claim.state is State.INDEXED:
-            values = {"stage": None, "due_at": None}
-        if not finish(connection, claim, values):
+        if not finish(connection, claim, refused(claim, cause, detail)):
             return False
         happening = Happening(
             stage=stage, outcome="quarantined", slug=cause, detail=detail, article_id=claim.id
         )
         record(connection, store, [happening])
     return True
+
+
+def refused(claim: ArticleClaim, cause: Cause, detail: str | None) -> dict[str, Any]:
+    """Give the values with which an article ends that cannot be had. One that is indexed stays so, in the
+    version before, and says why: an edit that cannot be read takes no text away."""
+    state = State.INDEXED if claim.state is State.INDEXED else State.QUARANTINED
+    return {"state": state, "stage": None, "due_at": None, "reason": cause, "detail": detail}
 
 
 def refresh_sightings(document: Document, seen: Sequence[SeenEntry]) -> Document:

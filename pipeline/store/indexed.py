@@ -11,7 +11,7 @@ from pipeline.model import Document, Stage, State
 from pipeline.outcomes import Cause
 from pipeline.store.claimed import ArticleClaim
 from pipeline.store.codec import pack_document, unpack_document
-from pipeline.store.enriched import read_sightings, refresh_sightings
+from pipeline.store.enriched import read_sightings, refresh_sightings, refused
 from pipeline.store.events import Happening, record
 from pipeline.store.generations import is_live
 from pipeline.store.leases import finish, finish_all, give_back, lock_articles, rested
@@ -160,14 +160,7 @@ def _at_rest(store: Store) -> dict[str, Any]:
 
 
 def _finish_rejected(connection: Connection, result: Indexed) -> bool:
-    stays = {"stage": None, "due_at": None}
-    jailed = {
-        **stays,
-        "state": State.QUARANTINED,
-        "reason": Cause.INDEX_REJECTED,
-        "detail": result.rejected,
-    }
-    return finish(connection, result.claim, stays if result.claim.state is State.INDEXED else jailed)
+    return finish(connection, result.claim, refused(result.claim, Cause.INDEX_REJECTED, result.rejected))
 
 
 def _event(result: Indexed) -> Happening:

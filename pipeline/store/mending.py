@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from pipeline.model import Stage, State
+from pipeline.outcomes import Cause
 from pipeline.store.codec import pack_document, unpack_document
 from pipeline.store.generations import RESTORED, make_due
 from pipeline.store.store import Store, insert_new, portions
@@ -28,14 +29,16 @@ class Due:
     version: int  # of the article: of its document, or of its tombstone
     document: int | None  # the document's version
     projected: int | None
+    is_refused: bool  # the index will not have this version
     is_due: bool  # index has yet to come to it, or is at it
 
 
 def read_due(store: Store, generation: str, ids: Sequence[str] | None = None) -> Mapping[str, Due]:
     """Read what a generation should hold: all that it concerns, or what is known of some ids."""
     mine = and_(projections.c.article_id == articles.c.id, projections.c.generation == generation)
-    columns = (articles.c.id, articles.c.state, articles.c.stage, articles.c.touched, articles.c.version)
-    query = select(*columns, documents.c.version.label("document"), projections.c.version.label("projected"))
+    columns = (articles.c.id, articles.c.state, articles.c.stage, articles.c.touched, articles.c.reason)
+    versions = (documents.c.version.label("document"), projections.c.version.label("projected"))
+    query = select(*columns, articles.c.version, *versions)
     joined = articles.outerjoin(documents, documents.c.article_id == articles.c.id).outerjoin(
         projections, mine
     )
@@ -52,6 +55,7 @@ def read_due(store: Store, generation: str, ids: Sequence[str] | None = None) ->
                     version=row.version,
                     document=row.document,
                     projected=row.projected,
+                    is_refused=row.reason in (Cause.INDEX_REJECTED, Cause.STAGE_CRASHED),
                     is_due=row.stage == Stage.INDEX or (row.touched and row.stage is not None),
                 )
     return found

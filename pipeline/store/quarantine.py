@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, case, exists, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage, State
@@ -52,12 +52,23 @@ MEANINGS: Mapping[Cause | Reason, Meaning] = {
 REPLAYABLE = (Reason.TOO_OLD, Reason.NOT_AN_ARTICLE, Reason.REFUSED_ADDRESS)
 """Reasons that a person may turn round. A duplicate's words are its twin's, a removal is for good."""
 
-Chosen = Row[tuple[str, str, str, str, str | None, str | None, float]]
+EDIT_REFUSED = case((articles.c.stage.is_(None), articles.c.reason))
+"""Of an indexed article: why its newest version was refused. The one before is searched."""
+
+WAITS = or_(
+    articles.c.state == State.QUARANTINED,
+    and_(articles.c.state == State.INDEXED, EDIT_REFUSED.is_not(None)),
+)
+"""What waits for a person."""
+
+Columns = tuple[str, str, str, str, str | None, str | None, float, str]
+Chosen = Row[Columns]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """Hold an article in quarantine, or one that was dropped and may be tried again."""
+    """Hold an article in quarantine, one whose edit was refused, or one that was dropped and may be tried
+    again."""
 
     id: str
     url: str
@@ -66,11 +77,12 @@ class Quarantined:
     detail: str | None
     at: float  # since when, seconds since the epoch
     stage: str | None  # where it went wrong
+    is_indexed: bool = False  # only an edit of it was refused: the version before is searched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Say which articles are meant: all that it names must fit. Nothing named: all in quarantine."""
+    """Say which articles are meant: all that it names must fit. Nothing named: all that waits."""
 
     cause: Cause | None = None
     dropped: Reason | None = None  # not those in quarantine, but those dropped for this reason
@@ -79,7 +91,8 @@ class Choice:
 
 
 def list_quarantined(store: Store, choice: Choice | None = None) -> tuple[Quarantined, ...]:
-    """List the articles in quarantine by cause, then by host, newest first."""
+    """List the articles in quarantine, and those an edit of which was refused, by cause, then by host, newest
+    first."""
     choice = choice or Choice()
     with store.read() as connection:
         rows = connection.execute(_chosen(choice)).all()
@@ -89,7 +102,7 @@ def list_quarantined(store: Store, choice: Choice | None = None) -> tuple[Quaran
 
 def replay(store: Store, ids: Sequence[str], *, rate: float | None = None) -> tuple[str, ...]:
     """Try articles again from the last step that was done, `rate` a second at most; return the ids of those
-    that were in quarantine, or dropped for a reason that may be turned round."""
+    that waited for it, or were dropped for a reason that may be turned round."""
     with store.write() as connection:
         now = store.now()
         for some in portions(sorted(ids)):
@@ -119,7 +132,7 @@ def replay(store: Store, ids: Sequence[str], *, rate: float | None = None) -> tu
 def _among(connection: Connection, ids: Sequence[str]) -> Iterator[Chosen]:
     """Read those of some articles that may be tried again, in their order."""
     may = or_(
-        articles.c.state == State.QUARANTINED,
+        WAITS,
         and_(articles.c.state == State.DROPPED, articles.c.reason.in_(REPLAYABLE)),
     )
     for some in portions(ids):
@@ -127,8 +140,8 @@ def _among(connection: Connection, ids: Sequence[str]) -> Iterator[Chosen]:
         yield from (found[id] for id in dict.fromkeys(some) if id in found)
 
 
-def _chosen(choice: Choice) -> Select[tuple[str, str, str, str, str | None, str | None, float]]:
-    query = _query(articles.c.state == (State.DROPPED if choice.dropped else State.QUARANTINED))
+def _chosen(choice: Choice) -> Select[Columns]:
+    query = _query(articles.c.state == State.DROPPED if choice.dropped else WAITS)
     if slug := choice.dropped or choice.cause:
         query = query.where(articles.c.reason == slug)
     if choice.host is not None:
@@ -139,11 +152,9 @@ def _chosen(choice: Choice) -> Select[tuple[str, str, str, str, str | None, str 
     return query
 
 
-def _query(
-    wanted: ColumnElement[bool],
-) -> Select[tuple[str, str, str, str, str | None, str | None, float]]:
+def _query(wanted: ColumnElement[bool]) -> Select[Columns]:
     same = (articles.c.id, articles.c.url, articles.c.host, articles.c.reason, articles.c.detail)
-    return select(*same, articles.c.partial, articles.c.first_seen_at).where(wanted)
+    return select(*same, articles.c.partial, articles.c.first_seen_at, articles.c.state).where(wanted)
 
 
 def _has_words(connection: Connection, row: Chosen, words: Sequence[str]) -> bool:
@@ -170,10 +181,13 @@ def _read(connection: Connection, row: Chosen) -> Quarantined:
         detail=row.detail,
         at=event.at if event else row.first_seen_at,  # events are trimmed by age
         stage=event.stage if event else None,
+        is_indexed=row.state == State.INDEXED,
     )
 
 
 def _resume_at(connection: Connection, row: Chosen) -> tuple[State, Stage]:
+    if row.state == State.INDEXED:
+        return State.INDEXED, Stage.ENRICH if row.reason == Cause.ENRICH_CRASHED else Stage.INDEX
     has_document = select(exists().where(documents.c.article_id == row.id))
     if connection.execute(has_document).scalar_one():
         return State.ENRICHED, Stage.INDEX

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 
-from sqlalchemy import Connection, and_, case, func, literal, select
+from sqlalchemy import Connection, and_, case, func, literal, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.disk import Room
@@ -16,6 +16,7 @@ from pipeline.store.claims import due_article, due_feed, may_claim
 from pipeline.store.leases import free
 from pipeline.store.mending import read_hold
 from pipeline.store.pauses import Pause, read_pauses
+from pipeline.store.quarantine import EDIT_REFUSED
 from pipeline.store.store import Store
 from pipeline.store.tables import BUILDING, LIVE, articles, events, feeds, generations, projections, sightings
 
@@ -114,6 +115,7 @@ class Counts:
     partial: Mapping[str, int]  # of the indexed
     dropped: Mapping[str, int]
     quarantined: Mapping[str, int]
+    refused: Mapping[str, int] = field(default_factory=dict)  # edits; of the indexed, by cause
     projected: int  # documents that the live index should hold
     rebuild_failed: bool  # a generation was built, and is not what the store says
     is_held_back: bool = False  # the store was restored, and index rests
@@ -176,13 +178,15 @@ def read_counts(store: Store) -> Counts:
         without_link = select(func.coalesce(func.sum(feeds.c.entries_without_link), 0))
         live = select(generations.c.name).where(generations.c.state == LIVE).scalar_subquery()
         projected = select(func.count()).where(projections.c.generation == live)
+        partial, refused = _slugs(connection, State.INDEXED, articles.c.partial, EDIT_REFUSED)
         return Counts(
             feeds=_feeds(connection),
             entries_without_link=connection.execute(without_link).scalar_one(),
             articles=_articles(connection),
-            partial=_slugs(connection, State.INDEXED, articles.c.partial),
-            dropped=_slugs(connection, State.DROPPED, articles.c.reason),
-            quarantined=_slugs(connection, State.QUARANTINED, articles.c.reason),
+            partial=partial,
+            dropped=_slugs(connection, State.DROPPED, articles.c.reason)[0],
+            quarantined=_slugs(connection, State.QUARANTINED, articles.c.reason)[0],
+            refused=refused,
             projected=connection.execute(projected).scalar_one(),
             rebuild_failed=_rebuild_failed(connection),
             is_held_back=read_hold(connection, store),
@@ -274,6 +278,9 @@ def _work_problems(counts: Counts) -> Iterator[Problem]:
     if waiting := counts.articles[State.QUARANTINED]:
         text = f"{waiting:,} {'article waits' if waiting == 1 else 'articles wait'} in quarantine"
         yield Problem("quarantined", text, "wireroom quarantine")
+    if refused := sum(counts.refused.values()):
+        text = f"{refused:,} {'edit was' if refused == 1 else 'edits were'} refused: the text before stays"
+        yield Problem("edits-refused", text, "wireroom quarantine")
     if (counts.due.oldest_s or 0) > LATE_S:
         text = f"something has been due for {(counts.due.oldest_s or 0) / 3600:.1f} hours"
         yield Problem("late", text, "wireroom doctor")
@@ -306,10 +313,15 @@ def _articles(connection: Connection) -> dict[State, int]:
     return {state: counted.get(state, 0) for state in State}
 
 
-def _slugs(connection: Connection, state: State, slug: ColumnElement[str | None]) -> dict[str, int]:
-    query = select(slug, func.count()).where(articles.c.state == state, slug.is_not(None)).group_by(slug)
-    counted = [(str(name), int(count)) for name, count in connection.execute(query)]
-    return dict(sorted(counted, key=lambda pair: (-pair[1], pair[0])))
+def _slugs(connection: Connection, state: State, *slugs: ColumnElement[str | None]) -> list[dict[str, int]]:
+    """Count the articles of a state by each of some slugs, in one look at them all."""
+    has_any = or_(*(slug.is_not(None) for slug in slugs))
+    query = select(func.count(), *slugs).where(articles.c.state == state, has_any).group_by(*slugs)
+    counted: list[Counter[str]] = [Counter() for _ in slugs]
+    for count, *names in connection.execute(query):
+        for counter, name in zip(counted, names, strict=True):
+            counter.update({} if name is None else {name: count})
+    return [dict(sorted(each.items(), key=lambda pair: (-pair[1], pair[0]))) for each in counted]
 
 
 def _rebuild_failed(connection: Connection) -> bool:

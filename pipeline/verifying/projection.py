@@ -16,14 +16,17 @@ from pipeline.store.projections import read_current
 from pipeline.store.soundness import SEND_UP, Fault
 from pipeline.store.store import portions
 
+REPLAY = "`wireroom quarantine` tells why, `wireroom quarantine replay URL` tries again"
 REINDEX = "`wireroom reindex` makes a new generation from the store"
 
 MISSING, OLDER, NEWER, OTHER = "index-missing", "index-older", "index-newer", "index-content"
+REFUSED = "index-refused"
 HAUNTED, UNKNOWN, DOUBLED = "index-removed", "index-unknown", "index-doubled"
 
 TEXTS = {
     MISSING: ("documents that the index should hold and does not", SEND_UP),
     OLDER: ("documents that the index holds in an older version", SEND_UP),
+    REFUSED: ("articles of which the index refused the newest version", REPLAY),
     NEWER: ("documents that the index holds in a newer version than the store", SEND_UP),
     OTHER: ("documents that the index holds with another content", SEND_UP),
     HAUNTED: ("articles that were dropped and that the index still holds", SEND_UP),
@@ -91,7 +94,8 @@ def mend_index(services: Services, compared: Compared) -> frozenset[str]:
         put_again(store, name, lacking)
     if haunted := found.get(HAUNTED):
         take_out(store, name, haunted)
-    return overtake(store, name, {**found.get(NEWER, {}), **found.get(OTHER, {})})
+    ahead = {**found.get(NEWER, {}), **found.get(OTHER, {})}
+    return overtake(store, name, ahead) if ahead else frozenset()
 
 
 def _still(services: Services, name: str, ids: Sequence[str]) -> Iterator[tuple[str, str, int]]:
@@ -125,6 +129,8 @@ def _kind(due: Due | None, held: int) -> str | None:
         return HAUNTED if held else None
     if due.state != State.INDEXED or due.document is None or held == due.document:
         return None
+    if due.is_refused:
+        return REFUSED
     return OLDER if held else MISSING
 
 

@@ -20,7 +20,7 @@ from pipeline.store.soundness import (
     send_on,
 )
 from pipeline.store.tables import articles
-from pipeline.verifying.projection import TEXTS, Compared, compare_index, index_faults, mend_index
+from pipeline.verifying.projection import REFUSED, TEXTS, Compared, compare_index, index_faults, mend_index
 from pipeline.verifying.records import archive_faults, page_faults, read_back
 
 HELD_BACK = "index-held-back"
@@ -87,7 +87,7 @@ def repair(services: Services, verdict: Verdict) -> Verdict:
         send_on(services.store, stuck.ids)
     left = mend_index(services, verdict.compared) if verdict.compared else frozenset()
     faults = [_left(fault) if left & set(fault.ids) else fault for fault in verdict.faults]
-    is_sound = all(fault.is_mendable for fault in faults if fault.slug in TEXTS)
+    is_sound = all(fault.is_mendable for fault in faults if fault.slug in TEXTS and fault.slug != REFUSED)
     if verdict.compared and is_sound:
         let_index_go(services.store)
     else:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from pipeline.store.store import Store
+from pipeline.store.tables import articles
 from tests.cli.conftest import Wireroom
-from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, fetch, poll, quarantine
+from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, entry, fetch, poll, publish, quarantine
 
 
 def test_quarantine_is_listed_by_cause_with_what_helps(wireroom: Wireroom, store: Store, home: Path) -> None:
@@ -33,6 +35,25 @@ def test_replay_and_drop_empty_the_quarantine(wireroom: Wireroom, store: Store, 
     assert wireroom("status", "--json").json["articles"] == {
         "found": 0, "fetched": 1, "enriched": 0, "indexed": 0, "dropped": 1, "quarantined": 0, "total": 2,
     }  # fmt: skip
+
+
+def test_of_an_edit_that_was_refused_the_text_before_is_told_and_kept(
+    wireroom: Wireroom, store: Store, home: Path
+) -> None:
+    publish(store, home)
+    with store.write() as connection:
+        refused = {"reason": "index-rejected", "detail": "too long"}
+        connection.execute(update(articles).where(articles.c.url == BRIDGE).values(**refused))
+    assert "  of 1 of them an edit was refused: the text before is searched\n" in wireroom("quarantine").out
+    assert "now indexed; its newest edit was refused, the text before is" in wireroom("trace", BRIDGE).out
+    assert wireroom("status", "--json").json["refused"] == {"index-rejected": 1}
+    assert "edits-refused: " in wireroom("status", "--check").out
+    dropped = wireroom("quarantine", "drop", "--all", "--reason", "junk")
+    assert (dropped.out, "1 article searched in the text before" in dropped.err) == (
+        "0 articles dropped\n",
+        True,
+    )
+    assert wireroom("quarantine", "replay", BRIDGE).out == "1 article due again\n"
 
 
 def test_the_quarantine_tells_by_host_what_is_common(wireroom: Wireroom, store: Store, home: Path) -> None:

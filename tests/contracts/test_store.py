@@ -56,6 +56,7 @@ from pipeline.store.leases import blame, free_all, machine, new_owner, release, 
 from pipeline.store.migrations import migrate
 from pipeline.store.moves import list_moves, undo_moves
 from pipeline.store.polled import Polled, Validators, record_hop, record_poll
+from pipeline.store.quarantine import replay
 from pipeline.store.removal import remove
 from pipeline.store.store import Clock, Store, insert_new, open_store
 from pipeline.store.subscriptions import pause_feeds
@@ -740,7 +741,8 @@ def test_an_indexed_article_is_never_quarantined(store: Store) -> None:
     fetch_all(store)
     (claim,) = claim_articles(store, Stage.ENRICH, owner=OWNER, limit=1)
     record_quarantine(store, claim, Stage.ENRICH, Cause.ENRICH_CRASHED, detail="signal 11")
-    assert article(store, A).state == "indexed"
+    row = article(store, A)
+    assert (row.state, row.reason, row.detail, row.stage) == ("indexed", "enrich-crashed", "signal 11", None)
 
 
 def test_a_rejected_document_is_quarantined(store: Store) -> None:
@@ -751,6 +753,24 @@ def test_a_rejected_document_is_quarantined(store: Store) -> None:
     (claim,) = claim_articles(store, Stage.INDEX, owner=OWNER, limit=1)
     record_indexed(store, "g1", [Indexed(claim=claim, version=1, rejected="too long")])
     assert (article(store, A).state, article(store, A).reason) == ("quarantined", "index-rejected")
+
+
+def test_an_edit_that_is_rejected_leaves_the_version_before_and_says_why_until_it_is_taken(
+    store: Store,
+) -> None:
+    rested(store, A)
+    poll(store, FEED, found(A, "Another title"))
+    fetch_all(store)
+    enrich_all(store)
+    (claim,) = claim_articles(store, Stage.INDEX, owner=OWNER, limit=1)
+    record_indexed(store, "g1", [Indexed(claim=claim, version=2, rejected="too long")])
+    row = article(store, A)
+    assert (row.state, row.reason, row.detail, row.stage) == ("indexed", "index-rejected", "too long", None)
+    with store.read() as connection:
+        assert connection.execute(select(projections.c.version)).scalars().all() == [1]
+    assert replay(store, [id_of(A)]) == (id_of(A),)
+    index_all(store)
+    assert (article(store, A).state, article(store, A).reason) == ("indexed", None)
 
 
 def test_a_projection_says_which_version_a_generation_holds(store: Store) -> None:

@@ -13,7 +13,19 @@ from pipeline.store.status import read_counts
 from pipeline.store.store import Store
 from pipeline.store.tables import articles, events, pages
 from pipeline.store.tracing import trace
-from tests.cli.newsroom import BRIDGE, FEED, HARBOUR, OWNER, enrich, entry, fetch, id_of, poll, quarantine
+from tests.cli.newsroom import (
+    BRIDGE,
+    FEED,
+    HARBOUR,
+    OWNER,
+    enrich,
+    entry,
+    fetch,
+    id_of,
+    poll,
+    publish,
+    quarantine,
+)
 
 
 @pytest.fixture
@@ -103,6 +115,43 @@ def test_at_a_rate_one_comes_after_the_other(jailed: Store) -> None:
     with jailed.read() as connection:
         rows = connection.execute(select(articles.c.due_at).order_by(articles.c.due_at)).scalars().all()
     assert (rows[1] or 0) - (rows[0] or 0) == pytest.approx(1_000.0, abs=1.0)
+
+
+def refuse_edit(store: Store, cause: Cause) -> None:
+    rests = update(articles).where(articles.c.id == id_of(BRIDGE))
+    with store.write() as connection:
+        connection.execute(rests.values(reason=cause, detail="no room"))
+
+
+def test_an_edit_that_was_refused_is_listed_and_its_article_counts_once_as_indexed(
+    store: Store, tmp_path: Path
+) -> None:
+    publish(store, tmp_path)
+    refuse_edit(store, Cause.INDEX_REJECTED)
+    [listed] = list_quarantined(store)
+    assert (listed.url, listed.cause, listed.detail, listed.is_indexed) == (
+        BRIDGE,
+        Cause.INDEX_REJECTED,
+        "no room",
+        True,
+    )
+    counts = read_counts(store)
+    assert (counts.refused, counts.quarantined, counts.partial) == ({"index-rejected": 1}, {}, {"gone": 1})
+    assert counts.total == counts.articles[State.INDEXED] == 2
+
+
+@pytest.mark.parametrize(
+    ("cause", "stage"), [(Cause.INDEX_REJECTED, Stage.INDEX), (Cause.ENRICH_CRASHED, Stage.ENRICH)]
+)
+def test_an_edit_that_was_refused_is_tried_again_where_it_was(
+    store: Store, tmp_path: Path, cause: Cause, stage: Stage
+) -> None:
+    publish(store, tmp_path)
+    refuse_edit(store, cause)
+    assert replay(store, [id_of(BRIDGE)]) == (id_of(BRIDGE),)
+    [claim] = claim_articles(store, stage, owner=OWNER, limit=10)
+    assert (claim.id, claim.state) == (id_of(BRIDGE), State.INDEXED)
+    assert list_quarantined(store) == ()
 
 
 def test_what_was_dropped_for_a_reason_is_fetched_after_all(store: Store) -> None:
