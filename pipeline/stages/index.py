@@ -133,11 +133,11 @@ def _claim(services: Services, owner: str) -> _Batch:
 
 def _read(services: Services, claims: Sequence[ArticleClaim]) -> _Batch:
     """Read the documents of claimed articles, without those that kill their workers."""
-    for claim in claims:
-        if claim.attempts > ATTEMPTS:
-            detail = f"{ATTEMPTS} workers died while they indexed it"
-            record_quarantine(services.store, claim, Stage.INDEX, Cause.STAGE_CRASHED, detail=detail)
-    mine = [claim for claim in claims if claim.attempts <= ATTEMPTS]
+    worn = [each for each in claims if each.attempts > ATTEMPTS and each.state is not State.DROPPED]
+    for claim in worn:
+        detail = f"{ATTEMPTS} workers died while they indexed it"
+        record_quarantine(services.store, claim, Stage.INDEX, Cause.STAGE_CRASHED, detail=detail)
+    mine = [claim for claim in claims if claim not in worn]
     try:
         if mine:
             reached(Stage.INDEX, Point.CLAIMED)

@@ -11,7 +11,7 @@ from pipeline.outcomes import Cause, Reason
 from pipeline.store.claimed import ArticleClaim
 from pipeline.store.codec import pack_document, unpack_document, unpack_entry
 from pipeline.store.events import Happening, record
-from pipeline.store.leases import finish, lock_articles
+from pipeline.store.leases import finish, lock_articles, refused
 from pipeline.store.removal import is_removed
 from pipeline.store.reruns import Rerun, gives_way, note_outcome
 from pipeline.store.store import Store, insert_new
@@ -259,20 +259,13 @@ def record_page_missing(store: Store, claim: ArticleClaim, *, detail: str, delay
 def record_quarantine(store: Store, claim: ArticleClaim, stage: Stage, cause: Cause, *, detail: str) -> bool:
     """End an article in quarantine, as `refused` says."""
     with store.write() as connection:
-        if not finish(connection, claim, refused(claim, cause, detail)):
+        if not finish(connection, claim, refused(claim, cause, detail, store.now())):
             return False
         happening = Happening(
             stage=stage, outcome="quarantined", slug=cause, detail=detail, article_id=claim.id
         )
         record(connection, store, [happening])
     return True
-
-
-def refused(claim: ArticleClaim, cause: Cause, detail: str | None) -> dict[str, Any]:
-    """Give the values with which an article ends that cannot be had. One that is indexed stays so, in the
-    version before, and says why: an edit that cannot be read takes no text away."""
-    state = State.INDEXED if claim.state is State.INDEXED else State.QUARANTINED
-    return {"state": state, "stage": None, "due_at": None, "reason": cause, "detail": detail}
 
 
 def refresh_sightings(document: Document, seen: Sequence[SeenEntry]) -> Document:

@@ -11,7 +11,7 @@ from pipeline.model import ArchivePosition, Request, Stage, State
 from pipeline.outcomes import Cause, Partial, Reason
 from pipeline.store.claimed import ArticleClaim, HostTurn
 from pipeline.store.events import Happening, record
-from pipeline.store.leases import end_turn, finish, lock_articles
+from pipeline.store.leases import end_turn, finish, lock_articles, refused
 from pipeline.store.ledger import record_late
 from pipeline.store.politeness import record_requests
 from pipeline.store.store import Store, insert_new
@@ -153,7 +153,7 @@ def _next_state(store: Store, result: FetchResult) -> dict[str, Any]:
         case Dropped(reason=reason, detail=detail):
             return {**ended, "state": State.DROPPED, "reason": reason, "detail": detail}
         case Quarantined(cause=cause, detail=detail):
-            return {**ended, "state": State.QUARANTINED, "reason": cause, "detail": detail}
+            return refused(claim, cause, detail, now)
 
 
 def _standing(now: ColumnElement[float], again: ColumnElement[float] | None) -> dict[str, Any]:

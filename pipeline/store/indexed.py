@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import GenerationMovedError
 from pipeline.model import Document, Stage, State
 from pipeline.outcomes import Cause
 from pipeline.store.claimed import ArticleClaim
 from pipeline.store.codec import pack_document, unpack_document
-from pipeline.store.enriched import read_sightings, refresh_sightings, refused
+from pipeline.store.enriched import read_sightings, refresh_sightings
 from pipeline.store.events import Happening, record
 from pipeline.store.generations import is_live
-from pipeline.store.leases import finish, finish_all, give_back, lock_articles, rested
+from pipeline.store.leases import finish, finish_all, give_back, lock_articles, refused, rested
 from pipeline.store.store import Store
 from pipeline.store.tables import BUILDING, KEPT, articles, documents, events, generations, projections
 
@@ -58,7 +59,8 @@ def record_indexed(store: Store, generation: str, results: Sequence[Indexed]) ->
             connection, [each.claim for each in results if each.rejected is None], _at_rest(store)
         )
         held = [each for each in results if each.claim.id in done]
-        ours = [*held, *(each for each in results if each.rejected and _finish_rejected(connection, each))]
+        now = store.now()
+        rejected = [each for each in results if each.rejected and _finish_rejected(connection, each, now)]
         _delete_projections(connection, generation, [each.claim.id for each in held])
         if held:
             rows = [
@@ -66,8 +68,8 @@ def record_indexed(store: Store, generation: str, results: Sequence[Indexed]) ->
                 for each in held
             ]
             connection.execute(insert(projections), rows)
-        record(connection, store, [_event(each) for each in ours])
-    return len(ours)
+        record(connection, store, [_event(each) for each in (*held, *rejected)])
+    return len(held) + len(rejected)
 
 
 def record_removed(store: Store, generation: str, claims: Sequence[ArticleClaim]) -> None:
@@ -159,8 +161,9 @@ def _at_rest(store: Store) -> dict[str, Any]:
     }
 
 
-def _finish_rejected(connection: Connection, result: Indexed) -> bool:
-    return finish(connection, result.claim, refused(result.claim, Cause.INDEX_REJECTED, result.rejected))
+def _finish_rejected(connection: Connection, result: Indexed, now: ColumnElement[float]) -> bool:
+    values = refused(result.claim, Cause.INDEX_REJECTED, result.rejected, now)
+    return finish(connection, result.claim, values)
 
 
 def _event(result: Indexed) -> Happening:

@@ -29,8 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.identity import host_of
-from pipeline.model import Stage
-from pipeline.outcomes import FeedSlug, Reason
+from pipeline.model import Stage, State
+from pipeline.outcomes import Cause, FeedSlug, Reason
 from pipeline.store.claimed import ArticleClaim, FeedClaim
 from pipeline.store.events import Happening, record
 from pipeline.store.store import Store, claimable
@@ -132,6 +132,17 @@ def rested(now: ColumnElement[float]) -> dict[str, Any]:
         "due_at": case((touched, now), (again, articles.c.refetch_at), else_=None),
         "refetch_at": case((touched, articles.c.refetch_at), else_=None),
     }
+
+
+def refused(
+    claim: ArticleClaim, cause: Cause, detail: str | None, now: ColumnElement[float]
+) -> dict[str, Any]:
+    """Give the values with which an article ends that cannot be had. One that is indexed stays so, in the
+    version before, and says why: an edit that cannot be read takes no text away."""
+    told = {"reason": cause, "detail": detail}
+    if claim.state is State.INDEXED:
+        return {**rested(now), **told}
+    return {"state": State.QUARANTINED, "stage": None, "due_at": None, **told}
 
 
 def lock_articles(connection: Connection, ids: Collection[str]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, Select, and_, case, exists, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, case, exists, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.model import Stage, State
@@ -12,7 +12,7 @@ from pipeline.store.codec import unpack_entry
 from pipeline.store.events import Happening, record
 from pipeline.store.leases import lock_articles
 from pipeline.store.store import Store, portions
-from pipeline.store.tables import articles, documents, events, pages, sightings
+from pipeline.store.tables import articles, documents, events, pages, projections, sightings
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +185,19 @@ def _read(connection: Connection, row: Chosen) -> Quarantined:
     )
 
 
+def _edit_resumes_at(connection: Connection, row: Chosen) -> Stage:
+    if row.reason == Cause.ENRICH_CRASHED:
+        return Stage.ENRICH
+    if row.reason == Cause.INDEX_REJECTED:
+        return Stage.INDEX
+    held = select(func.max(projections.c.version)).where(projections.c.article_id == row.id).scalar_subquery()
+    is_written = and_(documents.c.article_id == row.id, documents.c.version > func.coalesce(held, 0))
+    return Stage.INDEX if connection.execute(select(exists().where(is_written))).scalar_one() else Stage.FETCH
+
+
 def _resume_at(connection: Connection, row: Chosen) -> tuple[State, Stage]:
     if row.state == State.INDEXED:
-        return State.INDEXED, Stage.ENRICH if row.reason == Cause.ENRICH_CRASHED else Stage.INDEX
+        return State.INDEXED, _edit_resumes_at(connection, row)
     has_document = select(exists().where(documents.c.article_id == row.id))
     if connection.execute(has_document).scalar_one():
         return State.ENRICHED, Stage.INDEX

@@ -44,7 +44,7 @@ from pipeline.store.enriched import (
     record_quarantine,
     wait_for_twin,
 )
-from pipeline.store.fetched import Dropped, GotPage, Moved, NoPage, record_turn
+from pipeline.store.fetched import Dropped, GotPage, Moved, NoPage, Quarantined, record_turn
 from pipeline.store.found import FoundEntry, PollCounts, known_articles
 from pipeline.store.generations import adopt_generation, live_generation
 from pipeline.store.indexed import (
@@ -743,6 +743,33 @@ def test_an_indexed_article_is_never_quarantined(store: Store) -> None:
     record_quarantine(store, claim, Stage.ENRICH, Cause.ENRICH_CRASHED, detail="signal 11")
     row = article(store, A)
     assert (row.state, row.reason, row.detail, row.stage) == ("indexed", "enrich-crashed", "signal 11", None)
+
+
+def test_an_indexed_article_whose_page_kills_its_workers_stays_found_and_is_asked_for_again_by_a_replay(
+    store: Store,
+) -> None:
+    rested(store, A)
+    poll(store, FEED, found(A, "Another title"))
+    (turn,) = claim_hosts(store, owner=OWNER, limit=1, pages=1)
+    worn = Quarantined(
+        claim=turn.claims[0], stage=Stage.FETCH, cause=Cause.STAGE_CRASHED, detail="failed 10 times"
+    )
+    record_turn(store, turn, [worn], delay_s=0.0, robots=None)
+    row = article(store, A)
+    assert (row.state, row.reason, row.stage) == ("indexed", "stage-crashed", None)
+    replay(store, [id_of(A)])
+    assert (article(store, A).state, article(store, A).stage) == ("indexed", "fetch")
+
+
+def test_an_edit_that_comes_while_index_refuses_the_one_before_is_not_forgotten(store: Store) -> None:
+    rested(store, A)
+    poll(store, FEED, found(A, "Another title"))
+    fetch_all(store)
+    enrich_all(store)
+    (claim,) = claim_articles(store, Stage.INDEX, owner=OWNER, limit=1)
+    poll(store, FEED, found(A, "A third title"))
+    record_indexed(store, "g1", [Indexed(claim=claim, version=2, rejected="too long")])
+    assert article(store, A).stage is not None
 
 
 def test_a_rejected_document_is_quarantined(store: Store) -> None:
