@@ -7,6 +7,7 @@ meets all words for the first time.
 """
 
 import argparse
+import multiprocessing
 import os
 import time
 from collections.abc import Sequence
@@ -55,19 +56,29 @@ def line(model: str, done: Round) -> str:
     )
 
 
-def main() -> None:
+def measure(corpora: Path, rounds: int) -> None:
     """Print a line a round and model."""
+    texts = [extract(each.page, [], effort=Effort.FULL).text for each in corpus_pages(corpora)]
+    print(f"{len(texts)} texts; {', '.join(f'{name} {version(name)}' for name in LIBRARIES)}")
+    for language, nlp in load_models().items():
+        spacy, own = by_spacy(nlp), recognizer(nlp)
+        for _ in range(rounds):
+            print(line(MODELS[language], run_round(texts, spacy, own)), flush=True)
+
+
+def main() -> None:
+    """Measure in a process of its own, whose matrices have one thread as those of a worker."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--corpora", type=Path, default=Path(__file__).parents[2] / "shared" / "corpora")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     os.environ.update(ONE_THREAD)
-    texts = [extract(each.page, [], effort=Effort.FULL).text for each in corpus_pages(arguments.corpora)]
-    print(f"{len(texts)} texts; {', '.join(f'{name} {version(name)}' for name in LIBRARIES)}")
-    for language, nlp in load_models().items():
-        spacy, own = by_spacy(nlp), recognizer(nlp)
-        for _ in range(arguments.rounds):
-            print(line(MODELS[language], run_round(texts, spacy, own)))
+    alone = multiprocessing.get_context("spawn").Process(
+        target=measure, args=(arguments.corpora, arguments.rounds)
+    )
+    alone.start()
+    alone.join()
+    raise SystemExit(alone.exitcode)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 spaCy computes a word's embedding anew wherever it stands, and asks a state machine for each token which moves
 it may take. An embedding depends on the word alone, so it is kept (`embeddings`). Outside of an entity a move
 depends on its token alone, so all tokens are scored at once; inside one, two moves are left (`moves`). The
-spans are the same, in less than half the time (decision 70).
+spans are the same, in half the time (decision 70).
 """
 
 from collections.abc import Callable, Mapping, Sequence
