@@ -72,10 +72,10 @@ def _is_known(nlp: "Language") -> bool:
         return False
     ner: Any = nlp.get_pipe("ner")
     config = nlp.get_pipe_config("ner")["model"]
-    tok2vec = config["tok2vec"]
+    tok2vec = config.get("tok2vec", {})
     return (
-        not ner.model.attrs["unseen_classes"]
-        and config["@architectures"] == "spacy.TransitionBasedParser.v2"
+        config["@architectures"] == "spacy.TransitionBasedParser.v2"
+        and not ner.model.attrs["unseen_classes"]
         and (config["state_type"], config["extra_state_tokens"], config["use_upper"]) == ("ner", False, True)
         and config["maxout_pieces"] > 1
         and tok2vec["@architectures"] == "spacy.Tok2Vec.v2"
