@@ -20,7 +20,7 @@ from pipeline.stages.shift import begin_shift
 from pipeline.store.due import waiting
 from pipeline.store.subscriptions import NewFeed, add_feeds, list_feeds
 from pipeline.store.tables import articles, feeds, hosts
-from tests.indexing.desk import new_document, write
+from tests.indexing.desk import index_all, new_document, take_away, write
 from tests.servers import free_port
 from tests.stages.loopback import Answer, Site, open_site, redirect, rss, whole
 
@@ -89,6 +89,21 @@ def test_what_an_index_worker_died_with_has_its_turn_at_the_end_of_each_shift(tm
 
 def id_of(url: str) -> str:
     return article_id(url_key(url) or "")
+
+
+def test_a_removal_that_workers_died_with_is_never_given_up(tmp_path: Path) -> None:
+    settings = read_settings({"WIREROOM_HOME": str(tmp_path)})
+    set_up(settings)
+    with closing(open_services(settings)) as services:
+        write(services.store, [new_document("gone")])
+        index_all(services)
+        take_away(services.store, "gone")
+        with services.store.write() as connection:
+            connection.execute(update(articles).values(attempts=99))
+        index_all(services)
+        with services.store.read() as connection:
+            row = connection.execute(select(articles.c.state, articles.c.reason, articles.c.stage)).one()
+    assert tuple(row) == ("dropped", "removed", None)
 
 
 @pytest.fixture
