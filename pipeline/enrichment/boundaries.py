@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from pipeline.enrichment.models import LABELS
 from pipeline.enrichment.ner.recognizer import Span
+from pipeline.model import Label
 
 _PARTICLES = "von|van|vom|der|den|de|del|della|di|da|das|dos|du|zu|zum|zur|ter|ten|bin|ibn|al|el|ben"
 _HYPHENATED = re.compile(r"(?:[-‑][^\W\d_]+)+")
-_AFTER_PARTICLE = re.compile(rf"(?:\s(?:{_PARTICLES}))*\s([A-ZÀ-ÖØ-Þ][^\W\d_]+(?:[-‑][^\W\d_]+)*)")
+_AFTER_PARTICLE = re.compile(rf"(?:\s(?:{_PARTICLES}))*\s[A-ZÀ-ÖØ-Þ][^\W\d_]+")
 _ENDS_IN_PARTICLE = re.compile(rf"\s(?:{_PARTICLES})$")
-
-PEOPLE = frozenset({"PERSON", "PER"})
 
 _UNREADABLE = re.compile(r"(?:[^\w\s]|_){50,}|[!-~’]{200,}")
 """Rulers, rows of smileys, encoded data: spaCy cuts them into tokens in a time that grows with their length's
@@ -34,7 +34,7 @@ def whole_spans(text: str, spans: Iterable[Span]) -> Iterator[Span]:
 
 def _end(text: str, span: Span) -> int:
     end = span.end
-    if span.label in PEOPLE and _ENDS_IN_PARTICLE.search(text, span.start, end):
+    if LABELS.get(span.label) is Label.PERSON and _ENDS_IN_PARTICLE.search(text, span.start, end):
         end = _after(_AFTER_PARTICLE, text, end)
     if text[end - 1].isalpha():
         end = _after(_HYPHENATED, text, end)

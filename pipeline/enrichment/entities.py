@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.enrichment.boundaries import readable, whole_spans
-from pipeline.enrichment.models import Model, Models
+from pipeline.enrichment.models import LABELS, Model, Models
 from pipeline.enrichment.names import (
     begins_with_honorific,
     clean_name,
@@ -21,16 +21,6 @@ from pipeline.model import Entity, Label
 
 READ_LIMIT = 100_000
 """Characters read of a text: some 16,000 words, thirty times an article; time and memory grow with it."""
-
-LABELS = {
-    "PERSON": Label.PERSON,
-    "PER": Label.PERSON,
-    "ORG": Label.ORGANIZATION,
-    "GPE": Label.PLACE,  # countries, cities
-    "LOC": Label.PLACE,  # mountains, seas, regions
-    "FAC": Label.PLACE,  # airports, bridges, squares: where things happen
-}
-"""Labels of OntoNotes (English) and WikiNER (French); nationalities, products, works, events are left out."""
 
 _ACRONYM = re.compile(r"\s*\(\s*(?P<acronym>[^\W\d_](?:[^\W\d_]|[.&-]){1,9})\s*[);,]")
 

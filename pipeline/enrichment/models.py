@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import SettingsError
+from pipeline.model import Label
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -27,6 +28,16 @@ SQUATTED_VERSION = "999.9.9"
 """Names of spaCy models that strangers have taken on the package index carry this version."""
 
 COMPONENTS = ("tok2vec", "ner")
+
+LABELS = {
+    "PERSON": Label.PERSON,
+    "PER": Label.PERSON,
+    "ORG": Label.ORGANIZATION,
+    "GPE": Label.PLACE,  # countries, cities
+    "LOC": Label.PLACE,  # mountains, seas, regions
+    "FAC": Label.PLACE,  # airports, bridges, squares: where things happen
+}
+"""Labels of OntoNotes (English) and WikiNER (French); nationalities, products, works, events are left out."""
 
 
 @dataclass(frozen=True, slots=True)

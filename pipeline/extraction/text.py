@@ -101,9 +101,9 @@ def rank(page: Sequence[Reading], feed: Sequence[Reading], *, title: str) -> tup
     its source. Page readings that are by themselves no usable text are left out.
     """
     relevant = relevances([each.text for each in page], _announced(feed, title))
-    judged = [(each, quality(each.text, share)) for each, share in zip(page, relevant, strict=True)]
-    judged = [(each, points) for each, points in judged if points >= USABLE]
-    judged += [(each, quality(each.text)) for each in feed]
+    read = [(each, quality(each.text, share)) for each, share in zip(page, relevant, strict=True)]
+    usable = [(each, points) for each, points in read if points >= USABLE]
+    judged = [*usable, *((each, quality(each.text)) for each in feed)]
     readings = [each for each, _ in judged]
     scored = [_candidate(each, readings, points) for each, points in judged]
     scored.sort(key=lambda candidate: -candidate.score)

@@ -200,13 +200,18 @@ def _forget(services: Services) -> None:
         writer.commit()
 
 
-def test_a_version_that_the_index_refuses_is_told_as_such_and_never_as_mended(
-    wireroom: Wireroom, services: Services
-) -> None:
+def _refuse_edit(services: Services) -> None:
+    """Write a second version of the bridge, which the index refused."""
     with services.store.write() as connection:
         mine = articles.c.id == id_of(BRIDGE)
         connection.execute(update(articles).where(mine).values(version=2, reason="index-rejected"))
         connection.execute(update(documents).where(documents.c.article_id == id_of(BRIDGE)).values(version=2))
+
+
+def test_a_version_that_the_index_refuses_is_told_as_such_and_never_as_mended(
+    wireroom: Wireroom, services: Services
+) -> None:
+    _refuse_edit(services)
     ran = wireroom("verify", "--repair")
     assert (ran.code, "; mended" in ran.out) == (1, False)
     assert ran.out.startswith("index-refused: 1 × ")
@@ -217,10 +222,7 @@ def test_a_version_that_the_index_refuses_is_told_as_such_and_never_as_mended(
 def test_a_refused_version_does_not_hold_the_index_back_after_a_restore(
     wireroom: Wireroom, services: Services
 ) -> None:
-    with services.store.write() as connection:
-        mine = articles.c.id == id_of(BRIDGE)
-        connection.execute(update(articles).where(mine).values(version=2, reason="index-rejected"))
-        connection.execute(update(documents).where(documents.c.article_id == id_of(BRIDGE)).values(version=2))
+    _refuse_edit(services)
     hold_back(services.store)
     wireroom("verify", "--repair")
     assert not is_held_back(services.store)
